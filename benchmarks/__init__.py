@@ -1,0 +1,1 @@
+"""Benchmarks that re-run published papers on spiking neural networks, table by table."""
