@@ -1,0 +1,180 @@
+"""Data sets in the Hugging Face Hub's layout, through the ``datasets`` library.
+
+Looked for in this order: the folder ``SNNBENCH_DATA``, which mirrors the Hub
+(``<org>/<name>/<split>-*.parquet``, or in one folder below, as ``hf download`` leaves it); then the
+Hub by name. Offline, "the Hub" means what ``datasets`` has downloaded before. Decoded images are cached,
+keyed by the bytes of the files they came from.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow
+import torch
+
+from benchmarks.data.decoded_cache import cached_set, files_digest
+from benchmarks.data.decoding import check_labels, decode_image, one_line
+from benchmarks.data.images import ImageSet, image_set
+from benchmarks.data.registry import DatasetSpec, describe_count
+from benchmarks.errors import CannotRun
+from benchmarks.paths import data_mirror
+
+_ROWS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """The files (parquet or Arrow) that hold one split, in order, and where they are, in words."""
+
+    where: str
+    files: tuple[Path, ...]
+
+
+def load_hub(spec: DatasetSpec, split: str, offline: bool = False) -> ImageSet:
+    """All images of ``split`` of a data set on the Hub: uint8 [N, C, H, W].
+
+    CannotRun where the data set is found nowhere, a file is damaged, a column is missing, an image has
+    another size or mode than ``spec`` says or cannot be decoded, a label is out of range, or the split is
+    empty.
+    """
+    found = source_files(spec, split, offline)
+    stored = cached_set(spec, split, files_digest(found.files), lambda: _decode(spec, split, found))
+    return replace(stored, source=f"{found.where}: {describe_count(spec, split, len(stored))}")
+
+
+def source_files(spec: DatasetSpec, split: str, offline: bool = False) -> SourceFiles:
+    """The files that hold ``split``, downloaded if need be and not ``offline``; CannotRun where none are."""
+    return mirror_files(spec, split) or hub_files(spec, split, offline)
+
+
+def mirror_files(spec: DatasetSpec, split: str) -> SourceFiles | None:
+    """The split's files in the mirror, None where it has none; CannotRun where the mirror is no folder."""
+    root, prefix = data_mirror(), f"{spec.hub_split(split)}-"
+    if root is None:
+        return None
+    if not root.is_dir():
+        raise CannotRun(
+            f"SNNBENCH_DATA={root} is not a folder; set it to one that mirrors the Hub, or unset it"
+        )
+    files = sorted(path for path in (root / spec.name).glob("**/*.parquet") if path.name.startswith(prefix))
+    folders = sorted({path.parent for path in files})
+    if len(folders) > 1:
+        raise CannotRun(
+            f"{root / spec.name} has {prefix}*.parquet in several folders:"
+            f" {', '.join(str(folder) for folder in folders)}; keep the files in one"
+        )
+    return SourceFiles("local mirror", tuple(files)) if files else None
+
+
+def hub_files(spec: DatasetSpec, split: str, offline: bool = False) -> SourceFiles:
+    """The split's files in the cache of ``datasets``, downloaded unless ``offline``; CannotRun on failure."""
+    with library_mode(offline) as datasets:
+        try:
+            # The scheme, so that no folder of this name in the working directory stands in for the Hub.
+            name, hub_split = f"hf://datasets/{spec.name}", spec.hub_split(split)
+            table = datasets.load_dataset(name, split=hub_split, keep_in_memory=False)
+            files = tuple(Path(entry["filename"]) for entry in table.cache_files)
+        except Exception as error:  # network, login, disk and server errors of several libraries
+            raise CannotRun(_nowhere(spec, split, offline, error)) from error
+    return SourceFiles("Hugging Face Hub", files)
+
+
+def read_tables(file: Path, spec: DatasetSpec) -> Iterator[pyarrow.Table]:
+    """Image and label columns of ``file``, in row order; CannotRun for a damaged file or a missing column."""
+    import datasets
+
+    wanted = [spec.image_column, spec.label_column]
+    # Streaming keeps no copy of the rows, but leaves lock files in its cache.
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            if file.suffix == ".parquet":
+                rows = datasets.load_dataset(
+                    "parquet", data_files=[str(file)], split="train", streaming=True, cache_dir=scratch
+                )
+            else:
+                rows = datasets.Dataset.from_file(str(file))
+            check_columns(rows.column_names or [], wanted, file)
+            yield from rows.select_columns(wanted).with_format("arrow").iter(batch_size=_ROWS_AT_ONCE)
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise CannotRun(
+                f"{file}: truncated or damaged ({one_line(error)}); get the file again"
+            ) from error
+
+
+def check_columns(found: Sequence[str], wanted: Sequence[str], file: Path) -> None:
+    """Raise CannotRun, naming the file, unless every wanted column was found."""
+    if missing := [column for column in wanted if column not in found]:
+        raise CannotRun(
+            f"{file}: there is no column {' and no column '.join(missing)};"
+            f" expected {', '.join(wanted)}, found {', '.join(found) or 'none'}"
+        )
+
+
+def _decode(spec: DatasetSpec, split: str, found: SourceFiles) -> ImageSet:
+    images: list[npt.NDArray[np.uint8]] = []
+    labels: list[int] = []
+    with library_mode(offline=True):
+        for file in found.files:
+            file_images, file_labels = _decode_file(file, spec)
+            images += file_images
+            labels += file_labels
+    if not images:
+        raise CannotRun(
+            f"{spec.name}: the {split} split is empty ({', '.join(str(file) for file in found.files)})"
+        )
+    return image_set(spec.name, split, torch.from_numpy(np.stack(images)), torch.tensor(labels), found.where)
+
+
+def _decode_file(file: Path, spec: DatasetSpec) -> tuple[list[npt.NDArray[np.uint8]], list[int]]:
+    images: list[npt.NDArray[np.uint8]] = []
+    labels: list[int] = []
+    for table in read_tables(file, spec):
+        column = table.column(spec.image_column)
+        if not (pyarrow.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0):
+            raise CannotRun(
+                f"{file}: column {spec.image_column} holds {column.type};"
+                " expected encoded images, a struct with a field bytes, as on the Hub"
+            )
+        for image in column.to_pylist():
+            encoded = image["bytes"] if image else None
+            images.append(decode_image(encoded, spec, f"{file}, row {len(images)}"))
+        labels += table.column(spec.label_column).to_pylist()
+    check_labels(labels, spec, str(file))
+    return images, labels
+
+
+def _nowhere(spec: DatasetSpec, split: str, offline: bool, error: Exception) -> str:
+    mirror = data_mirror()
+    pattern = f"{spec.hub_split(split)}-*.parquet"
+    searched = f"{mirror / spec.name} holds no {pattern}" if mirror else "SNNBENCH_DATA is not set"
+    hub = "not downloaded before, and offline" if offline else one_line(error)
+    return (
+        f"{spec.name}, {split} split, was not found: {searched}; Hugging Face Hub: {hub}; {spec.how_to_get}"
+    )
+
+
+@contextmanager
+def library_mode(offline: bool) -> Iterator[ModuleType]:
+    """``datasets``, quiet and, where asked, kept off the network; its settings are put back afterwards."""
+    import datasets  # here, because it takes seconds to import and a warm load does not need it
+
+    verbosity, silent = datasets.logging.get_verbosity(), datasets.are_progress_bars_disabled()
+    was_offline = datasets.config.HF_HUB_OFFLINE
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    datasets.disable_progress_bars()
+    datasets.config.HF_HUB_OFFLINE = offline or was_offline
+    try:
+        yield datasets
+    finally:
+        datasets.config.HF_HUB_OFFLINE = was_offline
+        if not silent:
+            datasets.enable_progress_bars()
+        datasets.logging.set_verbosity(verbosity)

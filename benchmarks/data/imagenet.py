@@ -1,0 +1,155 @@
+"""ImageNet from an image folder or from files in the Hub's layout, streamed.
+
+Looked for in this order: ``SNNBENCH_IMAGENET``, a folder with ``val/<synset>/*.JPEG`` and
+``train/<synset>/*.JPEG``; parquet files in the mirror ``SNNBENCH_DATA``; what ``datasets`` has downloaded
+before. It is never downloaded from here: that would fetch all 150 GB, also where the 6 GB of the validation
+set are enough.
+
+The "test" split is the validation set, on which the papers report.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data.decoding import check_labels, one_line
+from benchmarks.data.hub import check_columns, hub_files, library_mode, mirror_files
+from benchmarks.data.registry import check_split, dataset_spec, describe_count
+from benchmarks.data.stream import PRESET, Entry, ImageStream, Preset, Source, in_order
+from benchmarks.errors import CannotRun
+
+IMAGENET = "ILSVRC/imagenet-1k"
+
+_FOLDERS = {"train": "train", "test": "val"}
+
+
+def open_imagenet(split: str, preset: Preset = PRESET, workers: int = 0) -> ImageStream:
+    """ImageNet's ``split`` ("train" or "test") from wherever it is on this machine, else CannotRun."""
+    if folder := folder_from_environment(split):
+        return from_folder(folder, split, preset, workers)
+    spec = dataset_spec(IMAGENET)
+    files = mirror_files(spec, split) or hub_files(spec, split, offline=True)
+    return from_tables(files.files, split, files.where, preset, workers)
+
+
+def folder_from_environment(split: str) -> Path | None:
+    """The split's folder below ``SNNBENCH_IMAGENET``, None when unset; CannotRun where it does not exist."""
+    check_split(IMAGENET, split)
+    root = os.environ.get("SNNBENCH_IMAGENET")
+    if not root:
+        return None
+    folder = Path(root) / _FOLDERS[split]
+    if not folder.is_dir():
+        raise CannotRun(
+            f"SNNBENCH_IMAGENET: {folder} is not a folder; it must hold one folder of images per class"
+        )
+    return folder
+
+
+def from_folder(
+    folder: Path, split: str, preset: Preset = PRESET, workers: int = 0, classes: int = 1000
+) -> ImageStream:
+    """Images of ``folder/<synset>/``; labels count the synsets in order, as on the Hub.
+
+    CannotRun where the folders are not ``classes`` synsets (n01440764, ...), since labels would be wrong.
+    """
+    from torchvision.datasets import ImageFolder
+
+    advice = f"it must hold {classes:,} folders named by synset (n01440764, ...), each with its images"
+    try:
+        listing = ImageFolder(str(folder))
+    except OSError as error:
+        raise CannotRun(f"{folder}: {one_line(error)}; {advice}") from error
+    strangers = [name for name in listing.classes if not re.fullmatch(r"n\d{8}", name)]
+    if strangers or len(listing.classes) != classes:
+        also = f", among them {strangers[0]!r}" if strangers else ""
+        raise CannotRun(f"{folder} has {len(listing.classes):,} class folders{also}; {advice}")
+    paths = [Path(path) for path, _ in listing.samples]
+    entries = [
+        Entry(path.name, path.stat().st_size, label, place)
+        for place, (path, (_, label)) in enumerate(zip(paths, listing.samples, strict=True))
+    ]
+    return _stream(entries, _Files(tuple(paths)), split, "image folder", preset, workers)
+
+
+def from_tables(
+    files: Sequence[Path], split: str, where: str, preset: Preset = PRESET, workers: int = 0
+) -> ImageStream:
+    """Images of parquet or Arrow files with the Hub's columns, mapped into memory by ``datasets``.
+
+    Of parquet files ``datasets`` keeps an Arrow copy, as large as they are, in its own cache.
+
+    CannotRun for damaged files, missing columns, images without file names, and labels out of range.
+    """
+    import pyarrow.compute
+
+    spec = dataset_spec(IMAGENET)
+    rows = _mapped_rows(files).with_format("arrow")
+    check_columns(rows.column_names, [spec.image_column, spec.label_column], files[0])
+    table = rows[:]
+    images, labels = table.column(spec.image_column), table.column(spec.label_column).to_pylist()
+    check_labels(labels, spec, str(files[0].parent))
+    names = pyarrow.compute.struct_field(images, "path").to_pylist()
+    sizes = pyarrow.compute.binary_length(pyarrow.compute.struct_field(images, "bytes")).to_pylist()
+    if None in names or None in sizes:
+        raise CannotRun(
+            f"{files[0].parent}: an image has no bytes or no file name, as the Hub's copy has; get it again"
+        )
+    entries = [Entry(*row) for row in zip(names, sizes, labels, range(len(labels)), strict=True)]
+    return _stream(
+        entries, _Rows(rows.select_columns(spec.image_column), files[0].parent), split, where, preset, workers
+    )
+
+
+def _mapped_rows(files: Sequence[Path]) -> Any:
+    with library_mode(offline=True) as datasets:
+        try:
+            if files[0].suffix != ".parquet":
+                return datasets.concatenate_datasets(
+                    [datasets.Dataset.from_file(str(file)) for file in files]
+                )
+            return datasets.load_dataset("parquet", data_files=[str(file) for file in files], split="train")
+        except Exception as error:  # the library wraps what it meets in errors of its own
+            cause = error.__cause__ or error
+            raise CannotRun(
+                f"{files[0].parent}: a file of {files[0].name} to {files[-1].name} is truncated or damaged"
+                f" ({one_line(cause)}); get it again"
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Files:
+    paths: tuple[Path, ...]
+
+    def read(self, place: int) -> tuple[bytes, str]:
+        path = self.paths[place]
+        try:
+            return path.read_bytes(), str(path)
+        except OSError as error:
+            raise CannotRun(f"{path} cannot be read: {error.strerror}; get the file again") from error
+
+
+@dataclass(frozen=True)
+class _Rows:
+    rows: Any
+    folder: Path
+
+    def read(self, place: int) -> tuple[bytes, str]:
+        image = self.rows[place].column(0)[0].as_py()
+        return image["bytes"], f"{self.folder}, {image['path']}"
+
+
+def _stream(
+    entries: Iterable[Entry], reader: Source, split: str, where: str, preset: Preset, workers: int
+) -> ImageStream:
+    spec = dataset_spec(IMAGENET)
+    ordered = in_order(entries)
+    if not ordered:
+        raise CannotRun(f"{spec.name}: the {split} split is empty ({where}); {spec.how_to_get}")
+    words = describe_count(spec, split, len(ordered))
+    return ImageStream(spec.name, split, ordered, reader, f"{where}: {words}", preset, workers)

@@ -1,0 +1,155 @@
+"""Labelled images that are read, decoded and cropped batch by batch and never all held in memory.
+
+Samples are in the order of the BLAKE2b digest of their file names: ordered by the names themselves, the first
+thousands of training images of ImageNet would all be of one class.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.data.decoding import load_pixels, open_image
+from benchmarks.data.images import DIGEST_BYTES, check_range
+from benchmarks.errors import CannotRun
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One encoded image: its file name, its size in bytes, its label and its place in the source."""
+
+    file_name: str
+    size: int
+    label: int
+    place: int
+
+    @property
+    def identity(self) -> str:
+        """The file name without what the Hub's copy adds: the synset in ``*_val_00000293_n01440764.JPEG``."""
+        return re.sub(r"(?<=\d)_n\d{8}$", "", Path(self.file_name).stem)
+
+
+class Source(Protocol):
+    """Where encoded images are read from."""
+
+    def read(self, place: int) -> tuple[bytes, str]:
+        """The bytes of one image, and where it lies in words for messages."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """torchvision's evaluation preset: shorter side resized to ``resize`` pixels, centre crop of ``crop``."""
+
+    resize: int = 256
+    crop: int = 224
+
+
+PRESET = Preset()
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStream:
+    """Images of one split in a fixed order, read when they are needed; the interface of ``ImageSet``.
+
+    ``fingerprint`` is over file names, sizes in bytes and labels. ``workers`` processes decode (0: this one
+    does).
+    """
+
+    name: str
+    split: str
+    entries: tuple[Entry, ...]
+    reader: Source
+    source: str
+    preset: Preset = PRESET
+    workers: int = 0
+
+    @property
+    def channels(self) -> int:
+        """Colour channels: RGB."""
+        return 3
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hex digits over file name, size and label of every image, in order."""
+        total = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        for entry in self.entries:
+            total.update(f"{entry.identity}:{entry.size}:{entry.label}\n".encode())
+        return total.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def take(self, n: int) -> ImageStream:
+        """The first ``n`` samples; CannotRun where there are fewer, or where ``n`` < 1."""
+        return self.slice(0, n)
+
+    def slice(self, start: int, stop: int) -> ImageStream:
+        """Samples ``start`` .. ``stop`` - 1; CannotRun outside 0 <= start < stop <= N."""
+        check_range(self, start, stop)
+        if (start, stop) == (0, len(self)):
+            return self
+        return replace(self, entries=self.entries[start:stop], source=f"{self.source} [{start}:{stop}]")
+
+    def batches(
+        self, mean: Sequence[float], std: Sequence[float], batch_size: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Normalised float32 [B, 3, crop, crop] in channels-last memory and int64 labels [B], in order.
+
+        CannotRun, naming the image, where one cannot be decoded.
+        """
+        dataset = _Transformed(self, mean, std)
+        try:
+            for images, labels in DataLoader(dataset, batch_size, num_workers=self.workers):
+                yield images.contiguous(memory_format=torch.channels_last), labels
+        except CannotRun as error:
+            # A worker's error arrives with its traceback in the message; the last line is what was raised.
+            message = str(error).strip().splitlines()[-1]
+            prefix = f"{CannotRun.__module__}.{CannotRun.__qualname__}: "
+            raise CannotRun(message.removeprefix(prefix)) from error
+
+
+class _Transformed(Dataset[tuple[Tensor, int]]):
+    """Map-style data set of one stream: index to (float32 [3, crop, crop], label)."""
+
+    def __init__(self, stream: ImageStream, mean: Sequence[float], std: Sequence[float]) -> None:
+        # torchvision takes a second to import, and the smaller data sets do without it.
+        from torchvision.transforms import v2
+
+        self.stream = stream
+        self.transform = v2.Compose(
+            [
+                v2.Resize(stream.preset.resize),
+                v2.CenterCrop(stream.preset.crop),
+                v2.PILToTensor(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize(list(mean), list(std)),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        entry = self.stream.entries[index]
+        encoded, at = self.stream.reader.read(entry.place)
+        image = load_pixels(open_image(encoded, at), at).convert("RGB")  # a few are greyscale or CMYK
+        return self.transform(image), entry.label
+
+
+def in_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """The entries by the digest of their file names, then by label and size."""
+    return tuple(sorted(entries, key=_order))
+
+
+def _order(entry: Entry) -> tuple[bytes, int, int]:
+    digest = hashlib.blake2b(entry.identity.encode(), digest_size=DIGEST_BYTES).digest()
+    return digest, entry.label, entry.size

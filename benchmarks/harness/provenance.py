@@ -1,0 +1,203 @@
+"""Provenance: with what a table was measured, in a JSON file beside it.
+
+The table holds only what was measured and must not change when nothing changed; all that differs from run to run
+(versions, hardware, wall time) is here. Nothing here says on whose machine it was: no host or user names, no paths.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.errors import CannotRun
+from benchmarks.harness.files import atomic_write_bytes
+
+PACKAGES = (
+    "snnbench",
+    "torch",
+    "torchvision",
+    "numpy",
+    "pandas",
+    "scipy",
+    "scikit-learn",
+    "datasets",
+    "safetensors",
+)
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def collect(
+    *,
+    schema_version: int,
+    seeds: Sequence[int],
+    profile_hash: str,
+    datasets: Mapping[str, str],
+    checkpoints: Mapping[str, str],
+    wall_time_s: float,
+    table: Path | None = None,
+    root: Path = _ROOT,
+) -> dict[str, Any]:
+    """What stands behind a table, as a record for `write_provenance`.
+
+    Args:
+        schema_version: ``TableSchema.version`` of the table.
+        seeds: of the runs.
+        profile_hash: hash of the profile file.
+        datasets: name of a dataset -> fingerprint over its decoded samples.
+        checkpoints: name of a checkpoint -> hash of its weights; of a path, only the file name is kept.
+        wall_time_s: seconds that the run took.
+        table: the CSV file just written; its hash ties the record to it.
+        root: the folder with the packages, asked for its git commit.
+
+    Returns:
+        A record of JSON types. A package that is not installed, and the commit where ``root`` is not a git checkout,
+        are empty; ``git.dirty`` is then None. It tells whether any file but those in ``results`` and ``reports``
+        differs from the commit. ``peak_memory_mb`` is that of the largest process, this one or an ended child.
+    """
+    # Before git is asked: on Linux a child's peak counts the pages of the parent that it shares until its exec.
+    peak_memory_mb = _peak_memory_mb()
+    return {
+        "schema_version": schema_version,
+        "table_sha256": "" if table is None else hashlib.sha256(table.read_bytes()).hexdigest(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "git": _git(root),
+        "cpu": {
+            "model": _cpu_model(),
+            "capability": torch.backends.cpu.get_cpu_capability(),
+            "cores": _cores(),
+        },
+        "gpu": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "torch_threads": torch.get_num_threads(),
+        "seeds": [int(seed) for seed in seeds],
+        "profile_hash": profile_hash,
+        "datasets": {_public(name): fingerprint for name, fingerprint in datasets.items()},
+        "checkpoints": {_public(name): digest for name, digest in checkpoints.items()},
+        "wall_time_s": round(float(wall_time_s), 1),
+        "peak_memory_mb": peak_memory_mb,
+    }
+
+
+def write_provenance(path: Path, record: Mapping[str, Any], table_changed: bool) -> bool:
+    """Write a record, unless the one on disk already describes this table.
+
+    It is written when the table changed, when there is no record yet, and when the one on disk belongs to other bytes
+    of the table (a run was killed between the two files).
+
+    Args:
+        path: the JSON file beside the table.
+        record: of JSON types, as `collect` gives it.
+        table_changed: what `write_table` returned.
+
+    Returns:
+        True when the file changed.
+
+    Raises:
+        CannotRun: the file cannot be written.
+        ValueError: the record holds NaN or an infinity.
+        TypeError: it holds something else that JSON has no form for.
+    """
+    text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    if not table_changed and path.exists() and _table_of(path) == record.get("table_sha256"):
+        return False
+    return atomic_write_bytes(path, text.encode())
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Read a record that `write_provenance` wrote.
+
+    Raises:
+        CannotRun: there is no such file, or it is not a JSON object.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CannotRun(f"{path}: there is no such file; write it with `snnbench run`") from error
+    except OSError as error:
+        raise CannotRun(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    except ValueError as error:
+        raise CannotRun(f"{path}: is not JSON ({error}); restore it or delete it and run again") from error
+    if not isinstance(record, dict):
+        raise CannotRun(f"{path}: is not a JSON object; restore it or delete it and run again")
+    return record
+
+
+def _table_of(path: Path) -> Any:
+    try:
+        return read_provenance(path).get("table_sha256")
+    except CannotRun:  # damaged: it is about to be replaced
+        return None
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _git(root: Path) -> dict[str, Any]:
+    unknown = {"commit": "", "dirty": None}
+    top = _run_git(root, "rev-parse", "--show-toplevel")
+    # An installed package may lie inside another project's checkout, whose commit says nothing about it.
+    if top is None or Path(top).resolve() != root.resolve():
+        return unknown
+    commit = _run_git(root, "rev-parse", "HEAD")
+    changes = _run_git(root, "status", "--porcelain", "--", ".", ":(exclude)results", ":(exclude)reports")
+    return unknown if commit is None or changes is None else {"commit": commit, "dirty": changes != ""}
+
+
+def _run_git(root: Path, *arguments: str) -> str | None:
+    # Inside a git hook these point at the repository of the hook.
+    redirecting = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
+    environment = {name: value for name, value in os.environ.items() if name not in redirecting}
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, timeout=60, check=True
+        )
+    except (OSError, subprocess.SubprocessError):  # no git, no checkout, or no commit yet
+        return None
+    return done.stdout.strip()
+
+
+def _cpu_model() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _peak_memory_mb() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    # The larger, not the sum: a child's peak includes what it shared with its parent when it started.
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    bytes_per_unit = 1 if sys.platform == "darwin" else 1024
+    return round(peak * bytes_per_unit / 1e6, 1)
+
+
+def _public(name: str) -> str:
+    """A name without the folder that it lies in, where it is an absolute path."""
+    return Path(name).name if Path(name).is_absolute() else name

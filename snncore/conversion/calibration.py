@@ -1,0 +1,174 @@
+"""Thresholds from the activations of the trained network, in one streaming pass.
+
+Each ReLU gets a histogram of its outputs. The bins are the float32 numbers with their last mantissa bits cut off, so that
+their relative width is 2**-11 everywhere; a histogram takes 4 MB whatever the number of images, does not depend on the
+order of the images, and answers any percentile afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, fx, nn
+
+from snncore.coding import Code
+from snncore.conversion.errors import ConversionError
+from snncore.conversion.tracing import module_of, trace_network
+
+MANTISSA_BITS = 11
+SHIFT = 23 - MANTISSA_BITS
+BINS = 1 << (8 + MANTISSA_BITS)
+
+
+@dataclass
+class ActivationHistogram:
+    """Counts of non-negative activations; see the module docstring."""
+
+    counts: Tensor = field(default_factory=lambda: torch.zeros(BINS, dtype=torch.int64))
+    zeros: int = 0
+    maximum: float = 0.0
+
+    def update(self, activations: Tensor) -> None:
+        """Add a batch of activations of any shape (after the ReLU: none negative)."""
+        flat = activations.detach().float().reshape(-1)
+        positive = flat[flat > 0]
+        self.zeros += flat.numel() - positive.numel()
+        if positive.numel():
+            bins = positive.contiguous().view(torch.int32) >> SHIFT
+            self.counts += torch.bincount(bins, minlength=BINS).to("cpu")
+            self.maximum = max(self.maximum, float(positive.max()))
+
+    def edges(self) -> Tensor:
+        """Lower edges of the bins, ``[BINS]`` float64."""
+        return (torch.arange(BINS, dtype=torch.int32) << SHIFT).view(torch.float32).double()
+
+    def percentile(self, q: float, positive_only: bool = False) -> float:
+        """The q-th percentile (0..100) to a relative precision of 2**-11; zeros count unless ``positive_only``."""
+        below = 0 if positive_only else self.zeros
+        total = below + int(self.counts.sum())
+        rank = q / 100 * (total - 1)
+        if total == 0 or rank < below:
+            return 0.0
+        cumulative = self.counts.cumsum(0) + below
+        index = int(torch.searchsorted(cumulative, rank, right=True).clamp(max=BINS - 1))
+        inside = int(self.counts[index])
+        lower, upper = self.edges()[index].item(), self.edges()[min(index + 1, BINS - 1)].item()
+        fraction = (rank - (int(cumulative[index]) - inside) + 0.5) / max(inside, 1)
+        return min(lower + (upper - lower) * min(fraction, 1.0), self.maximum)
+
+
+@dataclass
+class Calibration:
+    """What a pass over the calibration images leaves behind: a histogram per ReLU and the shape of every signal."""
+
+    histograms: dict[str, ActivationHistogram]
+    shapes: dict[str, tuple[int, ...]]
+    images: int
+
+
+class ThresholdRule(Protocol):
+    """Chooses the full threshold of a layer."""
+
+    def __call__(self, histogram: ActivationHistogram, code: Code) -> float:
+        """Threshold for activations as counted in ``histogram``, to be sent in ``code``."""
+
+
+@dataclass(frozen=True)
+class Percentile:
+    """The q-th percentile of the activations (Rueckauer et al. 2017; TMN and CSS papers: q = 99.99).
+
+    The papers do not say whether zeros count. They do here; ``positive_only`` leaves them out.
+    """
+
+    q: float = 99.99
+    positive_only: bool = False
+
+    def __call__(self, histogram: ActivationHistogram, code: Code) -> float:
+        """Threshold; see ThresholdRule."""
+        return histogram.percentile(self.q, self.positive_only)
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """The largest activation."""
+
+    def __call__(self, histogram: ActivationHistogram, code: Code) -> float:
+        """Threshold; see ThresholdRule."""
+        return histogram.maximum
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """Per-layer search: the threshold with the least mean squared coding error for this code and number of timesteps.
+
+    A value x is sent as the nearest of the levels ``k v / sum_t w[t]`` and clipped to v. The search runs over
+    ``candidates`` equal fractions of the largest activation.
+    """
+
+    candidates: int = 200
+
+    def __call__(self, histogram: ActivationHistogram, code: Code) -> float:
+        """Threshold; see ThresholdRule."""
+        used = histogram.counts.nonzero().squeeze(1)
+        if used.numel() == 0:
+            return 0.0
+        edges = histogram.edges()
+        x = (edges[used] + edges[(used + 1).clamp(max=BINS - 1)]) / 2
+        weight = histogram.counts[used].double()
+        best, best_error = histogram.maximum, float("inf")
+        for k in range(1, self.candidates + 1):
+            v = histogram.maximum * k / self.candidates
+            step = v / code.total
+            coded = (torch.floor(x / step + 0.5) * step).clamp(max=v)
+            error = float((weight * (x - coded) ** 2).sum())
+            if error < best_error:
+                best, best_error = v, error
+        return best
+
+
+def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
+    """Run ``ann`` over the calibration images once and count the activations of every ReLU.
+
+    Args:
+        ann: any network that ``convert`` accepts.
+        batches: tensors ``[B, ...]`` as the network takes them; each is looked at once, none is kept.
+
+    Raises:
+        ConversionError: no batch; NaN or infinity in a batch or behind a ReLU, naming it; an untraceable network.
+    """
+    traced = trace_network(ann)
+    run = _Recorder(traced)
+    images = 0
+    with torch.no_grad():
+        for batch in batches:
+            if not torch.isfinite(batch).all():
+                raise ConversionError("a calibration batch contains NaN or infinity; look at the data and its normalisation")
+            run.run(batch)
+            images += batch.shape[0]
+    if images == 0:
+        raise ConversionError("no calibration images were given; pass batches of training images")
+    return Calibration(run.histograms, run.shapes, images)
+
+
+class _Recorder(fx.Interpreter):
+    """Runs the graph, counting activations behind ReLUs and remembering shapes of the first batch."""
+
+    def __init__(self, traced: fx.GraphModule) -> None:
+        super().__init__(traced)
+        self.traced = traced
+        self.histograms: dict[str, ActivationHistogram] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        """As the base class; errors of the network's own code name the operation."""
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            self.shapes.setdefault(n.name, tuple(value.shape))
+        if isinstance(module_of(self.traced, n), nn.ReLU):
+            if not torch.isfinite(value).all():
+                raise ConversionError(f"{n.name}: NaN or infinity in the activations of the trained network; check its weights")
+            self.histograms.setdefault(n.name, ActivationHistogram()).update(value)
+        return value

@@ -1,0 +1,132 @@
+"""ANN-to-SNN conversion: ``convert`` and the methods that need nothing but a trained network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from snncore.coding import check_timesteps
+from snncore.conversion.calibration import Calibration, Percentile, ThresholdRule, calibrate
+from snncore.conversion.errors import ConversionError
+from snncore.conversion.network import Mode, SpikingNetwork
+from snncore.conversion.rewriting import Rewriter
+from snncore.conversion.tracing import trace_network
+from snncore.neurons import IntegrateFireNeuron, MomentumNeuron, SpikingNeuron
+
+
+@dataclass(frozen=True)
+class ConversionMethod:
+    """How activations become spikes.
+
+    Attributes:
+        name: for messages.
+        neuron: ``(threshold, timesteps) -> SpikingNeuron``.
+        threshold: rule that finds a layer's full threshold from its activations.
+        anytime: the first t steps of a train of T steps are the train of t steps, so one run gives every t <= T.
+    """
+
+    name: str
+    neuron: Callable[[float, int], SpikingNeuron]
+    threshold: ThresholdRule = Percentile(99.99)
+    anytime: bool = False
+
+
+def tmn(
+    precharge: int = 1, ratio: float = 0.5, ternary: bool = True, threshold: ThresholdRule | None = None
+) -> ConversionMethod:
+    """CSS coding with the ternary momentum neuron (TMN paper, Algorithms 1 and 2).
+
+    Args:
+        precharge: steps of integration before the first spike.
+        ratio: predictive over full threshold (1 and ``ternary=False``: no predictive spiking).
+        ternary: spikes in {-1, 0, 1}, otherwise {0, 1}.
+        threshold: rule for the full threshold; the 99.99th percentile of the activations by default.
+    """
+
+    def neuron(v: float, timesteps: int) -> SpikingNeuron:
+        return MomentumNeuron(v, timesteps, precharge=min(precharge, timesteps), ratio=ratio, ternary=ternary)
+
+    return ConversionMethod("TMN", neuron, threshold or Percentile(99.99))
+
+
+def tsa(precharge: int = 1, beta: float = 1.5, threshold: ThresholdRule | None = None) -> ConversionMethod:
+    """CSS coding with the ternary self-amplifying neuron (CSS paper, Algorithms 1 and 2)."""
+
+    def neuron(v: float, timesteps: int) -> SpikingNeuron:
+        return MomentumNeuron(v, timesteps, beta=beta, precharge=min(precharge, timesteps), gate="tsa-relu")
+
+    return ConversionMethod("TSA", neuron, threshold or Percentile(99.99))
+
+
+def rate(initial: float = 0.0, threshold: ThresholdRule | None = None) -> ConversionMethod:
+    """Plain rate coding with soft-reset integrate-and-fire neurons.
+
+    Args:
+        initial: initial membrane potential as a fraction of the threshold.
+        threshold: rule for the threshold; the 99.99th percentile of the activations by default.
+    """
+
+    def neuron(v: float, timesteps: int) -> SpikingNeuron:
+        return IntegrateFireNeuron(v, timesteps, initial)
+
+    return ConversionMethod("rate", neuron, threshold or Percentile(99.99), anytime=True)
+
+
+def opi(threshold: ThresholdRule | None = None) -> ConversionMethod:
+    """Rate coding from half the threshold: optimised potential initialisation (Bu et al., AAAI 2022)."""
+    return ConversionMethod("OPI", rate(0.5).neuron, threshold or Percentile(99.99), anytime=True)
+
+
+def convert(
+    ann: nn.Module,
+    calibration: Calibration | Iterable[Tensor],
+    method: ConversionMethod | None = None,
+    timesteps: int = 8,
+    mode: Mode = "multi-step",
+) -> SpikingNetwork:
+    """Convert a trained network into a spiking one.
+
+    Works on any network that ``torch.fx`` can trace: convolution, linear, batch norm, ReLU in any spelling, average
+    pooling, residual sums, concatenation, reshaping. The trained network is left as it was.
+
+    Args:
+        ann: the trained network.
+        calibration: batches of training images, or the result of ``calibrate`` (to use it for several conversions).
+        method: ``tmn()`` by default; also ``tsa()``, ``rate()``, ``opi()`` or your own.
+        timesteps: T, firing steps (pre-charge not counted).
+        mode: see ``SpikingNetwork``.
+
+    Returns:
+        The spiking network.
+
+    Raises:
+        ConversionError: an operation without spiking counterpart (named), a network that cannot be traced, NaN.
+        ValueError: timesteps or mode out of range.
+    """
+    check_timesteps(timesteps)
+    method = method or tmn()
+    traced = trace_network(ann)
+    if not isinstance(calibration, Calibration):
+        calibration = calibrate(ann, calibration)
+    histograms = calibration.histograms
+
+    def neuron(name: str) -> SpikingNeuron:
+        if name not in histograms:
+            raise ConversionError(f"{name}: the calibration comes from another network; calibrate this one")
+        code = method.neuron(1.0, timesteps).code
+        threshold = method.threshold(histograms[name], code)
+        if threshold <= 0 and histograms[name].maximum > 0:
+            raise ConversionError(
+                f"{name}: the threshold came out as 0, since nearly all activations are 0; "
+                "use Percentile(..., positive_only=True)"
+            )
+        if threshold <= 0:
+            warnings.warn(f"{name}: no calibration image activates this layer; its threshold is set to 1", stacklevel=2)
+            threshold = 1.0
+        return method.neuron(threshold, timesteps)
+
+    signals = Rewriter(traced, calibration, neuron, timesteps).run()
+    return SpikingNetwork(traced, signals, method.neuron(1.0, timesteps).code, mode)

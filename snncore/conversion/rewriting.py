@@ -1,0 +1,454 @@
+"""From a traced network to a spiking one: every ReLU becomes a neuron, every signal is accounted for.
+
+Going through the graph in order, each signal is one of
+
+- *analog*: the same real value at every timestep, computed once (the input image and what linear layers make of it;
+  direct coding: the currents of the first hidden layer are analog);
+- *spikes*: integers (-1, 0, 1; counts after sum pooling) that stand for themselves times an amplitude;
+- *current*: the real-valued input of neurons, or the output of the network.
+
+Amplitudes are folded into the weights of the next layer: ``W <- v W`` (Algorithm 2 of the TMN paper up to one factor per
+layer, which moves between a neuron's currents and its threshold). Biases stay as they are: a code's weights are
+normalised by their sum, so ``b`` at each of the T steps decodes to ``b``.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+
+from snncore.conversion.calibration import Calibration
+from snncore.conversion.errors import ConversionError
+from snncore.conversion.operations import Amplify, PresentConstant, Reshape, SumPool, Total
+from snncore.conversion.tracing import CONVOLUTIONS, ChannelAffine, call_module, module_of
+from snncore.neurons import SpikingNeuron
+
+Kind = Literal["analog", "spikes", "current", "size"]
+NeuronFactory = Callable[[str], SpikingNeuron]
+
+ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+SUBTRACTIONS = (operator.sub, operator.isub, torch.sub, "sub", "sub_")
+MULTIPLICATIONS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
+DIVISIONS = (operator.truediv, torch.div, "div", "div_")
+MEANS = (torch.mean, "mean")
+SUMS = (torch.sum, "sum")
+CONCATENATIONS = (torch.cat, torch.concat)
+RESHAPES = (torch.reshape, "reshape", "view")
+SHAPES = (torch.flatten, "flatten", torch.permute, "permute", torch.transpose, "transpose", operator.getitem, F.pad)
+SHAPES += (torch.squeeze, "squeeze", torch.unsqueeze, "unsqueeze", F.interpolate)
+SIZES = ("size", getattr)
+SHAPE_MODULES = (nn.Flatten, nn.Unflatten, nn.ZeroPad2d, nn.PixelShuffle, nn.ChannelShuffle, nn.UpsamplingNearest2d)
+AVERAGE_POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+AVERAGE_POOL_FUNCTIONS = (F.avg_pool2d, F.adaptive_avg_pool2d)
+MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+MAX_POOL_FUNCTIONS = (F.max_pool1d, F.max_pool2d, F.max_pool3d, torch.max_pool2d)
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Kind of a node's output and, for spikes, their amplitude: 0-dimensional, or ``[C]`` per channel (dimension 1)."""
+
+    kind: Kind
+    amplitude: Tensor | None = None
+
+
+ANALOG, CURRENT, SIZE = Signal("analog"), Signal("current"), Signal("size")
+
+
+class Rewriter:
+    """Rewrites a traced network in place; ``run`` returns the kind of every node's signal."""
+
+    def __init__(self, traced: fx.GraphModule, calibration: Calibration, neuron: NeuronFactory, timesteps: int) -> None:
+        self.traced = traced
+        self.graph = traced.graph
+        self.shapes = calibration.shapes
+        self.neuron = neuron
+        self.timesteps = timesteps
+        self.signals: dict[fx.Node, Signal] = {}
+
+    def run(self) -> dict[fx.Node, Signal]:
+        """Rewrite every node, or raise ConversionError for the first that has no spiking counterpart."""
+        self._pool_before_first_activation()
+        for node in list(self.graph.nodes):
+            if node.op == "placeholder" or node.op == "get_attr":
+                self.signals[node] = ANALOG
+            elif node.op == "output":
+                self._output(node)
+            elif all(self.signals[n].kind == "size" for n in node.all_input_nodes) and node.all_input_nodes:
+                self.signals[node] = SIZE
+            else:
+                signal = self._rewrite(node)
+                if node in self.graph.nodes:
+                    self.signals[node] = signal
+        if not any(isinstance(m, SpikingNeuron) for m in self.traced.modules()):
+            raise ConversionError("the network has no ReLU to replace by spiking neurons")
+        self.graph.eliminate_dead_code()
+        self.graph.lint()
+        self.traced.recompile()
+        self.traced.delete_all_unused_submodules()
+        return self.signals
+
+    # ---- one node -------------------------------------------------------------------------------------------------
+
+    def _rewrite(self, node: fx.Node) -> Signal:
+        module = module_of(self.traced, node)
+        operation = type(module) if module is not None else node.target
+        source = node.args[0] if node.args else None
+        if isinstance(module, nn.ReLU):
+            return self._activation(node)
+        if isinstance(module, (*CONVOLUTIONS, nn.Linear, ChannelAffine)):
+            return self._synapses(node, module)
+        if isinstance(module, AVERAGE_POOLS) or operation in AVERAGE_POOL_FUNCTIONS:
+            return self._average_pool(node, module)
+        if isinstance(module, MAX_POOLS) or operation in MAX_POOL_FUNCTIONS:
+            return self._max_pool(node)
+        if operation in MEANS:
+            return self._mean(node)
+        if operation in ADDITIONS or operation in SUBTRACTIONS:
+            return self._addition(node)
+        if operation in MULTIPLICATIONS or operation in DIVISIONS:
+            return self._scaling(node)
+        if operation is operator.neg:
+            self._as_current(node)
+            return self._linear_kind(node)
+        if operation in CONCATENATIONS:
+            return self._concatenation(node)
+        if operation in RESHAPES:
+            return self._reshape(node)
+        if operation in SIZES and isinstance(source, fx.Node):
+            return SIZE
+        if operation in SHAPES or isinstance(module, SHAPE_MODULES):
+            return self._shape(node, module)
+        raise self._refuse(node, "has no spiking counterpart")
+
+    def _refuse(self, node: fx.Node, why: str, advice: str | None = None) -> ConversionError:
+        module = module_of(self.traced, node)
+        if module is not None:
+            name = type(module).__name__
+        else:
+            name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+        advice = advice or (
+            "networks of ReLU, convolution, linear, batch-norm, average-pooling, residual, concatenation and shape "
+            "operations can be converted: replace it and train again"
+        )
+        return ConversionError(f"operation '{name}' (node {node.name}) {why}; {advice}")
+
+    def _kind(self, value: Any) -> Kind:
+        return self.signals[value].kind if isinstance(value, fx.Node) else "analog"
+
+    def _amplitude(self, node: fx.Node) -> Tensor:
+        amplitude = self.signals[node].amplitude
+        assert amplitude is not None
+        return amplitude
+
+    def _linear_kind(self, node: fx.Node) -> Signal:
+        """Kind of a linear function of its inputs: analog if all are, else current."""
+        return ANALOG if all(self._kind(n) in ("analog", "size") for n in node.all_input_nodes) else CURRENT
+
+    def _insert(self, before: fx.Node, name: str, module: nn.Module, source: fx.Node) -> fx.Node:
+        with self.graph.inserting_before(before):
+            unique = f"{name}_{before.name}_{source.name}"
+            self.traced.add_submodule(unique, module)
+            return self.graph.call_module(unique, (source,))
+
+    def _as_current(self, node: fx.Node) -> None:
+        """Multiply incoming spikes by their amplitude, so that ``node`` sees currents."""
+        for source in list(node.all_input_nodes):
+            if self._kind(source) == "spikes":
+                amplified = self._insert(node, "amplify", Amplify(self._amplitude(source)), source)
+                self.signals[amplified] = CURRENT
+                node.replace_input_with(source, amplified)
+
+    # ---- activations ----------------------------------------------------------------------------------------------
+
+    def _activation(self, node: fx.Node) -> Signal:
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        if self._kind(source) == "spikes" and bool((self._amplitude(source) >= 0).all()):
+            signal = self.signals[source]  # a ReLU of what is not negative
+            node.replace_all_uses_with(source)
+            self.graph.erase_node(node)
+            return signal
+        self._as_current(node)
+        neuron = self.neuron(node.name)
+        constant = self._kind(node.args[0]) == "analog"
+        call_module(self.traced, node, SpikingLayer(neuron, constant, self._is_scratch(node)), node.args)
+        return Signal("spikes", torch.tensor(neuron.threshold, dtype=torch.float64))
+
+    def _is_scratch(self, node: fx.Node) -> bool:
+        """Whether the neuron's input is a fresh tensor that nothing else reads."""
+        source = node.args[0]
+        if not isinstance(source, fx.Node) or len(source.users) > 1:
+            return False
+        fresh = isinstance(module_of(self.traced, source), (*CONVOLUTIONS, nn.Linear, ChannelAffine))
+        return fresh or source.target in ADDITIONS
+
+    def _pool_before_first_activation(self) -> None:
+        """Max-pooling after a ReLU becomes max-pooling before it: they commute, and analog signals can be pooled."""
+        for node in list(self.graph.nodes):
+            is_pool = isinstance(module_of(self.traced, node), MAX_POOLS) or node.target in MAX_POOL_FUNCTIONS
+            relu = node.args[0] if is_pool else None
+            if not isinstance(relu, fx.Node) or not isinstance(module_of(self.traced, relu), nn.ReLU):
+                continue
+            if len(relu.users) > 1 or not self._is_analog(relu.args[0]):
+                continue
+            before = relu.args[0]
+            node.replace_all_uses_with(relu)
+            node.replace_input_with(relu, before)
+            relu.replace_input_with(before, node)
+            node.append(relu)
+            self.shapes = self.shapes | {relu.name: self.shapes[node.name]}
+
+    def _is_analog(self, node: Any) -> bool:
+        """Whether no ReLU lies before ``node``."""
+        if not isinstance(node, fx.Node):
+            return True
+        return not isinstance(module_of(self.traced, node), nn.ReLU) and all(map(self._is_analog, node.all_input_nodes))
+
+    # ---- synapses -------------------------------------------------------------------------------------------------
+
+    def _synapses(self, node: fx.Node, module: nn.Module) -> Signal:
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        if self._kind(source) == "spikes":
+            amplitude = self._amplitude(source)
+            linear_beyond_channels = isinstance(module, nn.Linear) and len(self.shapes[node.name]) > 2
+            if amplitude.dim() == 1 and linear_beyond_channels:
+                self._as_current(node)
+            elif isinstance(module, ChannelAffine):
+                module.scale = module.scale * amplitude.to(module.scale.dtype)
+            else:
+                module.weight = nn.Parameter(_scaled_weight(module, amplitude), requires_grad=False)
+        return self._linear_kind(node)
+
+    def _average_pool(self, node: fx.Node, module: nn.Module | None) -> Signal:
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        window = self._pool_window(node, module, source)
+        if self._kind(source) != "spikes":
+            return self._linear_kind(node)
+        if window is None:
+            self._as_current(node)
+            return CURRENT
+        signal = Signal("spikes", self._amplitude(source) / math.prod(window.kernel))
+        call_module(self.traced, node, window, (source,))
+        return signal
+
+    def _pool_window(self, node: fx.Node, module: nn.Module | None, source: fx.Node) -> SumPool | None:
+        """The pooling as a sum over equal windows, or None where the divisor varies."""
+        before, after = self.shapes[source.name][2:], self.shapes[node.name][2:]
+        if isinstance(module, nn.AdaptiveAvgPool2d) or node.target is F.adaptive_avg_pool2d:
+            if len(before) != 2 or any(b % a for b, a in zip(before, after, strict=True)):
+                return None
+            kernel = (before[0] // after[0], before[1] // after[1])
+            return SumPool(kernel, kernel, (0, 0))
+        if isinstance(module, nn.AvgPool2d):
+            given: dict[str, Any] = {k: getattr(module, k) for k in _AVG_POOL_ARGUMENTS}
+        else:
+            given = dict(zip(("input", *_AVG_POOL_ARGUMENTS), node.args, strict=False)) | dict(node.kwargs)
+        kernel = _pair(given["kernel_size"])
+        stride, padding = _pair(given.get("stride") or kernel), _pair(given.get("padding", 0))
+        uneven = any(padding) and not given.get("count_include_pad", True)
+        if uneven or given.get("ceil_mode") or given.get("divisor_override"):
+            return None
+        return SumPool(kernel, stride, padding)
+
+    def _max_pool(self, node: fx.Node) -> Signal:
+        if self._linear_kind(node).kind != "analog":
+            raise self._refuse(
+                node,
+                "cannot pool spike trains: the largest train is not the train of the largest value",
+                "use average pooling, or convert with a method that brings its own max-pooling",
+            )
+        return ANALOG
+
+    def _mean(self, node: fx.Node) -> Signal:
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        names = ("input", "dim", "keepdim")
+        given = dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+        rank = len(self.shapes[source.name])
+        dims = given.get("dim")
+        dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
+        dims = tuple(sorted(d % rank for d in dims))
+        if not dims or 0 in dims:
+            raise self._refuse(node, "averages over the batch", "name the dimensions to average over, without the first")
+        if self._kind(source) != "spikes":
+            return self._linear_kind(node)
+        count = math.prod(self.shapes[source.name][d] for d in dims)
+        if self._amplitude(source).dim() == 1 and 1 in dims:
+            self._as_current(node)
+            return CURRENT
+        signal = Signal("spikes", self._amplitude(source) / count)
+        call_module(self.traced, node, Total(dims, bool(given.get("keepdim", False))), (source,))
+        return signal
+
+    # ---- arithmetic -----------------------------------------------------------------------------------------------
+
+    def _addition(self, node: fx.Node) -> Signal:
+        if node.kwargs.get("alpha", 1) != 1:
+            raise self._refuse(node, "with alpha has no spiking counterpart", "write it as a product and a sum")
+        self._as_current(node)
+        signal = self._linear_kind(node)
+        if signal.kind == "current":
+            for source in list(node.all_input_nodes):
+                if self._kind(source) == "analog" and source.op != "get_attr":
+                    shown = self._insert(node, "present", PresentConstant(self.timesteps), source)
+                    self.signals[shown] = CURRENT
+                    node.replace_input_with(source, shown)
+        return signal
+
+    def _scaling(self, node: fx.Node) -> Signal:
+        moving = [n for n in node.all_input_nodes if n.op != "get_attr" and self._kind(n) != "size"]
+        division_by_signal = node.target in DIVISIONS and moving and moving[0] is not node.args[0]
+        if len(moving) > 1 or division_by_signal or node.args[0] is node.args[-1]:
+            raise self._refuse(node, "of two signals is not linear")
+        self._as_current(node)
+        return self._linear_kind(node)
+
+    def _concatenation(self, node: fx.Node) -> Signal:
+        names = ("tensors", "dim")
+        given = {"dim": 0} | dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+        parts, dim = list(given["tensors"]), given["dim"] % len(self.shapes[node.name])
+        if dim == 0:
+            raise self._refuse(node, "concatenates along the batch", "concatenate along another dimension")
+        kinds = {self._kind(part) for part in parts}
+        if kinds == {"analog"}:
+            return ANALOG
+        if kinds == {"spikes"}:
+            amplitudes = [self._amplitude(part) for part in parts]
+            if all(a.dim() == 0 and a == amplitudes[0] for a in amplitudes):
+                return self.signals[parts[0]]
+            if dim == 1:
+                each = [a.expand(self.shapes[p.name][1]) for a, p in zip(amplitudes, parts, strict=True)]
+                return Signal("spikes", torch.cat(each))
+        self._as_current(node)
+        return self._addition_like(node)
+
+    def _addition_like(self, node: fx.Node) -> Signal:
+        for source in list(node.all_input_nodes):
+            if self._kind(source) == "analog":
+                shown = self._insert(node, "present", PresentConstant(self.timesteps), source)
+                self.signals[shown] = CURRENT
+                node.replace_input_with(source, shown)
+        return CURRENT
+
+    # ---- shapes ---------------------------------------------------------------------------------------------------
+
+    def _reshape(self, node: fx.Node) -> Signal:
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        before, after = self.shapes[source.name], self.shapes[node.name]
+        if before[0] != after[0]:
+            raise self._refuse(node, "mixes samples of the batch", "keep the first dimension")
+        self._keep_channels_apart(node, source, flat_channels=before[:2] == after[:2] or len(after) == 2)
+        signal = self._reshaped(self.signals[node.args[0]], before, after)  # type: ignore[index]
+        if signal.kind != "analog":
+            call_module(self.traced, node, Reshape(tuple(after[1:])), (node.args[0],))
+        return signal
+
+    def _shape(self, node: fx.Node, module: nn.Module | None) -> Signal:
+        source = node.args[0]
+        if not isinstance(source, fx.Node) or source.name not in self.shapes:
+            return SIZE if isinstance(source, fx.Node) and self._kind(source) == "size" else ANALOG
+        before, after = self.shapes[source.name], self.shapes.get(node.name)
+        if after is None or before[0] != after[0] or not _keeps_batch(node):
+            raise self._refuse(node, "changes the batch dimension", "keep the first dimension of every signal")
+        if node.target is F.interpolate and node.kwargs.get("mode", "nearest") != "nearest":
+            raise self._refuse(node, "interpolates spikes", "use mode='nearest'")
+        if node.target is F.pad and not _pads_with_zeros(node):
+            raise self._refuse(node, "pads with something else than zeros", "pad with zeros")
+        flattens = isinstance(module, nn.Flatten) or node.target in (torch.flatten, "flatten")
+        self._keep_channels_apart(node, source, flat_channels=flattens and len(after) == 2)
+        return self._reshaped(self.signals[node.args[0]], before, after)  # type: ignore[index]
+
+    def _keep_channels_apart(self, node: fx.Node, source: fx.Node, flat_channels: bool) -> None:
+        """Per-channel amplitudes survive flattening only; elsewhere they are multiplied in."""
+        if self._kind(source) == "spikes" and self._amplitude(source).dim() == 1 and not flat_channels:
+            self._as_current(node)
+
+    @staticmethod
+    def _reshaped(signal: Signal, before: tuple[int, ...], after: tuple[int, ...]) -> Signal:
+        if signal.amplitude is None or signal.amplitude.dim() == 0 or before[1] == after[1]:
+            return signal
+        return Signal(signal.kind, signal.amplitude.repeat_interleave(after[1] // before[1]))
+
+    # ---- output ---------------------------------------------------------------------------------------------------
+
+    def _output(self, node: fx.Node) -> None:
+        self._as_current(node)
+        if any(self._kind(n) == "analog" for n in node.all_input_nodes):
+            raise ConversionError("an output of the network does not depend on any ReLU, so there is nothing to convert in it")
+
+
+class SpikingLayer(nn.Module):
+    """A neuron in the graph: folds the timesteps out of the leading dimension and back.
+
+    Args:
+        neuron: the neuron.
+        constant: the input is analog ``[B, ...]`` and the same at every step; otherwise it is ``[T*B, ...]``.
+        scratch: the input may be overwritten.
+    """
+
+    def __init__(self, neuron: SpikingNeuron, constant: bool, scratch: bool) -> None:
+        super().__init__()
+        self.neuron = neuron
+        self.constant = constant
+        self.scratch = scratch
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes ``[T*B, ...]``."""
+        timesteps = self.neuron.code.timesteps
+        if self.constant:
+            currents = x.expand(timesteps, *x.shape)
+        else:
+            currents = x.unflatten(0, (timesteps, x.shape[0] // timesteps))
+        return self.neuron(currents, inplace=self.scratch and not self.constant).flatten(0, 1)
+
+
+_AVG_POOL_ARGUMENTS = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))
+
+
+def _scaled_weight(module: nn.Module, amplitude: Tensor) -> Tensor:
+    """Weights for spikes of ``amplitude``: ``[out, in/groups, ...]`` times the amplitude of each input channel."""
+    weight: Tensor = module.weight.detach()  # type: ignore[assignment,operator]
+    amplitude = amplitude.to(torch.float64)
+    if amplitude.dim() == 1:
+        groups = int(getattr(module, "groups", 1))
+        per_group = amplitude.view(groups, -1).repeat_interleave(weight.shape[0] // groups, dim=0)
+        amplitude = per_group.view(*per_group.shape, *[1] * (weight.dim() - 2))
+    return (weight.double() * amplitude).to(weight.dtype)
+
+
+def _keeps_batch(node: fx.Node) -> bool:
+    """Whether a shape operation leaves the first dimension alone, as far as its arguments tell."""
+    arguments = node.args[1:]
+    if node.target is operator.getitem:
+        index = arguments[0]
+        first = index[0] if isinstance(index, tuple) else index
+        return first == slice(None, None, None) or first is Ellipsis
+    if node.target in (torch.permute, "permute"):
+        order = arguments[0] if arguments and isinstance(arguments[0], (tuple, list)) else arguments
+        return bool(order) and order[0] == 0
+    if node.target in (torch.transpose, "transpose"):
+        return 0 not in arguments
+    if node.target in (torch.flatten, "flatten"):
+        start = arguments[0] if arguments else node.kwargs.get("start_dim", 0)
+        return start != 0
+    return True
+
+
+def _pads_with_zeros(node: fx.Node) -> bool:
+    given = dict(zip(("input", "pad", "mode", "value"), node.args, strict=False)) | dict(node.kwargs)
+    return given.get("mode", "constant") == "constant" and given.get("value") in (None, 0, 0.0)

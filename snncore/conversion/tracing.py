@@ -1,0 +1,205 @@
+"""From a trained network to a graph of linear operations and ReLUs.
+
+``trace_network`` records the network with ``torch.fx``, gives every call its own copy of the layer, turns each spelling of
+ReLU into a module of its own, drops what does nothing at inference and folds batch normalisation.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from snncore.conversion.errors import ConversionError
+
+RELU_FUNCTIONS = (F.relu, F.relu_, torch.relu, torch.relu_)
+RELU_METHODS = ("relu", "relu_")
+IDENTITY_MODULES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+IDENTITY_METHODS = ("contiguous", "clone", "detach")
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+class ChannelAffine(nn.Module):
+    """``y = scale x + shift`` per channel (dimension 1): batch normalisation that follows no layer it could be folded into."""
+
+    def __init__(self, scale: Tensor, shift: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scale", scale)
+        self.register_buffer("shift", shift)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, ...]`` to the same shape."""
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+        scale, shift = self.get_buffer("scale"), self.get_buffer("shift")
+        return x * scale.view(shape) + shift.view(shape)
+
+
+def trace_network(ann: nn.Module) -> fx.GraphModule:
+    """Record ``ann`` (a copy, in evaluation mode) as a graph of linear operations, ReLU modules and shape operations.
+
+    Raises:
+        ConversionError: the forward pass depends on the data (``if x.sum() > 0``) or cannot be recorded for another reason.
+    """
+    root = copy.deepcopy(ann).eval()
+    try:
+        graph = fx.Tracer().trace(root)
+        traced = fx.GraphModule(root, graph)
+    except Exception as error:  # the tracer meets arbitrary user code
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ConversionError(
+            f"{type(ann).__name__} cannot be recorded by torch.fx ({reason}); "
+            "remove control flow that depends on the data from its forward"
+        ) from error
+    _one_module_per_call(traced)
+    _modules_for_functions(traced)
+    _drop_identities(traced)
+    _fold_batch_norm(traced)
+    traced.graph.eliminate_dead_code()
+    traced.graph.lint()
+    traced.recompile()
+    traced.delete_all_unused_submodules()
+    return traced
+
+
+def call_module(traced: fx.GraphModule, node: fx.Node, module: nn.Module, arguments: tuple[Any, ...]) -> None:
+    """Turn ``node`` into a call of ``module``, stored under the node's own name."""
+    traced.add_submodule(node.name, module)
+    node.op, node.target, node.args, node.kwargs = "call_module", node.name, arguments, {}
+
+
+def module_of(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    """The module that ``node`` calls, or None."""
+    return traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def _one_module_per_call(traced: fx.GraphModule) -> None:
+    """Shared layers get one copy per call: each call may see spikes of another amplitude."""
+    for node in traced.graph.nodes:
+        module = module_of(traced, node)
+        if module is not None:
+            call = f"call_{node.name}"
+            traced.add_submodule(call, copy.deepcopy(module))
+            node.target = call
+
+
+def _modules_for_functions(traced: fx.GraphModule) -> None:
+    """``F.relu``, ``torch.relu``, ``x.relu()``, ``F.linear`` and ``F.conv2d`` become modules."""
+    for node in list(traced.graph.nodes):
+        is_relu = (node.op == "call_function" and node.target in RELU_FUNCTIONS) or (
+            node.op == "call_method" and node.target in RELU_METHODS
+        )
+        if is_relu:
+            source = node.args[0] if node.args else node.kwargs["input"]
+            call_module(traced, node, nn.ReLU(), (source,))
+        elif isinstance(module_of(traced, node), nn.ReLU):
+            call_module(traced, node, nn.ReLU(), node.args or tuple(node.kwargs.values()))
+        elif node.op == "call_function" and node.target is F.linear:
+            _functional_linear(traced, node)
+        elif node.op == "call_function" and node.target in (F.conv1d, F.conv2d):
+            _functional_convolution(traced, node)
+
+
+def _parameters(traced: fx.GraphModule, nodes: list[Any]) -> list[Tensor | None] | None:
+    """Values of weight and bias arguments, or None if one of them is computed rather than stored."""
+    values: list[Tensor | None] = []
+    for node in nodes:
+        if node is None:
+            values.append(None)
+        elif isinstance(node, fx.Node) and node.op == "get_attr":
+            value: Any = traced
+            for part in str(node.target).split("."):
+                value = getattr(value, part)
+            values.append(value.detach().clone())
+        else:
+            return None
+    return values
+
+
+def _arguments(node: fx.Node, names: tuple[str, ...], defaults: dict[str, Any]) -> dict[str, Any]:
+    given = dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+    return defaults | given
+
+
+def _functional_linear(traced: fx.GraphModule, node: fx.Node) -> None:
+    call = _arguments(node, ("input", "weight", "bias"), {"bias": None})
+    values = _parameters(traced, [call["weight"], call["bias"]])
+    if values is None or values[0] is None:
+        return
+    weight, bias = values
+    assert weight is not None
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, dtype=weight.dtype)
+    _fill(layer, weight, bias)
+    call_module(traced, node, layer, (call["input"],))
+
+
+def _functional_convolution(traced: fx.GraphModule, node: fx.Node) -> None:
+    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+    call = _arguments(node, names, {"bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1})
+    values = _parameters(traced, [call["weight"], call["bias"]])
+    if values is None or values[0] is None:
+        return
+    weight, bias = values
+    assert weight is not None
+    kind = nn.Conv1d if node.target is F.conv1d else nn.Conv2d
+    layer = kind(
+        weight.shape[1] * call["groups"],
+        weight.shape[0],
+        tuple(weight.shape[2:]),  # type: ignore[arg-type]
+        stride=call["stride"],
+        padding=call["padding"],
+        dilation=call["dilation"],
+        groups=call["groups"],
+        bias=bias is not None,
+        dtype=weight.dtype,
+    )
+    _fill(layer, weight, bias)
+    call_module(traced, node, layer, (call["input"],))
+
+
+def _fill(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> None:
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    if bias is not None:
+        layer.bias = nn.Parameter(bias, requires_grad=False)
+
+
+def _drop_identities(traced: fx.GraphModule) -> None:
+    for node in list(traced.graph.nodes):
+        off = node.op == "call_function" and node.target is F.dropout and not _dropout_is_on(node)
+        method = node.op == "call_method" and node.target in IDENTITY_METHODS
+        if off or method or isinstance(module_of(traced, node), IDENTITY_MODULES):
+            node.replace_all_uses_with(node.args[0])
+            traced.graph.erase_node(node)
+
+
+def _dropout_is_on(node: fx.Node) -> bool:
+    return bool(_arguments(node, ("input", "p", "training"), {"training": True})["training"])
+
+
+def _fold_batch_norm(traced: fx.GraphModule) -> None:
+    """Fold each batch normalisation into the layer before it; where there is none it becomes a ``ChannelAffine``."""
+    for node in list(traced.graph.nodes):
+        norm = module_of(traced, node)
+        if not isinstance(norm, BATCH_NORMS):
+            continue
+        if norm.running_mean is None or norm.running_var is None:
+            raise ConversionError(f"{node.name}: batch normalisation without running statistics depends on the batch; train with them")
+        source = node.args[0]
+        layer = module_of(traced, source) if isinstance(source, fx.Node) and len(source.users) == 1 else None
+        if isinstance(layer, CONVOLUTIONS):
+            traced.add_submodule(str(source.target), fuse_conv_bn_eval(layer, norm))
+        elif isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm1d):
+            traced.add_submodule(str(source.target), fuse_linear_bn_eval(layer, norm))
+        else:
+            weight = norm.weight if norm.weight is not None else torch.ones_like(norm.running_var)
+            bias = norm.bias if norm.bias is not None else torch.zeros_like(norm.running_var)
+            scale = (weight / torch.sqrt(norm.running_var + norm.eps)).detach()
+            shift = (bias - norm.running_mean * scale).detach()
+            call_module(traced, node, ChannelAffine(scale, shift), (source,))
+            continue
+        node.replace_all_uses_with(source)
+        traced.graph.erase_node(node)

@@ -1,0 +1,63 @@
+"""Cache blocking for multi-step neuron updates.
+
+A neuron update reads and writes its state at every timestep. Done on a whole layer, each pass goes through main memory and
+can cost more than the convolutions. The updates are elementwise, so a layer is cut into blocks whose state stays in the
+processor's cache for all timesteps: every current is read once and every spike written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+BLOCK_ELEMENTS = 1 << 17
+
+
+def time_matrices(currents: Tensor, inplace: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Flat views of a layer's currents and of the spikes to be written, in the memory order of the currents.
+
+    Args:
+        currents: ``[T, ...]``; contiguous, channels-last within each step, or one step expanded over T (stride 0).
+        inplace: write the spikes over the currents where the layout permits.
+
+    Returns:
+        currents ``[T, N]``, spikes ``[T, N]`` and the same spikes as ``[T, ...]``.
+    """
+    timesteps, shape = currents.shape[0], currents.shape[1:]
+    constant = timesteps > 1 and currents.stride(0) == 0
+    if not constant and inplace and (flat := _flat_view(currents)) is not None:
+        return flat, flat, currents
+    channels_last = len(shape) == 4 and currents[0].is_contiguous(memory_format=torch.channels_last)
+    if channels_last:
+        order = (timesteps, shape[0], shape[2], shape[3], shape[1])
+        spikes = currents.new_empty(order).permute(0, 1, 4, 2, 3)
+    else:
+        spikes = currents.new_empty(currents.shape)
+        currents = currents[:1].contiguous().expand_as(currents) if constant else currents.contiguous()
+    out = _flat_view(spikes)
+    flat = _flat_view(currents[:1] if constant else currents)
+    assert out is not None
+    if flat is None:  # e.g. channels-last steps with gaps between them
+        flat = _flat_view(torch.empty_like(spikes).copy_(currents))
+        assert flat is not None
+    return flat.expand(timesteps, -1), out, spikes
+
+
+def _flat_view(x: Tensor) -> Tensor | None:
+    """``[T, ...]`` as ``[T, N]`` without a copy, or None where the layout does not permit it."""
+    if x.is_contiguous():
+        return x.view(x.shape[0], -1)
+    if x.dim() == 5:
+        moved = x.permute(0, 1, 3, 4, 2)
+        if moved.is_contiguous():
+            return moved.view(x.shape[0], -1)
+    return None
+
+
+def column_blocks(width: int, device: torch.device) -> Iterator[slice]:
+    """Column ranges to update one after another: cache-sized on a CPU, everything at once on an accelerator."""
+    step = BLOCK_ELEMENTS if device.type == "cpu" else max(width, 1)
+    for start in range(0, width, step):
+        yield slice(start, min(start + step, width))

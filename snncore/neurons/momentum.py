@@ -1,0 +1,176 @@
+"""Momentum neuron: canonic signed spike (CSS) coding with exponential weights that cost nothing.
+
+    u~[t] = beta u[t-1] + z[t]                          momentum         (TMN Eq. 6; CSS Eq. 7)
+    s[t]  = +1 if u~[t] >=  theta,  -1 if u~[t] <= -theta                (TMN Eq. 7; CSS Eq. A19-A20)
+    u[t]  = u~[t] - beta**L v s[t]                      soft reset by the full threshold
+
+for L pre-charge steps without firing and T steps with it; the input current is present in the first T steps only.
+``theta = ratio * beta**L * v`` is the predictive threshold. By Prop. 3.1 of the TMN paper the membrane integrates spikes
+weighted by ``beta**(T-t)``, so that ``u[T]`` is what the train leaves uncoded.
+
+Negative values are zeroed (the ReLU) by one of two gates:
+
+- ``first-spike`` (TMN, App. D): a neuron whose first spike is negative stays silent. The sign of the first spike is the
+  sign of the coded value only if ``beta >= 2``: then its weight exceeds all later ones together.
+- ``tsa-relu`` (CSS, Eq. A23-A24): fire towards ``max(h, 0) - g``, where ``h`` integrates the weighted input and ``g`` the
+  weighted output. Valid for every beta. Two corrections to the printed algorithm: the silent loop runs L steps (printed
+  L + 1), the input and its bias end after T steps, and ``g`` grows by the reset size ``beta**L v``.
+
+Presets: ``MomentumNeuron.tmn`` (beta = 2, L = 1, ratio = 1/2, ternary, first-spike gate) and ``MomentumNeuron.tsa``
+(beta = 1.5, L = 1, ratio = 1/2, ternary, tsa-relu gate).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from snncore.coding import CSSCode
+from snncore.neurons.base import SpikingNeuron, largest_below
+
+Gate = Literal["first-spike", "tsa-relu", "none"]
+GATES: tuple[Gate, ...] = ("first-spike", "tsa-relu", "none")
+
+
+@dataclass
+class MomentumState:
+    """State of one layer between two steps; each tensor ``[B, ...]`` in units of the currents unless said otherwise.
+
+    ``potential`` is the membrane potential u (with the tsa-relu gate: the weighted input h). ``memory`` is what the gate
+    remembers: the spikes so far read as a binary number, whose sign is that of the first spike (first-spike), or the
+    weighted output g (tsa-relu). ``steps`` counts the steps so far.
+    """
+
+    potential: Tensor
+    memory: Tensor | None
+    steps: int = 0
+
+
+class MomentumNeuron(SpikingNeuron):
+    """Momentum neuron with predictive ternary spikes, pre-charge and ReLU gate.
+
+    Args:
+        threshold: full threshold ``v``, in units of the currents.
+        timesteps: T, firing steps.
+        beta: amplification of the membrane potential per step, > 1 and <= 3.
+        precharge: L, steps of integration before the first spike, 0 <= L <= T.
+        ratio: predictive over full threshold, in (0, 1].
+        ternary: spikes in {-1, 0, 1}; otherwise {0, 1}.
+        gate: ``"first-spike"``, ``"tsa-relu"`` or ``"none"`` (negative codes pass).
+
+    Raises:
+        ValueError: a parameter out of range; the first-spike gate with beta < 2, where it is not a ReLU.
+    """
+
+    def __init__(
+        self,
+        threshold: float,
+        timesteps: int,
+        beta: float = 2.0,
+        precharge: int = 1,
+        ratio: float = 0.5,
+        ternary: bool = True,
+        gate: Gate = "first-spike",
+    ) -> None:
+        super().__init__(threshold, CSSCode(timesteps, float(beta)))
+        if not 1 < beta <= 3:
+            raise ValueError(f"beta must be in (1, 3], got {beta!r}")
+        if isinstance(precharge, bool) or not isinstance(precharge, int) or not 0 <= precharge <= timesteps:
+            raise ValueError(f"precharge must be a whole number from 0 to timesteps={timesteps}, got {precharge!r}")
+        if not 0 < ratio <= 1:
+            raise ValueError(f"ratio must be in (0, 1], got {ratio!r}")
+        if gate not in GATES:
+            raise ValueError(f"unknown gate {gate!r}; known: {', '.join(GATES)}")
+        if gate == "first-spike" and beta < 2:
+            raise ValueError(f"the first-spike gate is a ReLU only for beta >= 2, got {beta!r}; use gate='tsa-relu'")
+        self.beta = float(beta)
+        self.delay = precharge
+        self.ratio = float(ratio)
+        self.ternary = ternary
+        self.gate = gate
+        self.reset = self.beta**precharge * self.threshold
+
+    @classmethod
+    def tmn(cls, threshold: float, timesteps: int, precharge: int = 1) -> MomentumNeuron:
+        """The ternary momentum neuron of the TMN paper."""
+        return cls(threshold, timesteps, beta=2.0, precharge=precharge, gate="first-spike")
+
+    @classmethod
+    def tsa(cls, threshold: float, timesteps: int, precharge: int = 1) -> MomentumNeuron:
+        """The ternary self-amplifying neuron of the CSS paper; its silent period is the pre-charge."""
+        return cls(threshold, timesteps, beta=1.5, precharge=precharge, gate="tsa-relu")
+
+    def extra_repr(self) -> str:
+        """Parameters shown by ``print``."""
+        return (
+            f"threshold={self.threshold:g}, timesteps={self.code.timesteps}, beta={self.beta:g}, precharge={self.delay}, "
+            f"ratio={self.ratio:g}, ternary={self.ternary}, gate={self.gate}"
+        )
+
+    def start(self, like: Tensor) -> MomentumState:
+        """Discharged membrane, ``u[0] = 0``."""
+        needs_memory = self.gate == "tsa-relu" or (self.gate == "first-spike" and self.ternary)
+        return MomentumState(torch.zeros_like(like), torch.zeros_like(like) if needs_memory else None)
+
+    def step(self, current: Tensor | None, state: MomentumState, out: Tensor | None = None) -> Tensor | None:
+        """One step of the equations in the module docstring; None during the pre-charge."""
+        spikes = self._fire(current, state, out)
+        if spikes is not None and self.gate == "first-spike" and state.memory is not None:
+            torch.add(spikes, state.memory, alpha=2, out=state.memory)
+            spikes.mul_(state.memory >= 0)
+        return spikes
+
+    def _fire(self, current: Tensor | None, state: MomentumState, out: Tensor | None) -> Tensor | None:
+        """The step before the first-spike gate."""
+        u, memory = state.potential, state.memory
+        if current is None:
+            u.mul_(self.beta)
+        else:
+            torch.add(current, u, alpha=self.beta, out=u)
+        tsa = self.gate == "tsa-relu"
+        if tsa and memory is not None:
+            memory.mul_(self.beta)
+        state.steps += 1
+        if state.steps <= self.delay:
+            return None
+        spikes = torch.empty_like(u) if out is None else out
+        if tsa and memory is not None:
+            self._threshold(u.clamp(min=0).sub_(memory), spikes)
+            memory.add_(spikes, alpha=self.reset)
+        else:
+            self._threshold(u, spikes)
+            u.sub_(spikes, alpha=self.reset)
+        return spikes
+
+    def _threshold(self, potential: Tensor, spikes: Tensor) -> None:
+        theta = self.ratio * self.reset
+        if self.ternary:
+            # hardshrink zeroes |u| <= lambda, but a potential that equals the threshold must fire.
+            torch.ops.aten.hardshrink.out(potential, largest_below(theta, potential.dtype), out=spikes)
+            spikes.sign_()
+        else:
+            torch.ge(potential, theta, out=spikes)
+
+    def _update(self, z: Tensor, s: Tensor) -> Tensor:
+        """As the base class, with the first-spike gate applied to the finished train: the sign cannot change later."""
+        if self.gate != "first-spike" or not self.ternary:
+            return super()._update(z, s)
+        state = self.start(z[0])
+        memory = state.memory
+        assert memory is not None
+        for t in range(self.code.timesteps + self.delay):
+            out = s[t - self.delay] if t >= self.delay else None
+            spikes = self._fire(z[t] if t < self.code.timesteps else None, state, out)
+            if spikes is not None:
+                torch.add(spikes, memory, alpha=2, out=memory)
+        s.mul_(memory >= 0)
+        return self.residual(state)
+
+    def residual(self, state: MomentumState) -> Tensor:
+        """``u[T] / (beta**L v)``; with the tsa-relu gate ``(max(h, 0) - g) / (beta**L v)``."""
+        if self.gate == "tsa-relu" and state.memory is not None:
+            return (state.potential.clamp(min=0) - state.memory) / self.reset
+        return state.potential / self.reset
