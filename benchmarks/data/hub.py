@@ -97,7 +97,12 @@ def read_tables(file: Path, spec: DatasetSpec) -> Iterator[pyarrow.Table]:
         try:
             if file.suffix == ".parquet":
                 rows = datasets.load_dataset(
-                    "parquet", data_files=[str(file)], split="train", streaming=True, cache_dir=scratch
+                    "parquet",
+                    data_files=[str(file)],
+                    split="train",
+                    streaming=True,
+                    cache_dir=scratch,
+                    batch_size=_ROWS_AT_ONCE,
                 )
             else:
                 rows = datasets.Dataset.from_file(str(file))

@@ -69,7 +69,7 @@ class ImageSet:
         return self.slice(0, n)
 
     def slice(self, start: int, stop: int) -> ImageSet:
-        """Samples ``start`` .. ``stop`` - 1, with a fingerprint of their own; CannotRun if there are none such."""
+        """Samples ``start`` .. ``stop`` - 1, with their own fingerprint; CannotRun outside 0 .. N."""
         check_range(self, start, stop)
         if (start, stop) == (0, len(self)):
             return self
@@ -147,10 +147,9 @@ def normalised_batches(
     channels-last memory and int64 labels [B]. CannotRun, at the call, where ``mean`` and ``std`` differ in
     length or do not fit the channels, where a ``std`` is not positive, or where ``batch_size`` < 1.
     """
-    channels = images.channels
-    if not len(mean) == len(std) == channels:
+    if not len(mean) == len(std) == images.channels:
         raise CannotRun(
-            f"{images.name} has {channels} channel(s), but {len(mean)} mean and {len(std)} std values were given"
+            f"{images.name} has {images.channels} channel(s), but got {len(mean)} mean and {len(std)} std values"
         )
     if not all(value > 0 for value in std):
         raise CannotRun(f"{images.name}: every std must be positive, got {list(std)}")

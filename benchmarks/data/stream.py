@@ -60,8 +60,7 @@ PRESET = Preset()
 class ImageStream:
     """Images of one split in a fixed order, read when they are needed; the interface of ``ImageSet``.
 
-    ``fingerprint`` is over file names, sizes in bytes and labels. ``workers`` processes decode (0: this one
-    does).
+    ``workers`` is the number of processes that decode (0: this one does).
     """
 
     name: str
@@ -107,8 +106,10 @@ class ImageStream:
         CannotRun, naming the image, where one cannot be decoded.
         """
         dataset = _Transformed(self, mean, std)
+        # A generator of its own, because a loader draws from torch's global one otherwise.
+        loader = DataLoader(dataset, batch_size, num_workers=self.workers, generator=torch.Generator())
         try:
-            for images, labels in DataLoader(dataset, batch_size, num_workers=self.workers):
+            for images, labels in loader:
                 yield images.contiguous(memory_format=torch.channels_last), labels
         except CannotRun as error:
             # A worker's error arrives with its traceback in the message; the last line is what was raised.

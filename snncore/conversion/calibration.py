@@ -169,6 +169,6 @@ class _Recorder(fx.Interpreter):
             self.shapes.setdefault(n.name, tuple(value.shape))
         if isinstance(module_of(self.traced, n), nn.ReLU):
             if not torch.isfinite(value).all():
-                raise ConversionError(f"{n.name}: NaN or infinity in the activations of the trained network; check its weights")
+                raise ConversionError(f"{n.name}: NaN or infinity in the activations of the trained network; check it")
             self.histograms.setdefault(n.name, ActivationHistogram()).update(value)
         return value

@@ -25,13 +25,13 @@ class Amplify(nn.Module):
 class SumPool(nn.Module):
     """Sum over windows: average pooling of spikes whose division is left to the amplitude, so that it only counts."""
 
-    def __init__(self, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], ceil: bool = False) -> None:
+    def __init__(self, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> None:
         super().__init__()
-        self.kernel, self.stride, self.padding, self.ceil = kernel, stride, padding, ceil
+        self.kernel, self.stride, self.padding = kernel, stride, padding
 
     def forward(self, spikes: Tensor) -> Tensor:
         """``[B, C, H, W]`` to ``[B, C, H', W']``."""
-        return F.avg_pool2d(spikes, self.kernel, self.stride, self.padding, self.ceil, divisor_override=1)
+        return F.avg_pool2d(spikes, self.kernel, self.stride, self.padding, divisor_override=1)
 
 
 class Total(nn.Module):

@@ -27,7 +27,7 @@ from torch import Tensor, fx, nn
 from snncore.conversion.calibration import Calibration
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.operations import Amplify, PresentConstant, Reshape, SumPool, Total
-from snncore.conversion.tracing import CONVOLUTIONS, ChannelAffine, call_module, module_of
+from snncore.conversion.tracing import CONVOLUTIONS, ChannelAffine, arguments_of, call_module, module_of
 from snncore.neurons import SpikingNeuron
 
 Kind = Literal["analog", "spikes", "current", "size"]
@@ -41,8 +41,8 @@ MEANS = (torch.mean, "mean")
 SUMS = (torch.sum, "sum")
 CONCATENATIONS = (torch.cat, torch.concat)
 RESHAPES = (torch.reshape, "reshape", "view")
-SHAPES = (torch.flatten, "flatten", torch.permute, "permute", torch.transpose, "transpose", operator.getitem, F.pad)
-SHAPES += (torch.squeeze, "squeeze", torch.unsqueeze, "unsqueeze", F.interpolate)
+SHAPES: tuple[Any, ...] = (torch.flatten, "flatten", torch.permute, "permute", torch.transpose, "transpose")
+SHAPES += (operator.getitem, F.pad, F.interpolate, torch.squeeze, "squeeze", torch.unsqueeze, "unsqueeze")
 SIZES = ("size", getattr)
 SHAPE_MODULES = (nn.Flatten, nn.Unflatten, nn.ZeroPad2d, nn.PixelShuffle, nn.ChannelShuffle, nn.UpsamplingNearest2d)
 AVERAGE_POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
@@ -199,7 +199,7 @@ class Rewriter:
                 continue
             if len(relu.users) > 1 or not self._is_analog(relu.args[0]):
                 continue
-            before = relu.args[0]
+            before: Any = relu.args[0]
             node.replace_all_uses_with(relu)
             node.replace_input_with(relu, before)
             relu.replace_input_with(before, node)
@@ -223,7 +223,8 @@ class Rewriter:
             if amplitude.dim() == 1 and linear_beyond_channels:
                 self._as_current(node)
             elif isinstance(module, ChannelAffine):
-                module.scale = module.scale * amplitude.to(module.scale.dtype)
+                scale = module.get_buffer("scale")
+                module.scale = scale * amplitude.to(scale.dtype)
             else:
                 module.weight = nn.Parameter(_scaled_weight(module, amplitude), requires_grad=False)
         return self._linear_kind(node)
@@ -252,7 +253,7 @@ class Rewriter:
         if isinstance(module, nn.AvgPool2d):
             given: dict[str, Any] = {k: getattr(module, k) for k in _AVG_POOL_ARGUMENTS}
         else:
-            given = dict(zip(("input", *_AVG_POOL_ARGUMENTS), node.args, strict=False)) | dict(node.kwargs)
+            given = arguments_of(node, ("input", *_AVG_POOL_ARGUMENTS))
         kernel = _pair(given["kernel_size"])
         stride, padding = _pair(given.get("stride") or kernel), _pair(given.get("padding", 0))
         uneven = any(padding) and not given.get("count_include_pad", True)
@@ -272,8 +273,7 @@ class Rewriter:
     def _mean(self, node: fx.Node) -> Signal:
         source = node.args[0]
         assert isinstance(source, fx.Node)
-        names = ("input", "dim", "keepdim")
-        given = dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+        given = arguments_of(node, ("input", "dim", "keepdim"))
         rank = len(self.shapes[source.name])
         dims = given.get("dim")
         dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
@@ -314,8 +314,7 @@ class Rewriter:
         return self._linear_kind(node)
 
     def _concatenation(self, node: fx.Node) -> Signal:
-        names = ("tensors", "dim")
-        given = {"dim": 0} | dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+        given = arguments_of(node, ("tensors", "dim"), {"dim": 0})
         parts, dim = list(given["tensors"]), given["dim"] % len(self.shapes[node.name])
         if dim == 0:
             raise self._refuse(node, "concatenates along the batch", "concatenate along another dimension")
@@ -385,7 +384,7 @@ class Rewriter:
     def _output(self, node: fx.Node) -> None:
         self._as_current(node)
         if any(self._kind(n) == "analog" for n in node.all_input_nodes):
-            raise ConversionError("an output of the network does not depend on any ReLU, so there is nothing to convert in it")
+            raise ConversionError("an output of the network does not depend on any ReLU: there is nothing to convert")
 
 
 class SpikingLayer(nn.Module):
@@ -406,10 +405,8 @@ class SpikingLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Spikes ``[T*B, ...]``."""
         timesteps = self.neuron.code.timesteps
-        if self.constant:
-            currents = x.expand(timesteps, *x.shape)
-        else:
-            currents = x.unflatten(0, (timesteps, x.shape[0] // timesteps))
+        each = (timesteps, x.shape[0] // timesteps)
+        currents = x.expand(timesteps, *x.shape) if self.constant else x.unflatten(0, each)
         return self.neuron(currents, inplace=self.scratch and not self.constant).flatten(0, 1)
 
 
@@ -433,11 +430,11 @@ def _scaled_weight(module: nn.Module, amplitude: Tensor) -> Tensor:
 
 def _keeps_batch(node: fx.Node) -> bool:
     """Whether a shape operation leaves the first dimension alone, as far as its arguments tell."""
-    arguments = node.args[1:]
+    arguments: Any = node.args[1:]
     if node.target is operator.getitem:
         index = arguments[0]
         first = index[0] if isinstance(index, tuple) else index
-        return first == slice(None, None, None) or first is Ellipsis
+        return bool(first == slice(None, None, None)) or first is Ellipsis
     if node.target in (torch.permute, "permute"):
         order = arguments[0] if arguments and isinstance(arguments[0], (tuple, list)) else arguments
         return bool(order) and order[0] == 0
@@ -445,10 +442,10 @@ def _keeps_batch(node: fx.Node) -> bool:
         return 0 not in arguments
     if node.target in (torch.flatten, "flatten"):
         start = arguments[0] if arguments else node.kwargs.get("start_dim", 0)
-        return start != 0
+        return bool(start != 0)
     return True
 
 
 def _pads_with_zeros(node: fx.Node) -> bool:
-    given = dict(zip(("input", "pad", "mode", "value"), node.args, strict=False)) | dict(node.kwargs)
+    given = arguments_of(node, ("input", "pad", "mode", "value"))
     return given.get("mode", "constant") == "constant" and given.get("value") in (None, 0, 0.0)

@@ -25,7 +25,7 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class ChannelAffine(nn.Module):
-    """``y = scale x + shift`` per channel (dimension 1): batch normalisation that follows no layer it could be folded into."""
+    """``y = scale x + shift`` per channel (dimension 1): batch normalisation that follows no layer to fold it into."""
 
     def __init__(self, scale: Tensor, shift: Tensor) -> None:
         super().__init__()
@@ -120,13 +120,14 @@ def _parameters(traced: fx.GraphModule, nodes: list[Any]) -> list[Tensor | None]
     return values
 
 
-def _arguments(node: fx.Node, names: tuple[str, ...], defaults: dict[str, Any]) -> dict[str, Any]:
-    given = dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
-    return defaults | given
+def arguments_of(node: fx.Node, names: tuple[str, ...], defaults: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Arguments of a call by name, whether given by position or by keyword."""
+    given: dict[str, Any] = dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+    return (defaults or {}) | given
 
 
 def _functional_linear(traced: fx.GraphModule, node: fx.Node) -> None:
-    call = _arguments(node, ("input", "weight", "bias"), {"bias": None})
+    call = arguments_of(node, ("input", "weight", "bias"), {"bias": None})
     values = _parameters(traced, [call["weight"], call["bias"]])
     if values is None or values[0] is None:
         return
@@ -139,7 +140,7 @@ def _functional_linear(traced: fx.GraphModule, node: fx.Node) -> None:
 
 def _functional_convolution(traced: fx.GraphModule, node: fx.Node) -> None:
     names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-    call = _arguments(node, names, {"bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1})
+    call = arguments_of(node, names, {"bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1})
     values = _parameters(traced, [call["weight"], call["bias"]])
     if values is None or values[0] is None:
         return
@@ -177,7 +178,7 @@ def _drop_identities(traced: fx.GraphModule) -> None:
 
 
 def _dropout_is_on(node: fx.Node) -> bool:
-    return bool(_arguments(node, ("input", "p", "training"), {"training": True})["training"])
+    return bool(arguments_of(node, ("input", "p", "training"), {"training": True})["training"])
 
 
 def _fold_batch_norm(traced: fx.GraphModule) -> None:
@@ -187,7 +188,9 @@ def _fold_batch_norm(traced: fx.GraphModule) -> None:
         if not isinstance(norm, BATCH_NORMS):
             continue
         if norm.running_mean is None or norm.running_var is None:
-            raise ConversionError(f"{node.name}: batch normalisation without running statistics depends on the batch; train with them")
+            raise ConversionError(
+                f"{node.name}: batch normalisation without running statistics depends on the batch; train with them"
+            )
         source = node.args[0]
         layer = module_of(traced, source) if isinstance(source, fx.Node) and len(source.users) == 1 else None
         if isinstance(layer, CONVOLUTIONS):

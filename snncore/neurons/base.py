@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from snncore.coding import Code
-from snncore.neurons.blocks import column_blocks, time_matrices
+from snncore.neurons.blocks import column_blocks, flat_view, time_matrices
 
 Observer = Callable[["SpikingNeuron", Tensor, Tensor], None]
 
@@ -25,8 +25,8 @@ class SpikingNeuron(nn.Module):
         threshold: full threshold ``v``: what a spike removes from the membrane, and the amplitude with which it is read.
         code: the spike code in which the trains are to be read; ``code.timesteps`` is T.
         delay: steps by which the spikes lag behind the currents (the pre-charge length).
-        observer: called after a multi-step forward with ``(neuron, spikes [T, N], residual potential [N])``, flat views
-            in memory order; the residual is in units of ``v``. Measurements attach here.
+        observer: called after a multi-step forward with ``(neuron, spikes [T, B, ...], residual potential [B, ...])``;
+            the residual is in units of ``v``. Measurements attach here.
     """
 
     delay: int = 0
@@ -58,23 +58,25 @@ class SpikingNeuron(nn.Module):
             shape = tuple(currents.shape)
             raise ValueError(f"expected currents [T={self.code.timesteps}, ...], got a tensor of shape {shape}")
         z, s, spikes = time_matrices(currents, inplace)
-        residual = z.new_empty(z.shape[1]) if self.observer else None
+        residual = torch.empty_strided(spikes.shape[1:], spikes.stride()[1:], dtype=spikes.dtype, device=spikes.device)
+        residual_row = flat_view(residual[None])
+        assert residual_row is not None
         for block in column_blocks(z.shape[1], z.device):
             left_over = self._update(z[:, block], s[:, block])
-            if residual is not None:
-                residual[block] = left_over
-        if self.observer is not None and residual is not None:
-            self.observer(self, s, residual)
+            if self.observer is not None:
+                residual_row[0, block] = self.residual(left_over)
+        if self.observer is not None:
+            self.observer(self, spikes, residual)
         return spikes
 
-    def _update(self, z: Tensor, s: Tensor) -> Tensor:
-        """Write spikes ``s [T, N]`` for currents ``z [T, N]`` (may share memory); return the residual ``[N]`` over v."""
+    def _update(self, z: Tensor, s: Tensor) -> Any:
+        """Write spikes ``s [T, N]`` for currents ``z [T, N]`` (may share memory); return the state after the last step."""
         state = self.start(z[0])
         for t in range(self.code.timesteps + self.delay):
             # The spikes of step t - delay overwrite currents that have been read already.
             out = s[t - self.delay] if t >= self.delay else None
             self.step(z[t] if t < self.code.timesteps else None, state, out)
-        return self.residual(state)
+        return state
 
     def start(self, like: Tensor) -> Any:
         """State before the first step, for currents of one step shaped as ``like [B, ...]``."""

@@ -27,7 +27,7 @@ def time_matrices(currents: Tensor, inplace: bool) -> tuple[Tensor, Tensor, Tens
     """
     timesteps, shape = currents.shape[0], currents.shape[1:]
     constant = timesteps > 1 and currents.stride(0) == 0
-    if not constant and inplace and (flat := _flat_view(currents)) is not None:
+    if not constant and inplace and (flat := flat_view(currents)) is not None:
         return flat, flat, currents
     channels_last = len(shape) == 4 and currents[0].is_contiguous(memory_format=torch.channels_last)
     if channels_last:
@@ -36,16 +36,16 @@ def time_matrices(currents: Tensor, inplace: bool) -> tuple[Tensor, Tensor, Tens
     else:
         spikes = currents.new_empty(currents.shape)
         currents = currents[:1].contiguous().expand_as(currents) if constant else currents.contiguous()
-    out = _flat_view(spikes)
-    flat = _flat_view(currents[:1] if constant else currents)
+    out = flat_view(spikes)
+    flat = flat_view(currents[:1] if constant else currents)
     assert out is not None
     if flat is None:  # e.g. channels-last steps with gaps between them
-        flat = _flat_view(torch.empty_like(spikes).copy_(currents))
+        flat = flat_view(torch.empty_like(spikes).copy_(currents))
         assert flat is not None
     return flat.expand(timesteps, -1), out, spikes
 
 
-def _flat_view(x: Tensor) -> Tensor | None:
+def flat_view(x: Tensor) -> Tensor | None:
     """``[T, ...]`` as ``[T, N]`` without a copy, or None where the layout does not permit it."""
     if x.is_contiguous():
         return x.view(x.shape[0], -1)

@@ -154,7 +154,7 @@ class MomentumNeuron(SpikingNeuron):
         else:
             torch.ge(potential, theta, out=spikes)
 
-    def _update(self, z: Tensor, s: Tensor) -> Tensor:
+    def _update(self, z: Tensor, s: Tensor) -> MomentumState:
         """As the base class, with the first-spike gate applied to the finished train: the sign cannot change later."""
         if self.gate != "first-spike" or not self.ternary:
             return super()._update(z, s)
@@ -167,7 +167,7 @@ class MomentumNeuron(SpikingNeuron):
             if spikes is not None:
                 torch.add(spikes, memory, alpha=2, out=memory)
         s.mul_(memory >= 0)
-        return self.residual(state)
+        return state
 
     def residual(self, state: MomentumState) -> Tensor:
         """``u[T] / (beta**L v)``; with the tsa-relu gate ``(max(h, 0) - g) / (beta**L v)``."""
