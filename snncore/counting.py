@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from snncore.conversion.network import SpikingNetwork
-from snncore.conversion.operations import Amplify, SumPool, Total
+from snncore.conversion.operations import AddSpikes, Amplify, SumPool, Total
 from snncore.conversion.tracing import CONVOLUTIONS, ChannelAffine, module_of
 
 SYNAPTIC = (*CONVOLUTIONS, nn.Linear, ChannelAffine, SumPool, Total, Amplify)
@@ -62,6 +62,8 @@ class OperationCounter:
         self._handles.append(self.network.register_forward_pre_hook(self._count_images))
         for node in graph_module.graph.nodes:
             module = module_of(graph_module, node)
+            if isinstance(module, AddSpikes):
+                self._handles.append(module.register_forward_hook(self._accumulate_hook(node.name)))
             if isinstance(module, SYNAPTIC) and isinstance(node.args[0], fx.Node):
                 kind = self.network.kind(node.args[0])
                 if kind == "spikes":
@@ -82,7 +84,7 @@ class OperationCounter:
 
     def _accumulate_hook(self, name: str) -> Any:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
-            spikes = inputs[0]
+            spikes = inputs[-1]
             key = (name, tuple(spikes.shape[1:]))
             if key not in self._fan_outs:
                 self._fan_outs[key] = fan_out(module, spikes.shape[1:])
@@ -130,7 +132,7 @@ def fan_out(module: nn.Module, shape: torch.Size | tuple[int, ...]) -> Tensor:
             convolve = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d, nn.Conv3d: F.conv3d}[type(module)]
             ones = torch.ones(module.weight.shape, dtype=torch.float64)
             out = convolve(x, ones, None, module.stride, module.padding, module.dilation, module.groups)  # type: ignore[operator]
-        elif isinstance(module, (Amplify, ChannelAffine)):
+        elif isinstance(module, (AddSpikes, Amplify, ChannelAffine)):
             out = x
         else:
             out = module.forward(x)  # not a call: the counting hooks must not fire

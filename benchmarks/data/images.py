@@ -149,7 +149,8 @@ def normalised_batches(
     """
     if not len(mean) == len(std) == images.channels:
         raise CannotRun(
-            f"{images.name} has {images.channels} channel(s), but got {len(mean)} mean and {len(std)} std values"
+            f"{images.name} has {images.channels} channel(s),"
+            f" but mean has {len(mean)} and std {len(std)} values"
         )
     if not all(value > 0 for value in std):
         raise CannotRun(f"{images.name}: every std must be positive, got {list(std)}")

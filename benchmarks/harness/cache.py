@@ -1,6 +1,7 @@
 """The cache of finished measurements: a killed run resumes, and a repeated one is quick.
 
-An entry's key covers all that its arrays depend on: what is measured, the data, and the code (`source_digest`).
+An entry's key covers all that its arrays depend on: what is measured, the data, and the code
+(`source_digest`).
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ _KEY = re.compile(r"[0-9A-Za-z_-]+")
 
 
 def source_digest(paths: Sequence[Path]) -> str:
-    """Hash of what source files do: it changes with their code and data, not with docstrings, comments or layout.
+    """Hash of what source files do: it changes with code and data, not with docstrings, comments or layout.
 
-    Of ``.py`` files the syntax tree counts, without docstrings and other texts that stand alone; of all others, their
-    bytes. Names of files count relative to the folders given, so that a moved checkout keeps its digest. Syntax trees
-    differ between Python versions, and so do the digests.
+    Of ``.py`` files the syntax tree counts, without docstrings and other texts that stand alone; of all
+    others, their bytes. Names of files count relative to the folders given, so that a moved checkout keeps
+    its digest. Syntax trees differ between Python versions, and so do the digests.
 
     Args:
-        paths: files, and folders that are searched for ``.py``, ``.toml`` and ``.csv``; their order has no influence.
+        paths: files, and folders that are searched for ``.py``, ``.toml`` and ``.csv``; in any order.
 
     Returns:
         64 hexadecimal digits.
@@ -88,8 +89,8 @@ class MeasurementCache:
         """A key from all that a measurement depends on: SHA-256 of canonical JSON.
 
         Args:
-            parts: None, bool, int, float, str, and lists, tuples and dicts (keys: str) of these. A list and a tuple
-                are the same; 1, 1.0 and True differ; floats count to the last bit.
+            parts: None, bool, int, float, str, and lists, tuples and dicts (keys: str) of these. A list
+                and a tuple are the same; 1, 1.0 and True differ; floats count to the last bit.
 
         Raises:
             TypeError: a value has no such form (an array, a path, a set, NaN); the part is named.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -29,16 +30,15 @@ _ADVICE = {
 def cannot_write(path: Path, error: OSError) -> CannotRun:
     """The error that tells a user why ``path`` was not written and what to do."""
     advice = _ADVICE.get(error.errno or 0, "check that the path is right and its folder can be written")
-    return CannotRun(
-        f"{path}: cannot be written ({error.strerror or error}); {advice}; an older file is unchanged"
-    )
+    why = error.strerror or str(error)
+    return CannotRun(f"{path}: cannot be written ({why}); {advice}; an older file is unchanged")
 
 
 def atomic_write_bytes(path: Path, data: bytes) -> bool:
     """Make ``path`` hold ``data``, by a temporary file in the same folder and one rename.
 
-    At any moment, also after a kill, ``path`` holds either all of the old bytes or all of the new ones. Missing
-    folders are created. A symbolic link is followed, so that its target is replaced and not the link.
+    At any moment, also after a kill, ``path`` holds either all of the old bytes or all of the new ones.
+    Missing folders are created. A symbolic link is followed: its target is replaced, not the link.
 
     Args:
         path: the file.
@@ -72,10 +72,9 @@ def atomic_write_bytes(path: Path, data: bytes) -> bool:
 
 def _remove(temporary: Path | None) -> None:
     if temporary is not None:
-        try:
+        # What stopped the write may stop this too; the first error is the one to report.
+        with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        except OSError:  # what stopped the write may stop this too; the first error is the one to report
-            pass
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -1,7 +1,8 @@
 """Provenance: with what a table was measured, in a JSON file beside it.
 
-The table holds only what was measured and must not change when nothing changed; all that differs from run to run
-(versions, hardware, wall time) is here. Nothing here says on whose machine it was: no host or user names, no paths.
+The table holds only what was measured and must not change when nothing changed; all that differs from run
+to run (versions, hardware, wall time) is here. Nothing here says on whose machine it was: no host or user
+names, no paths.
 """
 
 from __future__ import annotations
@@ -61,11 +62,12 @@ def collect(
         root: the folder with the packages, asked for its git commit.
 
     Returns:
-        A record of JSON types. A package that is not installed, and the commit where ``root`` is not a git checkout,
-        are empty; ``git.dirty`` is then None. It tells whether any file but those in ``results`` and ``reports``
-        differs from the commit. ``peak_memory_mb`` is that of the largest process, this one or an ended child.
+        A record of JSON types. The version of a package that is not installed is empty, and so is the
+        commit where ``root`` is not a git checkout. ``git.dirty`` tells whether any file but those in
+        ``results`` and ``reports`` differs from the commit, None without one. ``peak_memory_mb`` is that of
+        the largest process, this one or a child that has ended.
     """
-    # Before git is asked: on Linux a child's peak counts the pages of the parent that it shares until its exec.
+    # Before git is asked: on Linux a child's peak counts what it shares with its parent until its exec.
     peak_memory_mb = _peak_memory_mb()
     return {
         "schema_version": schema_version,
@@ -93,8 +95,8 @@ def collect(
 def write_provenance(path: Path, record: Mapping[str, Any], table_changed: bool) -> bool:
     """Write a record, unless the one on disk already describes this table.
 
-    It is written when the table changed, when there is no record yet, and when the one on disk belongs to other bytes
-    of the table (a run was killed between the two files).
+    It is written when the table changed, when there is no record yet, and when the one on disk belongs to
+    other bytes of the table (a run was killed between the two files).
 
     Args:
         path: the JSON file beside the table.
@@ -110,7 +112,7 @@ def write_provenance(path: Path, record: Mapping[str, Any], table_changed: bool)
         TypeError: it holds something else that JSON has no form for.
     """
     text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    if not table_changed and path.exists() and _table_of(path) == record.get("table_sha256"):
+    if not table_changed and path.exists() and _same_table(path, record):
         return False
     return atomic_write_bytes(path, text.encode())
 
@@ -134,11 +136,11 @@ def read_provenance(path: Path) -> dict[str, Any]:
     return record
 
 
-def _table_of(path: Path) -> Any:
+def _same_table(path: Path, record: Mapping[str, Any]) -> bool:
     try:
-        return read_provenance(path).get("table_sha256")
+        return read_provenance(path).get("table_sha256") == record.get("table_sha256")
     except CannotRun:  # damaged: it is about to be replaced
-        return None
+        return False
 
 
 def _version(package: str) -> str:

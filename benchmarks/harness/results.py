@@ -1,8 +1,8 @@
 """Result tables: CSV files with a schema, and the per-sample correctness beside them.
 
-A table is UTF-8 text, comma-separated, one line per row, ``\\n`` at the end of each line, columns in the order of its
-schema, numbers with fixed decimals; each table therefore has just one form in bytes, and reading rejects every other.
-An empty cell is a missing value; an empty text and a missing one are the same.
+A table is UTF-8 text, comma-separated, one line per row, ``\\n`` at the end of each line, columns in the
+order of its schema, numbers with fixed decimals; each table therefore has just one form in bytes, and
+reading rejects every other. An empty cell is a missing value; an empty text and a missing one are the same.
 
 A column named ``status`` says what stands behind a row:
 
@@ -10,9 +10,9 @@ A column named ``status`` says what stands behind a row:
 - ``stand-in``: measured, with another dataset or network in place of the published one;
 - ``not run: <reason>``: not measured.
 
-The measures of a row are filled where it was measured and empty where it was not. ``TableSchema.always`` names measures
-that are exempt from this, ``TableSchema.optional`` those that may be empty in a measured row too (the ANN's accuracy
-of a directly trained SNN).
+The measures of a row are filled where it was measured and empty where it was not. ``TableSchema.always``
+names measures that are exempt from this, ``TableSchema.optional`` those that may be empty in a measured row
+too (the ANN's accuracy of a directly trained SNN).
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ class Column:
         name: as in the header.
         kind: ``text``, ``int``, ``float`` (fixed point) or ``sci`` (scientific notation).
         decimals: digits after the point, for ``float`` and ``sci``.
-        nullable: whether a cell may be empty. Where a table has a status, that decides for its measures instead,
-            except for those in ``TableSchema.always``.
+        nullable: whether a cell may be empty. In a table with a status, that decides for the measures
+            instead, except for those in ``TableSchema.always``.
         minimum, maximum: bounds of the printed value, themselves allowed.
         choices: the only values allowed.
         doc: what the column holds, with its unit.
-        rtol, atol: how far a re-run may be off in a ``float`` or ``sci`` column; both 0 for a deterministic value.
+        rtol, atol: how far a re-run may be off in a ``float`` or ``sci`` column; both 0 for an exact value.
     """
 
     name: str
@@ -153,12 +153,12 @@ def read_table(path: Path, schema: TableSchema) -> pd.DataFrame:
     """Read a table that `write_table` wrote.
 
     Returns:
-        Columns in the schema's order, of pandas' types ``str``, ``Int64`` and ``float64``; missing cells are ``NaN``,
-        in ``Int64`` ``<NA>``.
+        Columns in the schema's order, of pandas' types ``str``, ``Int64`` and ``float64``; missing cells
+        are ``NaN``, in ``Int64`` ``<NA>``.
 
     Raises:
-        CannotRun: there is no such file, or it is not in the form of `write_table` or breaks the schema; file, line
-            and column are named.
+        CannotRun: there is no such file, or it is not in the form of `write_table` or breaks the schema;
+            file, line and column are named.
     """
     try:
         data = path.read_bytes()
@@ -248,7 +248,7 @@ def _digits(number: int | float, column: Column) -> str:
 
 
 def _parse(rows: Sequence[Sequence[str]], schema: TableSchema) -> pd.DataFrame:
-    """Printed cells as typed columns; the one place where a table is validated, for writing and for reading."""
+    """Printed cells as typed columns: the one place where a table is validated, written or read."""
     values = [
         [_value(cell, column, line) for cell, column in zip(row, schema.columns, strict=True)]
         for line, row in enumerate(rows, start=2)
@@ -436,7 +436,7 @@ def write_correctness(path: Path, correct: Mapping[str, NDArray[np.bool_]]) -> b
         correct: name -> bool[N]; the names are those of `correctness_key`.
 
     Returns:
-        True when the content changed; False when it was the same, and then the file is not touched (also where
+        True when the content changed; False when it was the same, and then the file is not touched (also if
         another build of zlib would compress it to other bytes).
 
     Raises:

@@ -1,7 +1,7 @@
 """Accuracies and conversion losses with their confidence intervals.
 
-Pure functions over per-sample correctness; each returns the point estimate and its interval together. All accuracies
-are in percent, all differences in percentage points.
+Pure functions over per-sample correctness; each returns the point estimate and its interval together. All
+accuracies are in percent, all differences in percentage points.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def paired_loss(ann_correct: Correct, snn_correct: Correct, confidence: float = 
     """Conversion loss, accuracy of the ANN minus accuracy of the SNN on the same samples.
 
     With b samples that only the ANN classifies rightly, and c that only the SNN does, the loss is
-    ``(b - c) / N``. Its interval is the adjusted Wald interval of Agresti and Min (2005, Statistics in Medicine
-    24, 729-740): half a sample is added to each of the four cells, so that it keeps a width of about ``2 z / N``
-    where no sample is discordant.
+    ``(b - c) / N``. Its interval is the adjusted Wald interval of Agresti and Min (2005, Statistics in
+    Medicine 24, 729-740): half a sample is added to each of the four cells, so that it keeps a width of
+    about ``2 z / N`` where no sample is discordant.
 
         b' = b + 1/2, c' = c + 1/2, N' = N + 2
         (b' - c') / N'  +-  z sqrt(b' + c' - (b' - c')^2 / N') / N'
@@ -79,8 +79,8 @@ def paired_loss(ann_correct: Correct, snn_correct: Correct, confidence: float = 
 def mcnemar_exact(a: Correct, b: Correct) -> float:
     """Two-sided exact p-value that two classifiers differ (Q. McNemar, 1947, Psychometrika 12, 153-157).
 
-    Where they do not differ, each sample that just one of them classifies rightly is a fair coin; the test is
-    the exact binomial one over these samples.
+    Where they do not differ, each sample that just one of them classifies rightly is a fair coin; the test
+    is the exact binomial one over these samples.
 
     Args:
         a: bool[N], correctness of one classifier.
@@ -101,8 +101,8 @@ def accuracy_columns(ann_correct: Correct | None, snn_correct: Correct | None) -
     """The columns of a table row that follow from per-sample correctness, by name; absent ones are NaN.
 
     This is their only definition: a run fills a row with it, and the check recomputes a stored row with it.
-    ``ci95_low`` and ``ci95_high`` are the interval of ``snn_metric``; ``loss_ci95_low`` and ``loss_ci95_high``
-    that of ``loss``. A row without an ANN (or SNN) has no loss.
+    ``ci95_low`` and ``ci95_high`` are the interval of ``snn_metric``; ``loss_ci95_low`` and
+    ``loss_ci95_high`` that of ``loss``. A row without an ANN (or SNN) has no loss.
 
     Args:
         ann_correct: bool[N] or None, for the ANN.

@@ -7,6 +7,7 @@ order of the images, and answers any percentile afterwards.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from torch import Tensor, fx, nn
 
 from snncore.coding import Code
 from snncore.conversion.errors import ConversionError
-from snncore.conversion.tracing import module_of, trace_network
+from snncore.conversion.tracing import describe, module_of, trace_network
 
 MANTISSA_BITS = 11
 SHIFT = 23 - MANTISSA_BITS
@@ -46,27 +47,45 @@ class ActivationHistogram:
         return (torch.arange(BINS, dtype=torch.int32) << SHIFT).view(torch.float32).double()
 
     def percentile(self, q: float, positive_only: bool = False) -> float:
-        """The q-th percentile (0..100) to a relative precision of 2**-11; zeros count unless ``positive_only``."""
+        """The q-th percentile (0..100) to a relative precision of 2**-11; zeros count unless ``positive_only``.
+
+        Interpolates linearly between neighbours, as ``numpy.percentile`` does. Raises ValueError for q out of range.
+        """
+        if not 0 <= q <= 100:
+            raise ValueError(f"a percentile is a number from 0 to 100, got {q!r}")
         below = 0 if positive_only else self.zeros
-        total = below + int(self.counts.sum())
-        rank = q / 100 * (total - 1)
-        if total == 0 or rank < below:
-            return 0.0
         cumulative = self.counts.cumsum(0) + below
-        index = int(torch.searchsorted(cumulative, rank, right=True).clamp(max=BINS - 1))
+        total = int(cumulative[-1])
+        if total == 0:
+            return 0.0
+        rank = q / 100 * (total - 1)
+        low = self._order_statistic(math.floor(rank), cumulative)
+        high = self._order_statistic(min(math.floor(rank) + 1, total - 1), cumulative)
+        return low + (high - low) * (rank - math.floor(rank))
+
+    def _order_statistic(self, k: int, cumulative: Tensor) -> float:
+        """The k-th smallest activation, counted from 0; ``cumulative [BINS]`` counts those up to and with each bin."""
+        index = int(torch.searchsorted(cumulative, k, right=True).clamp(max=BINS - 1))
         inside = int(self.counts[index])
-        lower, upper = self.edges()[index].item(), self.edges()[min(index + 1, BINS - 1)].item()
-        fraction = (rank - (int(cumulative[index]) - inside) + 0.5) / max(inside, 1)
-        return min(lower + (upper - lower) * min(fraction, 1.0), self.maximum)
+        before = int(cumulative[index]) - inside
+        if k < before:
+            return 0.0
+        edges = self.edges()
+        lower, upper = edges[index].item(), edges[min(index + 1, BINS - 1)].item()
+        return min(lower + (upper - lower) * (k - before + 0.5) / max(inside, 1), self.maximum)
 
 
 @dataclass
 class Calibration:
-    """What a pass over the calibration images leaves behind: a histogram per ReLU and the shape of every signal."""
+    """What a pass over the calibration images leaves behind: a histogram per ReLU and the shape of every signal.
+
+    ``network`` describes the operations that were recorded, so that another network is recognised.
+    """
 
     histograms: dict[str, ActivationHistogram]
     shapes: dict[str, tuple[int, ...]]
     images: int
+    network: str
 
 
 class ThresholdRule(Protocol):
@@ -139,26 +158,42 @@ def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
     Raises:
         ConversionError: no batch; NaN or infinity in a batch or behind a ReLU, naming it; an untraceable network.
     """
+    if isinstance(batches, Tensor):
+        raise ConversionError("calibration takes batches of images, not one tensor; pass [images]")
     traced = trace_network(ann)
     run = _Recorder(traced)
     images = 0
     with torch.no_grad():
         for batch in batches:
+            if not isinstance(batch, Tensor):
+                kind = type(batch).__name__
+                raise ConversionError(f"a calibration batch is a {kind}, not a tensor; pass images alone, without labels")
             if not torch.isfinite(batch).all():
                 raise ConversionError("a calibration batch contains NaN or infinity; look at the data and its normalisation")
             run.run(batch)
             images += batch.shape[0]
     if images == 0:
         raise ConversionError("no calibration images were given; pass batches of training images")
-    return Calibration(run.histograms, run.shapes, images)
+    return Calibration(run.histograms, run.shapes, images, describe(traced))
+
+
+def activations(ann: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    """Output ``[B, ...]`` of every ReLU of the trained network, by the name that its neuron has after conversion."""
+    traced = trace_network(ann)
+    run = _Recorder(traced, keep=True)
+    with torch.no_grad():
+        run.run(images)
+    return run.kept
 
 
 class _Recorder(fx.Interpreter):
     """Runs the graph, counting activations behind ReLUs and remembering shapes of the first batch."""
 
-    def __init__(self, traced: fx.GraphModule) -> None:
+    def __init__(self, traced: fx.GraphModule, keep: bool = False) -> None:
         super().__init__(traced)
         self.traced = traced
+        self.keep = keep
+        self.kept: dict[str, Tensor] = {}
         self.histograms: dict[str, ActivationHistogram] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
 
@@ -170,5 +205,8 @@ class _Recorder(fx.Interpreter):
         if isinstance(module_of(self.traced, n), nn.ReLU):
             if not torch.isfinite(value).all():
                 raise ConversionError(f"{n.name}: NaN or infinity in the activations of the trained network; check it")
+            if self.keep:
+                self.kept[n.name] = value
+                return value
             self.histograms.setdefault(n.name, ActivationHistogram()).update(value)
         return value

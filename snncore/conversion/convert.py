@@ -13,7 +13,7 @@ from snncore.conversion.calibration import Calibration, Percentile, ThresholdRul
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.network import Mode, SpikingNetwork
 from snncore.conversion.rewriting import Rewriter
-from snncore.conversion.tracing import trace_network
+from snncore.conversion.tracing import describe, trace_network
 from snncore.neurons import IntegrateFireNeuron, MomentumNeuron, SpikingNeuron
 
 
@@ -111,11 +111,11 @@ def convert(
     traced = trace_network(ann)
     if not isinstance(calibration, Calibration):
         calibration = calibrate(ann, calibration)
+    if calibration.network != describe(traced):
+        raise ConversionError(f"the calibration of this {type(ann).__name__} comes from another network; calibrate this one")
     histograms = calibration.histograms
 
     def neuron(name: str) -> SpikingNeuron:
-        if name not in histograms:
-            raise ConversionError(f"{name}: the calibration comes from another network; calibrate this one")
         code = method.neuron(1.0, timesteps).code
         threshold = method.threshold(histograms[name], code)
         if threshold <= 0 and histograms[name].maximum > 0:

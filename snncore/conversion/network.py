@@ -39,11 +39,17 @@ class SpikingNetwork(nn.Module):
         self.graph_module = graph_module
         self.code = code
         self.mode: Mode = mode
-        self._kinds = {node: signal.kind for node, signal in signals.items()}
-        self._starts: dict[fx.Node, int] = {}
+        self._kinds = {node.name: signals[node].kind if node in signals else "size" for node in graph_module.graph.nodes}
+        self._starts: dict[str, int] = {}
         self._find_pipeline_starts()
-        self.latency = self._starts[self._output_node] + code.timesteps
+        self.latency = self._starts[self._output_node.name] + code.timesteps
         self.eval()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        names = [node.name for node in self.graph_module.graph.nodes]  # copying and pickling make new nodes, with new names
+        self._kinds = dict(zip(names, self._kinds.values(), strict=True))
+        self._starts = dict(zip(names, self._starts.values(), strict=True))
 
     @property
     def timesteps(self) -> int:
@@ -58,7 +64,7 @@ class SpikingNetwork(nn.Module):
 
     def kind(self, node: fx.Node) -> str:
         """``analog``, ``spikes``, ``current`` or ``size``: what ``node`` of the graph puts out."""
-        return self._kinds.get(node, "size")
+        return self._kinds[node.name]
 
     @torch.no_grad()
     def forward(self, images: Tensor, every_step: bool = False) -> Any:
@@ -92,14 +98,14 @@ class SpikingNetwork(nn.Module):
 
     def _start_of_inputs(self, node: fx.Node) -> int:
         """Global step at which the inputs of ``node`` for its first timestep are all there."""
-        return max((self._starts[n] for n in node.all_input_nodes), default=0)
+        return max((self._starts[n.name] for n in node.all_input_nodes), default=0)
 
     def _find_pipeline_starts(self) -> None:
         """Global step at which each node puts out its first timestep: a neuron lags by its delay."""
         for node in self.graph_module.graph.nodes:
             layer = module_of(self.graph_module, node)
             delay = layer.neuron.delay if isinstance(layer, SpikingLayer) else 0
-            self._starts[node] = self._start_of_inputs(node) + delay
+            self._starts[node.name] = self._start_of_inputs(node) + delay
 
     @torch.no_grad()
     def steps(self, images: Tensor) -> Iterator[Any]:
@@ -121,7 +127,7 @@ class SpikingNetwork(nn.Module):
                 if node is self._output_node:
                     yield value
                 else:
-                    lines[node].append((now - self._starts[node], value))
+                    lines[node].append((now - self._starts[node.name], value))
             for node, line in lines.items():
                 while line and line[0][0] + keep[node] <= now:
                     line.popleft()
@@ -131,7 +137,8 @@ class SpikingNetwork(nn.Module):
         interpreter = fx.Interpreter(self.graph_module)
         values: dict[fx.Node, Any] = {}
         for node in nodes:
-            if self._kinds.get(node) == "analog":
+            sized = self.kind(node) == "size" and node.op != "output" and all(n in values for n in node.all_input_nodes)
+            if sized or self.kind(node) == "analog":
                 if node.op == "placeholder":
                     values[node] = images
                 else:

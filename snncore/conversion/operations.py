@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,34 +18,66 @@ class Amplify(nn.Module):
 
     def forward(self, spikes: Tensor) -> Tensor:
         """``[B, C, ...]`` to the same shape."""
-        amplitude = self.get_buffer("amplitude").to(spikes.dtype)
+        amplitude = self.get_buffer("amplitude").to(spikes)
         if amplitude.dim() == 0:
             return spikes * amplitude
         return spikes * amplitude.view((1, -1) + (1,) * (spikes.dim() - 2))
 
 
+class AddSpikes(nn.Module):
+    """Current plus spikes times their common amplitude, in one pass: a residual connection without a layer.
+
+    Args:
+        amplitude: of the spikes.
+        scratch: the current may be overwritten.
+    """
+
+    def __init__(self, amplitude: float, scratch: bool) -> None:
+        super().__init__()
+        self.amplitude, self.scratch = amplitude, scratch
+
+    def forward(self, current: Tensor, spikes: Tensor) -> Tensor:
+        """``[B, ...]`` and ``[B, ...]`` to the same shape."""
+        return torch.add(current, spikes, alpha=self.amplitude, out=current if self.scratch else None)
+
+
 class SumPool(nn.Module):
     """Sum over windows: average pooling of spikes whose division is left to the amplitude, so that it only counts."""
 
-    def __init__(self, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        size: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
-        self.kernel, self.stride, self.padding = kernel, stride, padding
+        self.kernel, self.stride, self.padding, self.size = kernel, stride, padding, size
 
     def forward(self, spikes: Tensor) -> Tensor:
-        """``[B, C, H, W]`` to ``[B, C, H', W']``."""
+        """``[B, C, H, W]`` to ``[B, C, H', W']``. Raises ValueError where the windows were made for another ``size``."""
+        if self.size is not None and tuple(spikes.shape[2:]) != self.size:
+            raise ValueError(_other_size(self.size, tuple(spikes.shape[2:])))
         return F.avg_pool2d(spikes, self.kernel, self.stride, self.padding, divisor_override=1)
 
 
 class Total(nn.Module):
     """Sum over dimensions: a mean whose division is left to the amplitude."""
 
-    def __init__(self, dimensions: tuple[int, ...], keepdim: bool) -> None:
+    def __init__(self, dimensions: tuple[int, ...], keepdim: bool, count: int) -> None:
         super().__init__()
-        self.dimensions, self.keepdim = dimensions, keepdim
+        self.dimensions, self.keepdim, self.count = dimensions, keepdim, count
 
     def forward(self, spikes: Tensor) -> Tensor:
-        """``[B, ...]`` with ``dimensions`` summed."""
+        """``[B, ...]`` with ``dimensions`` summed. Raises ValueError where they do not hold ``count`` values."""
+        size = tuple(spikes.shape[d] for d in self.dimensions)
+        if math.prod(size) != self.count:
+            raise ValueError(_other_size((self.count,), size))
         return torch.sum(spikes, dim=self.dimensions, keepdim=self.keepdim)
+
+
+def _other_size(expected: tuple[int, ...], got: tuple[int, ...]) -> str:
+    return f"the network was calibrated with feature maps of {expected} and got {got}; calibrate with images of this size"
 
 
 class Reshape(nn.Module):

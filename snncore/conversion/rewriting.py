@@ -26,7 +26,7 @@ from torch import Tensor, fx, nn
 
 from snncore.conversion.calibration import Calibration
 from snncore.conversion.errors import ConversionError
-from snncore.conversion.operations import Amplify, PresentConstant, Reshape, SumPool, Total
+from snncore.conversion.operations import AddSpikes, Amplify, PresentConstant, Reshape, SumPool, Total
 from snncore.conversion.tracing import CONVOLUTIONS, ChannelAffine, arguments_of, call_module, module_of
 from snncore.neurons import SpikingNeuron
 
@@ -43,7 +43,7 @@ CONCATENATIONS = (torch.cat, torch.concat)
 RESHAPES = (torch.reshape, "reshape", "view")
 SHAPES: tuple[Any, ...] = (torch.flatten, "flatten", torch.permute, "permute", torch.transpose, "transpose")
 SHAPES += (operator.getitem, F.pad, F.interpolate, torch.squeeze, "squeeze", torch.unsqueeze, "unsqueeze")
-SIZES = ("size", getattr)
+SIZE_ATTRIBUTES = ("shape", "ndim", "dtype", "device")
 SHAPE_MODULES = (nn.Flatten, nn.Unflatten, nn.ZeroPad2d, nn.PixelShuffle, nn.ChannelShuffle, nn.UpsamplingNearest2d)
 AVERAGE_POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 AVERAGE_POOL_FUNCTIONS = (F.avg_pool2d, F.adaptive_avg_pool2d)
@@ -76,6 +76,7 @@ class Rewriter:
     def run(self) -> dict[fx.Node, Signal]:
         """Rewrite every node, or raise ConversionError for the first that has no spiking counterpart."""
         self._pool_before_first_activation()
+        self._fold_affine_into_linear()
         for node in list(self.graph.nodes):
             if node.op == "placeholder" or node.op == "get_attr":
                 self.signals[node] = ANALOG
@@ -100,7 +101,6 @@ class Rewriter:
     def _rewrite(self, node: fx.Node) -> Signal:
         module = module_of(self.traced, node)
         operation = type(module) if module is not None else node.target
-        source = node.args[0] if node.args else None
         if isinstance(module, nn.ReLU):
             return self._activation(node)
         if isinstance(module, (*CONVOLUTIONS, nn.Linear, ChannelAffine)):
@@ -122,7 +122,7 @@ class Rewriter:
             return self._concatenation(node)
         if operation in RESHAPES:
             return self._reshape(node)
-        if operation in SIZES and isinstance(source, fx.Node):
+        if operation == "size" or (operation is getattr and node.args[1] in SIZE_ATTRIBUTES):
             return SIZE
         if operation in SHAPES or isinstance(module, SHAPE_MODULES):
             return self._shape(node, module)
@@ -179,15 +179,14 @@ class Rewriter:
         self._as_current(node)
         neuron = self.neuron(node.name)
         constant = self._kind(node.args[0]) == "analog"
-        call_module(self.traced, node, SpikingLayer(neuron, constant, self._is_scratch(node)), node.args)
+        call_module(self.traced, node, SpikingLayer(neuron, constant, self._is_scratch(node.args[0])), node.args)
         return Signal("spikes", torch.tensor(neuron.threshold, dtype=torch.float64))
 
-    def _is_scratch(self, node: fx.Node) -> bool:
-        """Whether the neuron's input is a fresh tensor that nothing else reads."""
-        source = node.args[0]
+    def _is_scratch(self, source: Any) -> bool:
+        """Whether a signal is a fresh tensor that only one operation reads, so that this one may overwrite it."""
         if not isinstance(source, fx.Node) or len(source.users) > 1:
             return False
-        fresh = isinstance(module_of(self.traced, source), (*CONVOLUTIONS, nn.Linear, ChannelAffine))
+        fresh = isinstance(module_of(self.traced, source), (*CONVOLUTIONS, nn.Linear, ChannelAffine, AddSpikes))
         return fresh or source.target in ADDITIONS
 
     def _pool_before_first_activation(self) -> None:
@@ -205,6 +204,22 @@ class Rewriter:
             relu.replace_input_with(before, node)
             node.append(relu)
             self.shapes = self.shapes | {relu.name: self.shapes[node.name]}
+
+    def _fold_affine_into_linear(self) -> None:
+        """Batch normalisation of ``[B, C]`` folds into the linear layer before it."""
+        for node in list(self.graph.nodes):
+            affine, source = module_of(self.traced, node), node.args[0] if node.args else None
+            if not isinstance(affine, ChannelAffine) or not isinstance(source, fx.Node) or len(source.users) > 1:
+                continue
+            layer = module_of(self.traced, source)
+            if not isinstance(layer, nn.Linear) or len(self.shapes[source.name]) != 2:
+                continue
+            scale, shift = affine.get_buffer("scale"), affine.get_buffer("shift")
+            bias = shift if layer.bias is None else shift + scale * layer.bias.detach()
+            layer.weight = nn.Parameter(layer.weight.detach() * scale[:, None], requires_grad=False)
+            layer.bias = nn.Parameter(bias, requires_grad=False)
+            node.replace_all_uses_with(source)
+            self.graph.erase_node(node)
 
     def _is_analog(self, node: Any) -> bool:
         """Whether no ReLU lies before ``node``."""
@@ -224,7 +239,7 @@ class Rewriter:
                 self._as_current(node)
             elif isinstance(module, ChannelAffine):
                 scale = module.get_buffer("scale")
-                module.scale = scale * amplitude.to(scale.dtype)
+                module.scale = scale * amplitude.to(scale)
             else:
                 module.weight = nn.Parameter(_scaled_weight(module, amplitude), requires_grad=False)
         return self._linear_kind(node)
@@ -249,7 +264,7 @@ class Rewriter:
             if len(before) != 2 or any(b % a for b, a in zip(before, after, strict=True)):
                 return None
             kernel = (before[0] // after[0], before[1] // after[1])
-            return SumPool(kernel, kernel, (0, 0))
+            return SumPool(kernel, kernel, (0, 0), size=(before[0], before[1]))
         if isinstance(module, nn.AvgPool2d):
             given: dict[str, Any] = {k: getattr(module, k) for k in _AVG_POOL_ARGUMENTS}
         else:
@@ -287,7 +302,7 @@ class Rewriter:
             self._as_current(node)
             return CURRENT
         signal = Signal("spikes", self._amplitude(source) / count)
-        call_module(self.traced, node, Total(dims, bool(given.get("keepdim", False))), (source,))
+        call_module(self.traced, node, Total(dims, bool(given.get("keepdim", False)), count), (source,))
         return signal
 
     # ---- arithmetic -----------------------------------------------------------------------------------------------
@@ -295,6 +310,8 @@ class Rewriter:
     def _addition(self, node: fx.Node) -> Signal:
         if node.kwargs.get("alpha", 1) != 1:
             raise self._refuse(node, "with alpha has no spiking counterpart", "write it as a product and a sum")
+        if self._residual(node):
+            return CURRENT
         self._as_current(node)
         signal = self._linear_kind(node)
         if signal.kind == "current":
@@ -305,7 +322,22 @@ class Rewriter:
                     node.replace_input_with(source, shown)
         return signal
 
+    def _residual(self, node: fx.Node) -> bool:
+        """Sum of a current and spikes of one amplitude, the common residual connection, as one operation."""
+        operands: Any = node.args[:2]
+        kinds = [self._kind(operand) for operand in operands]
+        if node.target not in ADDITIONS or sorted(kinds) != ["current", "spikes"]:
+            return False
+        current, spikes = operands if kinds[0] == "current" else operands[::-1]
+        if self.shapes[current.name] != self.shapes[spikes.name] or self._amplitude(spikes).dim():
+            return False
+        scratch = self._is_scratch(current)
+        call_module(self.traced, node, AddSpikes(float(self._amplitude(spikes)), scratch), (current, spikes))
+        return True
+
     def _scaling(self, node: fx.Node) -> Signal:
+        if node.kwargs.get("rounding_mode"):
+            raise self._refuse(node, "rounds, which is not linear", "divide without rounding_mode")
         moving = [n for n in node.all_input_nodes if n.op != "get_attr" and self._kind(n) != "size"]
         division_by_signal = node.target in DIVISIONS and moving and moving[0] is not node.args[0]
         if len(moving) > 1 or division_by_signal or node.args[0] is node.args[-1]:
@@ -358,15 +390,19 @@ class Rewriter:
         if not isinstance(source, fx.Node) or source.name not in self.shapes:
             return SIZE if isinstance(source, fx.Node) and self._kind(source) == "size" else ANALOG
         before, after = self.shapes[source.name], self.shapes.get(node.name)
-        if after is None or before[0] != after[0] or not _keeps_batch(node):
+        if after is None or before[0] != after[0] or not _keeps_batch(node, len(before)):
             raise self._refuse(node, "changes the batch dimension", "keep the first dimension of every signal")
-        if node.target is F.interpolate and node.kwargs.get("mode", "nearest") != "nearest":
+        if node.target is F.interpolate and arguments_of(node, _INTERPOLATE_ARGUMENTS).get("mode", "nearest") != "nearest":
             raise self._refuse(node, "interpolates spikes", "use mode='nearest'")
         if node.target is F.pad and not _pads_with_zeros(node):
             raise self._refuse(node, "pads with something else than zeros", "pad with zeros")
+        everywhere = node.target in (torch.squeeze, "squeeze") and len(node.args) + len(node.kwargs) == 1
         flattens = isinstance(module, nn.Flatten) or node.target in (torch.flatten, "flatten")
         self._keep_channels_apart(node, source, flat_channels=flattens and len(after) == 2)
-        return self._reshaped(self.signals[node.args[0]], before, after)  # type: ignore[index]
+        signal = self._reshaped(self.signals[node.args[0]], before, after)  # type: ignore[index]
+        if everywhere and signal.kind != "analog":  # a squeeze of every dimension would take a batch of one image too
+            call_module(self.traced, node, Reshape(tuple(after[1:])), (node.args[0],))
+        return signal
 
     def _keep_channels_apart(self, node: fx.Node, source: fx.Node, flat_channels: bool) -> None:
         """Per-channel amplitudes survive flattening only; elsewhere they are multiplied in."""
@@ -410,6 +446,7 @@ class SpikingLayer(nn.Module):
         return self.neuron(currents, inplace=self.scratch and not self.constant).flatten(0, 1)
 
 
+_INTERPOLATE_ARGUMENTS = ("input", "size", "scale_factor", "mode")
 _AVG_POOL_ARGUMENTS = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
 
 
@@ -420,7 +457,7 @@ def _pair(value: Any) -> tuple[int, int]:
 def _scaled_weight(module: nn.Module, amplitude: Tensor) -> Tensor:
     """Weights for spikes of ``amplitude``: ``[out, in/groups, ...]`` times the amplitude of each input channel."""
     weight: Tensor = module.weight.detach()  # type: ignore[assignment,operator]
-    amplitude = amplitude.to(torch.float64)
+    amplitude = amplitude.to(weight.device, torch.float64)
     if amplitude.dim() == 1:
         groups = int(getattr(module, "groups", 1))
         per_group = amplitude.view(groups, -1).repeat_interleave(weight.shape[0] // groups, dim=0)
@@ -428,7 +465,7 @@ def _scaled_weight(module: nn.Module, amplitude: Tensor) -> Tensor:
     return (weight.double() * amplitude).to(weight.dtype)
 
 
-def _keeps_batch(node: fx.Node) -> bool:
+def _keeps_batch(node: fx.Node, rank: int) -> bool:
     """Whether a shape operation leaves the first dimension alone, as far as its arguments tell."""
     arguments: Any = node.args[1:]
     if node.target is operator.getitem:
@@ -439,7 +476,7 @@ def _keeps_batch(node: fx.Node) -> bool:
         order = arguments[0] if arguments and isinstance(arguments[0], (tuple, list)) else arguments
         return bool(order) and order[0] == 0
     if node.target in (torch.transpose, "transpose"):
-        return 0 not in arguments
+        return all(dim % rank != 0 for dim in (*arguments, *node.kwargs.values()))
     if node.target in (torch.flatten, "flatten"):
         start = arguments[0] if arguments else node.kwargs.get("start_dim", 0)
         return bool(start != 0)

@@ -12,9 +12,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch.nn.utils import parametrize
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from snncore.conversion.errors import ConversionError
+from snncore.conversion.inplace import replace_inplace_operations
 
 RELU_FUNCTIONS = (F.relu, F.relu_, torch.relu, torch.relu_)
 RELU_METHODS = ("relu", "relu_")
@@ -55,7 +57,11 @@ def trace_network(ann: nn.Module) -> fx.GraphModule:
             f"{type(ann).__name__} cannot be recorded by torch.fx ({reason}); "
             "remove control flow that depends on the data from its forward"
         ) from error
+    _one_image_input(traced)
     _one_module_per_call(traced)
+    _first_argument_by_position(traced)
+    replace_inplace_operations(traced)
+    _fold_constants(traced)
     _modules_for_functions(traced)
     _drop_identities(traced)
     _fold_batch_norm(traced)
@@ -77,14 +83,57 @@ def module_of(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     return traced.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
+def describe(traced: fx.GraphModule) -> str:
+    """Operations of a recorded network and how they are connected, to tell networks apart (not their weights)."""
+    nodes = list(traced.graph.nodes)
+    return "\n".join(f"{node.format_node()} {module_of(traced, node) or ''}" for node in nodes)
+
+
+def _one_image_input(traced: fx.GraphModule) -> None:
+    inputs = [node for node in traced.graph.nodes if node.op == "placeholder"]
+    if any(node.users for node in inputs[1:]):
+        names = ", ".join(str(node.target) for node in inputs)
+        raise ConversionError(f"the network takes several inputs ({names}); wrap it so that forward takes the images alone")
+
+
 def _one_module_per_call(traced: fx.GraphModule) -> None:
     """Shared layers get one copy per call: each call may see spikes of another amplitude."""
     for node in traced.graph.nodes:
         module = module_of(traced, node)
         if module is not None:
             call = f"call_{node.name}"
+            if parametrize.is_parametrized(module) or module._forward_pre_hooks or module._forward_hooks:
+                raise ConversionError(
+                    f"{node.name}: a parametrization or a hook may change what this layer computes; make it permanent first "
+                    "(parametrize.remove_parametrizations, remove_weight_norm, prune.remove) or remove it"
+                )
             traced.add_submodule(call, copy.deepcopy(module))
             node.target = call
+
+
+def _first_argument_by_position(traced: fx.GraphModule) -> None:
+    for node in traced.graph.nodes:
+        for name in ("input", "tensors", "other"):
+            if name in node.kwargs and (not node.args or name == "other"):
+                node.args = (*node.args, node.kwargs[name])
+                node.kwargs = {key: value for key, value in node.kwargs.items() if key != name}
+
+
+def _fold_constants(traced: fx.GraphModule) -> None:
+    """Expressions of parameters alone, such as ``self.scale.view(1, -1, 1, 1)``, become stored tensors."""
+    interpreter = fx.Interpreter(traced)
+    values: dict[fx.Node, Any] = {}
+    for node in traced.graph.nodes:
+        constant = bool(node.all_input_nodes) and all(n in values for n in node.all_input_nodes)
+        if node.op != "get_attr" and not (constant and node.op in ("call_function", "call_method")):
+            continue
+        arguments: Any = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
+        with torch.no_grad():
+            values[node] = getattr(interpreter, node.op)(node.target, *arguments)
+        if node.op != "get_attr" and isinstance(values[node], Tensor):
+            name = f"constant_{node.name}"
+            traced.register_buffer(name, values[node].clone())
+            node.op, node.target, node.args, node.kwargs = "get_attr", name, (), {}
 
 
 def _modules_for_functions(traced: fx.GraphModule) -> None:
@@ -182,7 +231,10 @@ def _dropout_is_on(node: fx.Node) -> bool:
 
 
 def _fold_batch_norm(traced: fx.GraphModule) -> None:
-    """Fold each batch normalisation into the layer before it; where there is none it becomes a ``ChannelAffine``."""
+    """Fold each batch normalisation into the convolution before it; elsewhere it becomes a ``ChannelAffine``.
+
+    A linear layer acts on the last dimension and batch normalisation on dimension 1: they fold once the shapes are known.
+    """
     for node in list(traced.graph.nodes):
         norm = module_of(traced, node)
         if not isinstance(norm, BATCH_NORMS):
@@ -195,8 +247,6 @@ def _fold_batch_norm(traced: fx.GraphModule) -> None:
         layer = module_of(traced, source) if isinstance(source, fx.Node) and len(source.users) == 1 else None
         if isinstance(layer, CONVOLUTIONS):
             traced.add_submodule(str(source.target), fuse_conv_bn_eval(layer, norm))
-        elif isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm1d):
-            traced.add_submodule(str(source.target), fuse_linear_bn_eval(layer, norm))
         else:
             weight = norm.weight if norm.weight is not None else torch.ones_like(norm.running_var)
             bias = norm.bias if norm.bias is not None else torch.zeros_like(norm.running_var)

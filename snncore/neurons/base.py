@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -100,6 +101,7 @@ class SpikingNeuron(nn.Module):
         raise NotImplementedError
 
 
+@lru_cache
 def largest_below(value: float, dtype: torch.dtype) -> float:
     """The largest number of ``dtype`` below ``value`` rounded to it, so that ``x > result`` means ``x >= value``."""
     rounded = torch.tensor(value, dtype=dtype)

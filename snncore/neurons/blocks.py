@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-BLOCK_ELEMENTS = 1 << 17
+BLOCK_ELEMENTS = 1 << 16
 
 
 def time_matrices(currents: Tensor, inplace: bool) -> tuple[Tensor, Tensor, Tensor]:

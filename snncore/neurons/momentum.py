@@ -120,7 +120,7 @@ class MomentumNeuron(SpikingNeuron):
         spikes = self._fire(current, state, out)
         if spikes is not None and self.gate == "first-spike" and state.memory is not None:
             torch.add(spikes, state.memory, alpha=2, out=state.memory)
-            spikes.mul_(state.memory >= 0)
+            spikes.mul_(_not_negative(state.memory))
         return spikes
 
     def _fire(self, current: Tensor | None, state: MomentumState, out: Tensor | None) -> Tensor | None:
@@ -166,7 +166,7 @@ class MomentumNeuron(SpikingNeuron):
             spikes = self._fire(z[t] if t < self.code.timesteps else None, state, out)
             if spikes is not None:
                 torch.add(spikes, memory, alpha=2, out=memory)
-        s.mul_(memory >= 0)
+        s.mul_(_not_negative(memory))
         return state
 
     def residual(self, state: MomentumState) -> Tensor:
@@ -174,3 +174,8 @@ class MomentumNeuron(SpikingNeuron):
         if self.gate == "tsa-relu" and state.memory is not None:
             return (state.potential.clamp(min=0) - state.memory) / self.reset
         return state.potential / self.reset
+
+
+def _not_negative(x: Tensor) -> Tensor:
+    """1 where ``x >= 0``, else 0, in the dtype of ``x``: three vectorised passes, faster than a boolean mask."""
+    return x.sign().add_(1).clamp_(max=1)

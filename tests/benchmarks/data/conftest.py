@@ -51,7 +51,7 @@ def encode() -> Encode:
 
 @pytest.fixture
 def write_parquet(encode: Encode) -> WriteParquet:
-    """Write images, arrays or already encoded, and labels to a parquet file with the Hub's kind of columns."""
+    """Write images (arrays or encoded bytes) and labels to a parquet file with columns like the Hub's."""
 
     def write(
         path: Path,

@@ -1,0 +1,320 @@
+"""Run artifacts: work out what must be measured, measure what is not in the cache, write the tables.
+
+The unit of work is one measurement on one shard of test images. Units run in parallel processes of one thread each, which
+is faster than one process with many threads, and each finished unit is cached, so that a killed run resumes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+import benchmarks
+import snncore
+from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.harness.artifacts import CORRECT, Artifact, Row
+from benchmarks.harness.cache import MeasurementCache, source_digest
+from benchmarks.harness.files import atomic_write_bytes
+from benchmarks.harness.provenance import collect, write_provenance
+from benchmarks.harness.results import correctness_key, read_correctness, read_table, row_keys, write_correctness, write_table
+from benchmarks.harness.statistics import accuracy_columns
+from benchmarks.measurements.base import Arrays, Measurement, merge
+from benchmarks.measurements.lab import Lab
+from benchmarks.paths import cache_dir
+from benchmarks.profiles import NetworkChoice
+
+Report = Callable[[str, float, float], None]
+"""``(stage, done, total)``: progress in units of expected cost."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """An artifact's lines and the correctness per image behind them, as measured or as stored."""
+
+    artifact: Artifact
+    frame: pd.DataFrame
+    correct: dict[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How to run: number of parallel ``jobs`` (0: one per core), joblib ``backend``, and whom to tell about progress."""
+
+    jobs: int = 0
+    backend: str = "loky"
+    report: Report = field(default=lambda stage, done, total: None)
+
+    @property
+    def workers(self) -> int:
+        """Number of parallel processes: as asked for, else one per core."""
+        return self.jobs or joblib.cpu_count()
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One measurement on test images ``start`` to ``stop``, and its key in the cache."""
+
+    measurement: Measurement
+    start: int
+    stop: int
+    key: str
+
+    @property
+    def cost(self) -> float:
+        """Expected cost, in forward passes of single images."""
+        return self.measurement.cost() * (self.stop - self.start)
+
+
+class Run:
+    """A run of artifacts of one paper under one profile.
+
+    Args:
+        lab: data and networks.
+        artifacts: what to run.
+        execution: how.
+        rows: numbers of the rows to run; all if None.
+    """
+
+    def __init__(self, lab: Lab, artifacts: Sequence[Artifact], execution: Execution, rows: set[int] | None = None) -> None:
+        self.lab = lab
+        self.execution = execution
+        self.started = time.monotonic()
+        self.plans = {artifact.name: _selected(artifact, artifact.rows(lab.profile), rows) for artifact in artifacts}
+        self.artifacts = list(artifacts)
+        self.cache = MeasurementCache(cache_dir() / "measurements")
+        self.prepared: dict[NetworkChoice, Prepared] = {}
+        self.unavailable: dict[Measurement, str] = {}
+
+    def tables(self) -> Iterator[Table]:
+        """Measure everything, then give the tables one by one.
+
+        Raises:
+            CannotRun: data or weights are damaged, or data are missing.
+        """
+        self._prepare()
+        units = {m: self._units(m) for m in self._measurements()}
+        self._measure([unit for parts in units.values() for unit in parts])
+        for artifact in self.artifacts:
+            yield self._assemble(artifact, units)
+
+    def provenance(self, artifact: Artifact, table: Path) -> dict[str, Any]:
+        """What stands behind the table of ``artifact``, once ``tables`` is through."""
+        used = {m.network for row in self.plans[artifact.name] for m in row.measurements}
+        found = {choice: p for choice, p in self.prepared.items() if choice in used and not p.reason}
+        return collect(
+            schema_version=artifact.schema.version,
+            seeds=sorted({choice.seed for choice in found if choice.recipe}),
+            profile_hash=self.lab.profile.digest,
+            datasets={f"{c.dataset} {split}": p.fingerprints[split] for c, p in found.items() for split in ("train", "test")},
+            checkpoints={f"{c.architecture} on {c.dataset} ({p.checkpoint})": p.fingerprints["checkpoint"] for c, p in found.items()},
+            wall_time_s=time.monotonic() - self.started,
+            table=table,
+        )
+
+    # ---- stages ---------------------------------------------------------------------------------------------------
+
+    def _measurements(self) -> list[Measurement]:
+        return list(dict.fromkeys(m for rows in self.plans.values() for row in rows for m in row.measurements))
+
+    def _prepare(self) -> None:
+        """Train or load every network once; remember why one is not to be had."""
+        choices = list(dict.fromkeys(m.network for m in self._measurements()))
+        # Two papers' networks may be one stand-in: training it twice at the same time would waste the work.
+        first = {_without_names(choice): choice for choice in choices}
+        calls = ((_prepare, self.lab, choice) for choice in first.values())
+        prepared = dict(zip(first, self._parallel(calls, [1.0] * len(first), "networks"), strict=True))
+        self.prepared = {choice: prepared[_without_names(choice)] for choice in choices}
+
+    def _units(self, measurement: Measurement) -> list[Unit]:
+        prepared = self.prepared[measurement.network]
+        if prepared.reason:
+            return []
+        images = prepared.test_images if measurement.test_images is None else min(measurement.test_images, prepared.test_images)
+        step = self.lab.profile.shard
+        shards = [(start, min(start + step, images)) for start in range(0, images, step)]
+        common = {
+            "what": measurement.identity(),
+            "data": prepared.fingerprints,
+            "calibration_images": self.lab.profile.calibration_images,
+            "batch": self.lab.profile.batch,
+            "code": _code_of(measurement),
+        }
+        return [Unit(measurement, a, b, MeasurementCache.key(**common, start=a, stop=b)) for a, b in shards]
+
+    def _measure(self, units: list[Unit]) -> None:
+        missing = [unit for unit in units if self.cache.get(unit.key) is None]
+        calls = ((_measure, self.lab, unit, self.cache) for unit in missing)
+        for unit, reason in zip(missing, self._parallel(calls, [u.cost for u in missing], "measurements"), strict=True):
+            if reason:
+                self.unavailable[unit.measurement] = reason
+
+    def _parallel(self, calls: Iterable[tuple[Any, ...]], costs: list[float], stage: str) -> list[Any]:
+        """Results in order; progress as they come."""
+        total, done = math.fsum(costs), 0.0
+        results: list[Any] = [None] * len(costs)
+        workers = min(self.execution.workers, len(costs))
+        if not costs:
+            return results
+        self.execution.report(stage, 0.0, total)
+        numbered = ((i, *call) for i, call in enumerate(calls))
+        with joblib.parallel_config(backend=self.execution.backend if workers > 1 else "sequential"):
+            parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
+            for index, result in parallel(joblib.delayed(_call)(*call) for call in numbered):
+                if isinstance(result, CannotRun) and not isinstance(result, NotAvailable):
+                    raise result
+                results[index] = result
+                done += costs[index]
+                self.execution.report(stage, done, total)
+        return results
+
+    def _assemble(self, artifact: Artifact, units: dict[Measurement, list[Unit]]) -> Table:
+        lines: list[dict[str, Any]] = []
+        correct: list[Any] = []
+        for row in self.plans[artifact.name]:
+            for values in self._fill(row, units):
+                pair = values.pop(CORRECT, None)
+                if pair is not None:
+                    columns = {c.name for c in artifact.schema.measures}
+                    values |= {k: v for k, v in accuracy_columns(*pair).items() if k in columns}
+                lines.append(row.key | values)
+                correct.append(pair)
+        frame = pd.DataFrame(lines, columns=artifact.schema.names)
+        stored: dict[str, NDArray[np.bool_]] = {}
+        for name, pair in zip(row_keys(frame, artifact.schema), correct, strict=True):
+            if pair is not None:
+                stored[correctness_key(name, "ann")], stored[correctness_key(name, "snn")] = pair
+        return Table(artifact, frame, stored)
+
+    def _fill(self, row: Row, units: dict[Measurement, list[Unit]]) -> list[dict[str, Any]]:
+        reason = row.reason or next(
+            (r for m in row.measurements if (r := self.prepared[m.network].reason or self.unavailable.get(m, ""))), ""
+        )
+        if reason or row.fill is None:
+            return [row.unmeasured | {"status": f"not run: {reason}"}]
+        return row.fill([self._merged(units[m]) for m in row.measurements])
+
+    def _merged(self, units: list[Unit]) -> Arrays:
+        parts = [self.cache.get(unit.key) for unit in units]
+        if any(part is None for part in parts):
+            raise CannotRun("a finished measurement vanished from the cache while running; run again to measure it anew")
+        return merge([part for part in parts if part is not None])
+
+
+def write(table: Table, run: Run, folder: Path, partial: bool) -> bool:
+    """Write a table, its correctness and provenance into ``folder``; with ``partial`` other stored rows are kept.
+
+    Returns whether the CSV changed.
+    """
+    path = folder / f"{table.artifact.name}.csv"
+    schema = table.artifact.schema
+    frame, correct = table.frame, table.correct
+    if partial and path.exists():
+        frame, correct = _merge_stored(table, path)
+    changed = write_table(path, frame, schema)
+    if correct:
+        write_correctness(path.with_suffix(".npz"), correct)
+    write_provenance(path.with_suffix(".json"), run.provenance(table.artifact, path), changed)
+    return changed
+
+
+def check_writable(folder: Path) -> None:
+    """Fail before the work rather than after it. Raises CannotRun if ``folder`` cannot be written to."""
+    probe = folder / ".probe"
+    atomic_write_bytes(probe, b"")
+    probe.unlink()
+
+
+def _merge_stored(table: Table, path: Path) -> tuple[pd.DataFrame, dict[str, NDArray[np.bool_]]]:
+    schema = table.artifact.schema
+    stored = read_table(path, schema)
+    fresh = dict(zip(row_keys(table.frame, schema), table.frame.to_dict("records"), strict=True))
+    names = row_keys(stored, schema)
+    rows = [fresh.pop(name, line) for name, line in zip(names, stored.to_dict("records"), strict=True)]
+    npz = path.with_suffix(".npz")
+    correct = read_correctness(npz) if npz.exists() else {}
+    return pd.DataFrame([*rows, *fresh.values()], columns=schema.names), correct | table.correct
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a process found out about a network: fingerprints and number of test images, or why it is not to be had."""
+
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    test_images: int = 0
+    checkpoint: str = ""
+    reason: str = ""
+
+
+_LABS: dict[Any, Lab] = {}
+
+
+def _own(lab: Lab) -> Lab:
+    """This process's lab: networks and data stay loaded between units."""
+    return _LABS.setdefault((lab.profile.digest, lab.weights, lab.offline), lab)
+
+
+def _call(index: int, function: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
+    # One thread each: processes that wait for each other's threads are slower by far than one thread per process.
+    torch.set_num_threads(1)
+    try:
+        return index, function(*arguments)
+    except CannotRun as error:
+        return index, error
+
+
+def _prepare(lab: Lab, choice: NetworkChoice) -> Prepared:
+    try:
+        own = _own(lab)
+        trained = own.trained(choice)
+        return Prepared(own.fingerprints(choice), own.test_images(choice, None), trained.checkpoint)
+    except NotAvailable as error:
+        return Prepared(reason=str(error))
+
+
+def _measure(lab: Lab, unit: Unit, cache: MeasurementCache) -> str:
+    """Measure and cache one unit; returns why it is impossible, or nothing."""
+    try:
+        cache.put(unit.key, unit.measurement.run(_own(lab), unit.start, unit.stop))
+    except NotAvailable as error:
+        return str(error)
+    return ""
+
+
+def _without_names(choice: NetworkChoice) -> NetworkChoice:
+    return replace(choice, paper_dataset="", paper_architecture="")
+
+
+def _selected(artifact: Artifact, rows: list[Row], numbers: set[int] | None) -> list[Row]:
+    if numbers is None:
+        return rows
+    unknown = numbers - {row.number for row in rows}
+    if unknown:
+        last = max(row.number for row in rows)
+        raise CannotRun(f"{artifact.name} has no row {min(unknown)}; rows are numbered 1 to {last}")
+    return [row for row in rows if row.number in numbers]
+
+
+_DIGESTS: dict[str, str] = {}
+
+
+def _code_of(measurement: Measurement) -> str:
+    """Digest of the code that a measurement depends on: ours, and the file of a method given by import path."""
+    name = getattr(measurement, "method", "")
+    if name not in _DIGESTS:
+        root = Path(benchmarks.__file__).parent
+        paths = [Path(snncore.__file__).parent, *(root / part for part in ("data", "measurements", "methods", "models"))]
+        if ":" in name and (own := importlib.import_module(name.partition(":")[0]).__file__):
+            paths.append(Path(own))
+        _DIGESTS[name] = source_digest(paths)
+    return _DIGESTS[name]

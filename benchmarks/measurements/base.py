@@ -1,0 +1,56 @@
+"""A measurement: what to run on which network, in shards that can be computed in any order and cached one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.measurements.lab import Lab
+from benchmarks.profiles import NetworkChoice
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Subclass with the parameters as fields; they are the measurement's identity in the cache.
+
+    ``network`` is run on the first ``test_images`` test images (all if None) in the canonical order of the data.
+    """
+
+    network: NetworkChoice
+    calibration: str
+    test_images: int | None
+
+    def identity(self) -> dict[str, Any]:
+        """Parameters as JSON types; of the network only what is run, not what it stands for."""
+        parameters = asdict(self)
+        network = {"dataset": self.network.dataset, "architecture": self.network.architecture}
+        return {"measurement": type(self).__name__} | parameters | {"network": network}
+
+    def cost(self) -> float:
+        """Expected time per image in units of the trained network's own forward pass."""
+        raise NotImplementedError
+
+    def run(self, lab: Lab, start: int, stop: int) -> Arrays:
+        """Measure test images ``start`` to ``stop``.
+
+        Returns:
+            arrays by name; those whose name starts with ``each_`` have one entry per image in their first dimension,
+            the others are sums over images.
+        """
+        raise NotImplementedError
+
+
+def merge(parts: Sequence[Arrays]) -> Arrays:
+    """Join shards in order: ``each_*`` arrays are concatenated, the others added."""
+    return {
+        name: np.concatenate([part[name] for part in parts])
+        if name.startswith("each_")
+        else np.sum([part[name] for part in parts], axis=0)
+        for name in parts[0]
+    }

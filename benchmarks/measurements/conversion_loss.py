@@ -1,0 +1,59 @@
+"""Accuracy before and after conversion, on the same images, with the operations that it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from benchmarks.measurements.lab import Lab
+from benchmarks.measurements.base import Arrays, Measurement
+from snncore.counting import Counts, OperationCounter
+
+
+@dataclass(frozen=True)
+class ConversionLoss(Measurement):
+    """Correctness of the trained and of the converted network.
+
+    ``method`` and its ``options`` (name, value pairs) as in ``benchmarks.methods``. Several ``timesteps`` are measured
+    together only for methods whose trains of fewer steps are prefixes of longer ones. ``count`` adds spikes, synaptic
+    operations and their energy.
+    """
+
+    method: str
+    options: tuple[tuple[str, float | bool], ...] = ()
+    timesteps: tuple[int, ...] = (8,)
+    count: bool = False
+
+    def cost(self) -> float:
+        """See ``Measurement.cost``."""
+        return 1.2 * max(self.timesteps) + 1
+
+    def run(self, lab: Lab, start: int, stop: int) -> Arrays:
+        """Arrays ``each_ann [n]``, ``each_snn [n, len(timesteps)]``; with ``count`` also sums ``spikes`` (positive,
+        negative), ``neurons`` (neurons times images), ``acs``, ``macs`` (first layer, one presentation).
+        """
+        ann = lab.network(self.network)
+        snn = lab.converted(self.network, self.calibration, self.method, self.options, max(self.timesteps))
+        prefixes = len(self.timesteps) > 1
+        ann_correct, snn_correct = [], []
+        counter = OperationCounter(snn)
+        counts = Counts()
+        for images, labels in lab.test_batches(self.network, start, stop):
+            with torch.no_grad():
+                ann_correct.append((ann(images).argmax(1) == labels).numpy())
+            if self.count:
+                with counter as counts:
+                    outputs = snn(images, every_step=prefixes)
+            else:
+                outputs = snn(images, every_step=prefixes)
+            picked = outputs[[t - 1 for t in self.timesteps]] if prefixes else outputs[None]
+            snn_correct.append((picked.argmax(2) == labels).T.numpy())
+        arrays: Arrays = {"each_ann": np.concatenate(ann_correct), "each_snn": np.concatenate(snn_correct)}
+        if self.count:
+            arrays["spikes"] = np.sum(list(counts.spikes.values()), axis=0)
+            arrays["neurons"] = np.array(float(sum(counts.neurons.values()) * counts.images))
+            arrays["acs"] = np.array(sum(counts.accumulates.values()))
+            arrays["macs"] = np.array(sum(counts.multiplications.values()))
+        return arrays

@@ -1,0 +1,170 @@
+"""The bench of one process: data, trained networks, calibrations and converted networks, each made once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.data import Images, open_images
+from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.methods import method, threshold_rule
+from benchmarks.models import build_model, load_checkpoint, model_spec
+from benchmarks.models.weights import checkpoint_hash, find_checkpoint
+from snncore.conversion import Calibration, ConversionError, SpikingNetwork, calibrate, convert
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A trained network in evaluation mode, with the normalisation of its images and the hash of its weights."""
+
+    model: nn.Module
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    checkpoint: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Resolves what measurements need. Cheap to copy to another process, where it starts empty.
+
+    ``weights`` maps names to checkpoint files given by the user. ``offline`` keeps data off the network.
+    """
+
+    profile: Profile
+    weights: tuple[tuple[str, str], ...] = ()
+    offline: bool = False
+    _made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"profile": self.profile, "weights": self.weights, "offline": self.offline}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in (state | {"_made": {}}).items():
+            object.__setattr__(self, name, value)
+
+    def images(self, dataset: str, split: str) -> Images:
+        """All images of a split."""
+        return self._once(("images", dataset, split), lambda: open_images(dataset, split, self.offline))
+
+    def trained(self, choice: NetworkChoice, progress: Progress | None = None) -> TrainedNetwork:
+        """The network of a choice: from a checkpoint, else trained by its recipe.
+
+        Raises:
+            NotAvailable: no checkpoint, and no recipe that can run here.
+            CannotRun: a checkpoint or data that are damaged.
+        """
+        key = ("trained", choice.dataset, choice.architecture, choice.weights, choice.recipe, choice.seed)
+        return self._once(key, lambda: self._trained(choice, progress))
+
+    def network(self, choice: NetworkChoice) -> nn.Module:
+        """The trained network itself, channels-last."""
+        return self.trained(choice).model
+
+    def test_images(self, choice: NetworkChoice, limit: int | None) -> int:
+        """Number of test images that a measurement with this limit uses."""
+        available = len(self.images(choice.dataset, "test"))
+        return available if limit is None else min(limit, available)
+
+    def test_batches(self, choice: NetworkChoice, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Normalised test images ``start`` to ``stop`` in canonical order."""
+        trained = self.trained(choice)
+        images = self.images(choice.dataset, "test").slice(start, stop)
+        return images.batches(trained.mean, trained.std, self.profile.batch)
+
+    def calibration(self, choice: NetworkChoice) -> Calibration:
+        """Activation histograms over the first ``calibration_images`` training images in canonical order."""
+
+        def make() -> Calibration:
+            trained = self.trained(choice)
+            images = self.images(choice.dataset, "train")
+            used = images.take(min(self.profile.calibration_images, len(images)))
+            return calibrate(trained.model, (x for x, _ in used.batches(trained.mean, trained.std, self.profile.batch)))
+
+        return self._once(("calibration", choice), make)
+
+    def converted(
+        self,
+        choice: NetworkChoice,
+        calibration: str,
+        method_name: str,
+        options: tuple[tuple[str, Any], ...],
+        timesteps: int,
+    ) -> SpikingNetwork:
+        """The network of a choice, converted by a method. The last few are kept.
+
+        Raises:
+            NotAvailable: the network has an operation that the method cannot convert.
+        """
+        key = ("converted", choice, calibration, method_name, options, timesteps)
+        kept = [k for k in self._made if k[0] == "converted"]
+        if key not in self._made and len(kept) >= 8:
+            del self._made[kept[0]]
+
+        def make() -> SpikingNetwork:
+            rule = threshold_rule(calibration)
+            conversion = method(method_name).conversion(rule, **dict(options))
+            try:
+                return convert(self.network(choice), self.calibration(choice), conversion, timesteps)
+            except ConversionError as error:
+                raise NotAvailable(f"{choice.architecture}: {error}") from error
+
+        return self._once(key, make)
+
+    def fingerprints(self, choice: NetworkChoice) -> dict[str, str]:
+        """Fingerprints of the data and hash of the weights behind a choice."""
+        return {
+            "test": self.images(choice.dataset, "test").fingerprint,
+            "train": self.images(choice.dataset, "train").fingerprint,
+            "checkpoint": self.trained(choice).digest,
+        }
+
+    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def _trained(self, choice: NetworkChoice, progress: Progress | None) -> TrainedNetwork:
+        spec = model_spec(choice.architecture)
+        explicit = {name: Path(path) for name, path in self.weights}
+        if choice.weights and (path := find_checkpoint(choice.weights, explicit)):
+            test = self.images(choice.dataset, "test")
+            model = build_model(spec.name, _classes(choice), test.channels)
+            metadata = load_checkpoint(model, path)
+            return _finished(model, metadata, path.name, checkpoint_hash(path), path)
+        if choice.recipe is None:
+            raise NotAvailable(f"no weights: give --weights {choice.weights}=FILE or put them into SNNBENCH_WEIGHTS")
+        from benchmarks.training import trained_network
+
+        made = trained_network(choice.architecture, self.images(choice.dataset, "train"), choice.recipe, choice.seed, progress)
+        model, path, digest = made
+        metadata = load_checkpoint(build_model(spec.name, _classes(choice), self.images(choice.dataset, "test").channels), path)
+        return _finished(model, metadata, f"{choice.recipe}, seed {choice.seed}", digest, path)
+
+
+@lru_cache
+def _classes(choice: NetworkChoice) -> int:
+    from benchmarks.data import dataset_spec
+
+    return dataset_spec(choice.dataset).classes
+
+
+def _finished(model: nn.Module, metadata: dict[str, str], name: str, digest: str, path: Path) -> TrainedNetwork:
+    try:
+        mean, std = (tuple(float(x) for x in json.loads(metadata[key])) for key in ("mean", "std"))
+    except (KeyError, ValueError, TypeError) as error:
+        raise CannotRun(
+            f"{path}: its metadata lack mean and std of the images ({error}); save it as safetensors with both as JSON lists"
+        ) from error
+    model = model.eval().to(memory_format=torch.channels_last)
+    return TrainedNetwork(model.requires_grad_(False), mean, std, name, digest)

@@ -1,0 +1,69 @@
+"""What a table's "method" column names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from benchmarks.errors import CannotRun
+from snncore.conversion import ConversionMethod, LeastSquares, Maximum, Percentile
+from snncore.conversion.calibration import ThresholdRule
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Timesteps of a method, counted separately.
+
+    ``coding``: steps of a spike train (T). ``precharge``: steps per layer before its first spike. ``presimulation``: steps
+    run before the T steps to set the neurons up. ``latency``: steps from the first input to the complete output, by the
+    rule of the method's code for a network of so many layers.
+    """
+
+    coding: int
+    precharge: int
+    presimulation: int
+    latency: int
+
+
+class Method:
+    """A conversion method; subclass it, set the class attributes and write ``conversion`` and ``steps``.
+
+    Attributes:
+        name: as tables print it.
+        reference: who published it.
+        coding: the spike code's name, as tables print it.
+        default_timesteps: T where no table says otherwise.
+        full_precision: takes an ordinary trained network.
+    """
+
+    name: ClassVar[str]
+    reference: ClassVar[str]
+    coding: ClassVar[str]
+    default_timesteps: ClassVar[int] = 8
+    full_precision: ClassVar[bool] = True
+
+    def conversion(self, threshold: ThresholdRule, **options: Any) -> ConversionMethod:
+        """How activations become spikes; ``options`` are the method's own, by name."""
+        raise NotImplementedError
+
+    def steps(self, timesteps: int, layers: int, **options: Any) -> Steps:
+        """Steps of a network of ``layers`` layers (the number in its name) with T = ``timesteps``."""
+        raise NotImplementedError
+
+
+THRESHOLD_RULES: dict[str, ThresholdRule] = {
+    "percentile-99.9": Percentile(99.9),
+    "percentile-99.99": Percentile(99.99),
+    "percentile-99.999": Percentile(99.999),
+    "percentile-99.9-positive": Percentile(99.9, positive_only=True),
+    "percentile-99.99-positive": Percentile(99.99, positive_only=True),
+    "maximum": Maximum(),
+    "least-squares": LeastSquares(),
+}
+
+
+def threshold_rule(name: str) -> ThresholdRule:
+    """The calibration option of that name. Raises CannotRun for an unknown one, listing the known."""
+    if name not in THRESHOLD_RULES:
+        raise CannotRun(f"unknown calibration {name!r}; known: {', '.join(THRESHOLD_RULES)}")
+    return THRESHOLD_RULES[name]

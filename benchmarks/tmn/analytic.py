@@ -1,0 +1,103 @@
+"""Claims that need no data: identities checked exactly, and the toy model of Theorem 3.2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from snncore.coding import CSSCode
+from snncore.neurons import MomentumNeuron
+
+TRAINS = 10_000
+RATIOS = (0.30, 0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One number: which claim it belongs to, what it is, for which parameters, and how to compute it."""
+
+    claim: str
+    quantity: str
+    case: str
+    compute: Callable[[], float]
+
+
+def momentum_difference(beta: float, timesteps: int) -> float:
+    """Largest ``|u[T] - sum_t beta**(T-t) (z[t] - v s[t])|`` over random integer currents, ``v`` = 8 (Prop. 3.1).
+
+    Whole currents and ``beta`` = 2 make both sides integers, so that equality is exact; other ``beta`` are exact up to
+    rounding in float64.
+    """
+    generator = torch.Generator().manual_seed(31)
+    currents = torch.randint(-6, 7, (timesteps, TRAINS), generator=generator).double()
+    neuron = MomentumNeuron(8.0, timesteps, beta=beta, precharge=0, gate="none")
+    residuals: list[Tensor] = []
+    neuron.observer = lambda _, __, residual: residuals.append(residual)
+    spikes = neuron(currents)
+    weights = CSSCode(timesteps, beta).weights()[:, None]
+    weighted = (weights * (currents - 8.0 * spikes)).sum(0)
+    return float((residuals[0] * neuron.reset - weighted).abs().max())
+
+
+def gate_mismatches(timesteps: int) -> float:
+    """Number of all ``3**T`` trains on which the neuron's first-spike gate differs from a ReLU of the value (beta = 2).
+
+    A current ``v s[t]`` makes a neuron without pre-charge fire exactly ``s``, before its gate.
+    """
+    trains = _all_trains(timesteps)
+    gated = MomentumNeuron(1.0, timesteps, beta=2.0, precharge=0)(trains)
+    return float((gated != _relu(trains, 2.0)).any(0).sum())
+
+
+def gate_mismatches_by_rule(beta: float, timesteps: int) -> float:
+    """The same count for any ``beta``, from the rule itself: the neuron refuses the gate below beta = 2."""
+    trains = _all_trains(timesteps)
+    first = torch.zeros(trains.shape[1])
+    for step in trains:
+        first = torch.where(first == 0, step, first)
+    return float((trains * (first >= 0) != _relu(trains, beta)).any(0).sum())
+
+
+def residual_energy(ratio: float, spread: float) -> float:
+    """``E[u[T]**2] / v**2`` after 10 steps of i.i.d. currents uniform in ``(-spread v, spread v)`` (Theorem 3.2)."""
+    generator = torch.Generator().manual_seed(32)
+    currents = (torch.rand((10, 200_000), generator=generator, dtype=torch.float64) * 2 - 1) * spread
+    neuron = MomentumNeuron(1.0, 10, beta=2.0, precharge=0, ratio=ratio, gate="none")
+    residuals: list[Tensor] = []
+    neuron.observer = lambda _, __, residual: residuals.append(residual)
+    neuron(currents)
+    return float(residuals[0].square().mean())
+
+
+def _all_trains(timesteps: int) -> Tensor:
+    return torch.tensor(list(product((-1.0, 0.0, 1.0), repeat=timesteps)), dtype=torch.float64).T.contiguous()
+
+
+def _relu(trains: Tensor, beta: float) -> Tensor:
+    return trains * (CSSCode(trains.shape[0], beta).decode(trains) >= 0)
+
+
+CASES = (
+    *(
+        Case("T01", "largest difference of u[T] and weighted integration", f"beta={beta}, T={t}", partial(momentum_difference, beta, t))
+        for beta, t in ((2.0, 4), (2.0, 8), (2.0, 16), (1.5, 8))
+    ),
+    *(
+        Case("T23", "trains gated wrongly by the first spike", f"beta=2.0, T={t}", partial(gate_mismatches, t))
+        for t in range(1, 9)
+    ),
+    *(
+        Case("T23", "trains gated wrongly by the first spike", f"beta=1.5, T={t}", partial(gate_mismatches_by_rule, 1.5, t))
+        for t in range(1, 9)
+    ),
+    *(
+        Case("T02", "E[u^2]/v^2, uniform currents", f"spread={spread}v, theta={ratio:.2f}v", partial(residual_energy, ratio, spread))
+        for spread in (0.5, 0.75, 1.0)
+        for ratio in RATIOS
+    ),
+)

@@ -1,0 +1,548 @@
+"""Tables and figures of the TMN paper, each as rows to be measured."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values, status_of
+from benchmarks.harness.results import Column, TableSchema
+from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, ResidualPotential
+from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, density
+from benchmarks.methods import method
+from benchmarks.models import model_spec
+from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.published import read_published
+from benchmarks.tmn import analytic
+from snncore.coding import capacity, enumerate_values
+from snncore.counting import energy_mj
+
+PAPER = "tmn"
+
+STEP_COLUMNS = (
+    Column("precharge_steps", "int", minimum=0, doc="steps per layer before its first spike"),
+    Column("presimulation_steps", "int", minimum=0, doc="steps before the coding steps"),
+    Column("latency", "int", minimum=1, doc="steps from the first input to the complete output"),
+)
+ACCURACY_COLUMNS = (
+    Column("calibration", "text", doc="rule for the thresholds"),
+    Column("ann_metric", "float", minimum=0, maximum=100, doc="top-1 accuracy of the trained network, %"),
+    Column("snn_metric", "float", minimum=0, maximum=100, doc="top-1 accuracy of the converted network, %"),
+    Column("loss", "float", minimum=-100, maximum=100, doc="conversion loss ann - snn, points"),
+    Column("n_test", "int", minimum=1, doc="test images"),
+    Column("ci95_low", "float", minimum=0, maximum=100, doc="95 % interval of snn_metric (Wilson)"),
+    Column("ci95_high", "float", minimum=0, maximum=100),
+    Column("loss_ci95_low", "float", minimum=-101, maximum=101, doc="95 % interval of loss (paired images)"),
+    Column("loss_ci95_high", "float", minimum=-101, maximum=101),
+    Column("seeds", "text", doc="training seed, or 'checkpoint' for weights that were given"),
+)
+
+
+# ---- Table 2: accuracy of converted networks ------------------------------------------------------------------------
+
+
+def table2(profile: Profile) -> list[Row]:
+    """Every row of Table 2, with the networks of the profile."""
+    rows = []
+    for _, printed in read_published(PAPER, "table2").iterrows():
+        key = {column.name: printed[column.name] for column in TABLE2.keys}
+        try:
+            rows.append(_conversion_row(profile, int(key["row"]), key))
+        except NotAvailable as error:
+            rows.append(Row(int(key["row"]), key, reason=str(error)))
+    return rows
+
+
+def _conversion_row(profile: Profile, number: int, key: Values) -> Row:
+    found = method(key["method"])
+    if key["no_quant"] == "no":
+        raise NotAvailable("quantised networks not available yet")
+    choice = profile.network(key["dataset"], key["architecture"])
+    steps = (int(key["timesteps"]),)
+    if anytime := _timesteps_measured_together(profile, choice, key["method"], steps[0]):
+        steps = anytime
+    measurement = ConversionLoss(choice, profile.calibration, None, key["method"], (), steps)
+    columns = _steps(found.name, int(key["timesteps"]), choice) | {"calibration": profile.calibration}
+    return Row(number, key, partial(_accuracy, choice, steps.index(int(key["timesteps"])), columns), (measurement,))
+
+
+def _timesteps_measured_together(profile: Profile, choice: NetworkChoice, name: str, timesteps: int) -> tuple[int, ...]:
+    """The steps that ``timesteps_curve`` measures in one run with this one, so that both rows share it."""
+    settings = profile.settings(PAPER, "timesteps")
+    listed = tuple(settings.get("methods", {}).get(name, ()))
+    on_curve = [choice.paper_dataset, choice.paper_architecture] in settings.get("networks", [])
+    return listed if _is_anytime(name) and on_curve and timesteps in listed else ()
+
+
+def _is_anytime(name: str) -> bool:
+    from benchmarks.methods import threshold_rule
+
+    return method(name).conversion(threshold_rule("maximum")).anytime
+
+
+def _steps(name: str, timesteps: int, choice: NetworkChoice, **options: Any) -> Values:
+    steps = method(name).steps(timesteps, model_spec(choice.architecture).layers, **options)
+    return {
+        "precharge_steps": steps.precharge,
+        "presimulation_steps": steps.presimulation,
+        "latency": steps.latency,
+    }
+
+
+def _seeds(choice: NetworkChoice) -> str:
+    return "checkpoint" if choice.weights else str(choice.seed)
+
+
+def _accuracy(choice: NetworkChoice, index: int, columns: Values, arrays: list[Arrays]) -> list[Values]:
+    correct = arrays[0]["each_ann"], arrays[0]["each_snn"][:, index]
+    return [columns | {CORRECT: correct, "seeds": _seeds(choice)} | dict(status_of(choice))]
+
+
+TABLE2 = TableSchema(
+    "table2",
+    version=1,
+    keys=(
+        Column("row", "int", nullable=False, minimum=1),
+        Column("dataset", "text", nullable=False),
+        Column("method", "text", nullable=False),
+        Column("reference", "text"),
+        Column("no_quant", "text", choices=("yes", "no")),
+        Column("no_cal", "text", choices=("yes", "no")),
+        Column("architecture", "text", nullable=False),
+        Column("ann_metric_paper", "float"),
+        Column("coding", "text"),
+        Column("timesteps", "int", minimum=1),
+        Column("snn_metric_paper", "float"),
+        Column("negative_spikes", "text", choices=("yes", "no")),
+        Column("provenance", "text"),
+    ),
+    measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS),
+)
+
+
+# ---- Loss over timesteps on the same networks (not printed) -----------------------------------------------------------
+
+
+def timesteps_curve(profile: Profile) -> list[Row]:
+    """TMN, plain rate coding and OPI at several step counts and calibrations, on the same trained networks."""
+    settings = profile.settings(PAPER, "timesteps")
+    rows: list[Row] = []
+    for dataset, architecture in settings.get("networks", []):
+        for name, listed in settings["methods"].items():
+            calibrations = settings["calibrations"] if name == "TMN" else settings["calibrations"][:1]
+            for calibration in calibrations:
+                rows += _curve(profile, len(rows), dataset, architecture, name, calibration, tuple(listed))
+    return rows
+
+
+def _curve(
+    profile: Profile, number: int, dataset: str, architecture: str, name: str, calibration: str, listed: tuple[int, ...]
+) -> list[Row]:
+    rows = []
+    for index, timesteps in enumerate(listed):
+        key = {
+            "dataset": dataset,
+            "architecture": architecture,
+            "method": name,
+            "calibration": calibration,
+            "timesteps": timesteps,
+        }
+        number += 1
+        try:
+            choice = profile.network(dataset, architecture)
+        except NotAvailable as error:
+            rows.append(Row(number, key, reason=str(error)))
+            continue
+        together = listed if _is_anytime(name) else (timesteps,)
+        measurement = ConversionLoss(choice, calibration, None, name, (), together)
+        columns = _steps(name, timesteps, choice)
+        fill = partial(_accuracy, choice, index if len(together) > 1 else 0, columns)
+        rows.append(Row(number, key, fill, (measurement,)))
+    return rows
+
+
+TIMESTEPS = TableSchema(
+    "timesteps",
+    version=1,
+    keys=(
+        Column("dataset", "text", nullable=False),
+        Column("architecture", "text", nullable=False),
+        Column("method", "text", nullable=False),
+        Column("calibration", "text", nullable=False),
+        Column("timesteps", "int", nullable=False, minimum=1),
+    ),
+    measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS[1:], *STATUS_COLUMNS),
+)
+
+
+# ---- Figure 1(d): coding capacity -------------------------------------------------------------------------------------
+
+
+def figure1d(profile: Profile) -> list[Row]:
+    """Distinguishable values of each code, by formula and by enumerating every spike train."""
+    number = 0
+    rows = []
+    for code in ("rate", "ttfs", "binary", "css"):
+        for timesteps in range(1, 11):
+            number += 1
+            key = {"code": code, "timesteps": timesteps}
+            rows.append(Row(number, key, partial(_capacity, code, timesteps)))
+    return rows
+
+
+def _capacity(code: str, timesteps: int, _: list[Arrays]) -> list[Values]:
+    return [
+        {
+            "capacity": capacity(code, timesteps),
+            "enumerated": len(enumerate_values(code, timesteps)),
+            "status": "measured",
+        }
+    ]
+
+
+FIGURE1D = TableSchema(
+    "figure1d",
+    version=1,
+    keys=(
+        Column("code", "text", nullable=False, choices=("rate", "ttfs", "binary", "css")),
+        Column("timesteps", "int", nullable=False, minimum=1),
+    ),
+    measures=(
+        Column("capacity", "int", minimum=1, doc="number of values, by formula"),
+        Column("enumerated", "int", minimum=1, doc="number of values over all spike trains"),
+        Column("status", "text", nullable=False),
+    ),
+)
+
+
+# ---- Analytic claims --------------------------------------------------------------------------------------------------
+
+
+def analytic_claims(profile: Profile) -> list[Row]:
+    """Identities and a toy model that need no data."""
+    return [
+        Row(number, {"claim": case.claim, "quantity": case.quantity, "case": case.case}, partial(_analytic, case))
+        for number, case in enumerate(analytic.CASES, start=1)
+    ]
+
+
+def _analytic(case: analytic.Case, _: list[Arrays]) -> list[Values]:
+    return [{"value": case.compute(), "status": "measured"}]
+
+
+ANALYTIC = TableSchema(
+    "analytic",
+    version=1,
+    keys=(
+        Column("claim", "text", nullable=False),
+        Column("quantity", "text", nullable=False),
+        Column("case", "text", nullable=False),
+    ),
+    measures=(
+        Column("value", "sci", decimals=6, doc="see quantity", rtol=1e-6),
+        Column("status", "text", nullable=False),
+    ),
+)
+
+
+# ---- Figure 4(a): pre-charge and predictive spiking -------------------------------------------------------------------
+
+
+def figure4a(profile: Profile) -> list[Row]:
+    """Accuracy and energy over timesteps, with and without predictive spiking, for several pre-charge lengths."""
+    choice, settings, reason = _network_of(profile, "figure4a")
+    rows = []
+    for predictive in (True, False):
+        for precharge in settings.get("precharge", []):
+            for timesteps in settings["timesteps"]:
+                key = {
+                    "predictive_spiking": "yes" if predictive else "no",
+                    "precharge_steps": precharge,
+                    "timesteps": timesteps,
+                }
+                number = len(rows) + 1
+                if choice is None:
+                    rows.append(Row(number, key, reason=reason))
+                    continue
+                options = {"precharge": precharge, "ratio": 0.5 if predictive else 1.0, "ternary": predictive}
+                measurement = ConversionLoss(
+                    choice,
+                    profile.calibration,
+                    settings.get("test_images"),
+                    "TMN",
+                    tuple(options.items()),
+                    (timesteps,),
+                    count=True,
+                )
+                latency = _steps("TMN", timesteps, choice, precharge=min(precharge, timesteps))["latency"]
+                rows.append(Row(number, key, partial(_energy, choice, timesteps, latency), (measurement,)))
+    return rows
+
+
+def _energy(choice: NetworkChoice, timesteps: int, latency: int, arrays: list[Arrays]) -> list[Values]:
+    sums = arrays[0]
+    images = len(sums["each_ann"])
+    acs, macs = float(sums["acs"]) / images, float(sums["macs"]) / images
+    spikes = sums["spikes"]
+    (values,) = _accuracy(choice, 0, {"latency": latency}, arrays)
+    values |= {
+        "spike_rate": float(spikes.sum()) / float(sums["neurons"]) / timesteps,
+        "negative_share": float(spikes[1] / max(spikes.sum(), 1)),
+        "acs": acs,
+        "macs": macs * timesteps,
+        "energy_mj": energy_mj(macs * timesteps, acs),
+        "energy_once_mj": energy_mj(macs, acs),
+    }
+    return [values]
+
+
+FIGURE4A = TableSchema(
+    "figure4a",
+    version=1,
+    keys=(
+        Column("predictive_spiking", "text", nullable=False, choices=("yes", "no")),
+        Column("precharge_steps", "int", nullable=False, minimum=0),
+        Column("timesteps", "int", nullable=False, minimum=1),
+    ),
+    measures=(
+        STEP_COLUMNS[2],
+        *ACCURACY_COLUMNS[1:],
+        Column("spike_rate", "float", decimals=5, minimum=0, maximum=1, doc="mean |s| per neuron and step"),
+        Column("negative_share", "float", decimals=5, minimum=0, maximum=1, doc="negative spikes over all", atol=1e-4),
+        Column("acs", "sci", decimals=4, minimum=0, doc="accumulates per image"),
+        Column("macs", "sci", decimals=4, minimum=0, doc="multiply-accumulates per image, first layer at each step"),
+        Column("energy_mj", "sci", decimals=4, minimum=0, doc="mJ per image at 4.6 pJ per MAC, 0.9 pJ per AC"),
+        Column("energy_once_mj", "sci", decimals=4, minimum=0, doc="the same, first layer computed once"),
+        *STATUS_COLUMNS,
+    ),
+)
+
+
+# ---- Figure 4(b): encoding error over depth ---------------------------------------------------------------------------
+
+RATE_METHODS = ("rate", "OPI")
+
+
+def figure4b(profile: Profile) -> list[Row]:
+    """Encoding error per layer: TMN at T, rate coding (from zero and from half threshold) at 2**T steps."""
+    choice, settings, reason = _network_of(profile, "figure4b")
+    rows = []
+    for exponent in settings.get("timesteps", []):
+        for name in ("TMN", *RATE_METHODS):
+            timesteps = exponent if name == "TMN" else 2**exponent
+            key = {"tmn_timesteps": exponent, "method": name, "timesteps": timesteps}
+            number = len(rows) + 1
+            if choice is None:
+                rows.append(Row(number, key | {"depth": 0}, reason=reason))
+                continue
+            measurement = EncodingError(
+                choice, profile.calibration, settings.get("test_images"), name, (), (timesteps,)
+            )
+            rows.append(Row(number, key, partial(_depth_profile, choice), (measurement,), unmeasured={"depth": 0}))
+    return rows
+
+
+def _depth_profile(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
+    errors = arrays[0]["squared_error"].reshape(-1, arrays[0]["values"].size)[0] / arrays[0]["values"]
+    status = dict(status_of(choice))
+    return [
+        {"depth": depth, "mse": float(error), "n_test": int(arrays[0]["images"]), "seeds": _seeds(choice)} | status
+        for depth, error in enumerate(errors, start=1)
+    ]
+
+
+FIGURE4B = TableSchema(
+    "figure4b",
+    version=1,
+    keys=(
+        Column("tmn_timesteps", "int", nullable=False, minimum=1, doc="T of the comparison"),
+        Column("method", "text", nullable=False),
+        Column("timesteps", "int", nullable=False, minimum=1, doc="T for TMN, 2**T for rate coding"),
+        Column("depth", "int", nullable=False, minimum=0, doc="spiking layer, 1 is the first; 0 if not run"),
+    ),
+    measures=(
+        Column("mse", "sci", decimals=4, minimum=0, doc="mean squared error of decoded activations over threshold**2"),
+        Column("n_test", "int", minimum=1),
+        Column("seeds", "text"),
+        *STATUS_COLUMNS,
+    ),
+)
+
+
+# ---- Figure 4(c): residual potential over the predictive threshold ----------------------------------------------------
+
+
+def _residual_measurements(profile: Profile) -> tuple[list[tuple[float, ResidualPotential | None]], str, NetworkChoice | None]:
+    choice, settings, reason = _network_of(profile, "figure4c")
+    made: list[tuple[float, ResidualPotential | None]] = []
+    for ratio in settings.get("ratios", []):
+        if choice is None:
+            made.append((ratio, None))
+            continue
+        measurement = ResidualPotential(
+            choice,
+            profile.calibration,
+            settings.get("test_images"),
+            "TMN",
+            (("ratio", float(ratio)),),
+            settings["timesteps"],
+        )
+        made.append((ratio, measurement))
+    return made, reason, choice
+
+
+def figure4c(profile: Profile) -> list[Row]:
+    """Size of the residual membrane potential for each predictive threshold."""
+    measurements, reason, choice = _residual_measurements(profile)
+    rows = []
+    for ratio, measurement in measurements:
+        for index, scope in enumerate(SCOPES):
+            key = {"ratio": ratio, "scope": scope}
+            if measurement is None or choice is None:
+                rows.append(Row(len(rows) + 1, key, reason=reason))
+            else:
+                rows.append(Row(len(rows) + 1, key, partial(_residual, choice, index), (measurement,)))
+    return rows
+
+
+def _residual(choice: NetworkChoice, scope: int, arrays: list[Arrays]) -> list[Values]:
+    number, absolute, square, above = arrays[0]["sums"][scope]
+    return [
+        {
+            "mean_abs": absolute / number,
+            "mean_square": square / number,
+            "share_above_half": above / number,
+            "n_test": int(arrays[0]["images"]),
+            "seeds": _seeds(choice),
+        }
+        | dict(status_of(choice))
+    ]
+
+
+FIGURE4C = TableSchema(
+    "figure4c",
+    version=1,
+    keys=(
+        Column("ratio", "float", nullable=False, minimum=0, maximum=1, doc="predictive over full threshold"),
+        Column("scope", "text", nullable=False, choices=SCOPES, doc="all neurons, or those that spiked for the image"),
+    ),
+    measures=(
+        Column("mean_abs", "sci", decimals=4, minimum=0, doc="mean |u[T]| over the full threshold"),
+        Column("mean_square", "sci", decimals=4, minimum=0, doc="mean u[T]**2 over the full threshold squared"),
+        Column("share_above_half", "sci", decimals=4, minimum=0, doc="share with |u[T]| above half", atol=1e-4),
+        Column("n_test", "int", minimum=1),
+        Column("seeds", "text"),
+        *STATUS_COLUMNS,
+    ),
+)
+
+
+def figure4c_density(profile: Profile) -> list[Row]:
+    """Distribution over neurons of the mean residual membrane potential, for each predictive threshold."""
+    measurements, reason, choice = _residual_measurements(profile)
+    rows = []
+    for ratio, measurement in measurements:
+        if measurement is None or choice is None:
+            rows.append(Row(len(rows) + 1, {"ratio": ratio, "residual": 0.0}, reason=reason))
+        else:
+            fill = partial(_densities, choice)
+            rows.append(Row(len(rows) + 1, {"ratio": ratio}, fill, (measurement,), unmeasured={"residual": 0.0}))
+    return rows
+
+
+def _densities(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
+    status = dict(status_of(choice))
+    return [
+        {"residual": (index + 0.5) * BIN_WIDTH, "density": float(value)} | status
+        for index, value in enumerate(density(arrays[0]))
+    ]
+
+
+FIGURE4C_DENSITY = TableSchema(
+    "figure4c_density",
+    version=1,
+    keys=(
+        Column("ratio", "float", nullable=False, minimum=0, maximum=1, doc="predictive over full threshold"),
+        Column("residual", "float", nullable=False, doc="middle of the bin; the last bin is open"),
+    ),
+    measures=(Column("density", "float", decimals=4, minimum=0, rtol=5e-2, atol=2e-2), *STATUS_COLUMNS),
+)
+
+
+# ---- Tables 3 and 4 ---------------------------------------------------------------------------------------------------
+
+
+def _not_yet(table: str, schema: TableSchema, why: dict[str, str], profile: Profile) -> list[Row]:
+    rows = []
+    for _, printed in read_published(PAPER, table).iterrows():
+        key = {column.name: printed[column.name] for column in schema.keys}
+        name = printed["method"]
+        rows.append(Row(int(key["row"]), key, reason=why.get(name, f"method not available yet: {name}")))
+    return rows
+
+
+TABLE3 = TableSchema(
+    "table3",
+    version=1,
+    keys=(
+        Column("row", "int", nullable=False, minimum=1),
+        Column("dataset", "text", nullable=False),
+        Column("method", "text", nullable=False),
+        Column("coding", "text"),
+        Column("timesteps", "int", minimum=1),
+        Column("accuracy_paper", "float"),
+        Column("acs_paper", "text"),
+        Column("macs_paper", "text"),
+        Column("energy_mj_paper", "float", decimals=4),
+        Column("negative_spikes", "text"),
+        Column("provenance", "text"),
+    ),
+    measures=STATUS_COLUMNS,
+)
+TABLE4 = TableSchema(
+    "table4",
+    version=1,
+    keys=(
+        Column("row", "int", nullable=False, minimum=1),
+        Column("task", "text", nullable=False),
+        Column("dataset", "text", nullable=False),
+        Column("method", "text", nullable=False),
+        Column("architecture", "text"),
+        Column("ann_metric_paper", "float"),
+        Column("coding", "text"),
+        Column("timesteps", "int", minimum=1),
+        Column("snn_metric_paper", "float"),
+        Column("metric", "text"),
+        Column("provenance", "text"),
+    ),
+    measures=STATUS_COLUMNS,
+)
+
+
+def _network_of(profile: Profile, artifact: str) -> tuple[NetworkChoice | None, dict[str, Any], str]:
+    """The network that a profile names for a figure, its settings, and why there is none."""
+    settings = profile.settings(PAPER, artifact)
+    if "network" not in settings:
+        raise CannotRun(f"profile {profile.name} lacks network in [papers.{PAPER}.{artifact}]; see the profiles of the project")
+    try:
+        return profile.network(*settings["network"]), settings, ""
+    except NotAvailable as error:
+        return None, settings, str(error)
+
+
+QUANTISED = {"TMN": "quantised networks not available yet", "ANN": "energy of quantised networks not available yet"}
+OTHER_TASKS = {"TMN": "detectors and Transformers not available yet"}
+
+ARTIFACTS = (
+    Artifact("table2", "Table 2: image classification with converted networks", TABLE2, table2),
+    Artifact("table3", "Table 3: energy", TABLE3, partial(_not_yet, "table3", TABLE3, QUANTISED)),
+    Artifact("table4", "Table 4: detection, Transformers, language", TABLE4, partial(_not_yet, "table4", TABLE4, OTHER_TASKS)),
+    Artifact("figure1d", "Figure 1(d): coding capacity", FIGURE1D, figure1d),
+    Artifact("figure4a", "Figure 4(a): pre-charge and predictive spiking", FIGURE4A, figure4a),
+    Artifact("figure4b", "Figure 4(b): encoding error over depth", FIGURE4B, figure4b),
+    Artifact("figure4c", "Figure 4(c): residual potential over the predictive threshold", FIGURE4C, figure4c),
+    Artifact("figure4c_density", "Figure 4(c): its distribution over neurons", FIGURE4C_DENSITY, figure4c_density),
+    Artifact("timesteps", "Loss over timesteps and calibrations (not printed)", TIMESTEPS, timesteps_curve),
+    Artifact("analytic", "Analytic claims", ANALYTIC, analytic_claims),
+)

@@ -1,0 +1,186 @@
+"""Provenance: complete, silent about whose machine it was, and written only with its table."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.errors import CannotRun
+from benchmarks.harness.provenance import collect, read_provenance, write_provenance
+
+
+def record_of(**changes: Any) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "schema_version": 3,
+        "seeds": [0, 1],
+        "profile_hash": "abc",
+        "datasets": {"ylecun/mnist": "f1"},
+        "checkpoints": {"lenet": "c1"},
+        "wall_time_s": 12.3456,
+    }
+    return collect(**{**arguments, **changes})
+
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    git(tmp_path, "init")
+    for name in ("code.py", "results/t.csv", "reports/t.md"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("old")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    return tmp_path
+
+
+def test_a_record_is_complete() -> None:
+    record = record_of()
+    assert record["schema_version"] == 3
+    assert record["seeds"] == [0, 1]
+    assert record["profile_hash"] == "abc"
+    assert record["datasets"] == {"ylecun/mnist": "f1"}
+    assert record["checkpoints"] == {"lenet": "c1"}
+    assert record["wall_time_s"] == 12.3
+    assert record["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert record["packages"]["numpy"]
+    assert record["torch_threads"] == torch.get_num_threads()
+    assert record["cpu"]["model"]
+    assert 1 <= record["cpu"]["cores"] <= (os.cpu_count() or 1)
+    assert len(record["gpu"]) == torch.cuda.device_count()
+    assert record["python"].startswith("3.")
+    json.dumps(record, allow_nan=False)
+
+
+def test_peak_memory_is_in_megabytes() -> None:
+    peak = record_of()["peak_memory_mb"]
+    assert 50 < peak < 100_000
+    status = Path("/proc/self/status")
+    if status.exists():
+        own_kib = int(status.read_text().partition("VmHWM:")[2].split()[0])
+        assert record_of()["peak_memory_mb"] >= 0.99 * own_kib * 1024 / 1e6
+
+
+def test_a_record_says_nothing_about_whose_machine_it_was(tmp_path: Path) -> None:
+    record = record_of(
+        checkpoints={str(tmp_path / "net.safetensors"): "c1"}, datasets={str(tmp_path / "mine"): "f1"}
+    )
+    assert record["checkpoints"] == {"net.safetensors": "c1"}
+    assert record["datasets"] == {"mine": "f1"}
+
+    def texts(value: Any) -> list[str]:
+        if isinstance(value, dict):
+            return [text for item in value.items() for text in texts(list(item))]
+        return [text for item in value for text in texts(item)] if isinstance(value, list) else [str(value)]
+
+    for text in texts(record):
+        assert not text.startswith(("/", "~", "C:"))
+        assert str(Path.home()) not in text
+        assert text not in (socket.gethostname(), getpass.getuser())
+
+
+@needs_git
+def test_the_commit_and_whether_it_is_what_ran(checkout: Path) -> None:
+    state = record_of(root=checkout)["git"]
+    head = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True)
+    assert state == {"commit": head.stdout.strip(), "dirty": False}
+    (checkout / "results" / "t.csv").write_text("new")
+    (checkout / "results" / "u.csv").write_text("new")
+    (checkout / "reports" / "t.md").write_text("new")
+    assert record_of(root=checkout)["git"]["dirty"] is False
+    (checkout / "code.py").write_text("new")
+    assert record_of(root=checkout)["git"]["dirty"] is True
+
+
+@needs_git
+def test_a_new_file_of_code_is_a_change(checkout: Path) -> None:
+    (checkout / "method.py").write_text("")
+    assert record_of(root=checkout)["git"]["dirty"] is True
+
+
+@needs_git
+def test_inside_a_git_hook_it_is_still_the_commit_of_the_packages(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    before = record_of(root=checkout)["git"]
+    other = tmp_path_factory.mktemp("other")
+    git(other, "init")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert record_of(root=checkout)["git"] == before
+
+
+@needs_git
+def test_no_commit_outside_a_checkout_inside_another_one_or_without_git(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = {"commit": "", "dirty": None}
+    installed = checkout / "site-packages"
+    installed.mkdir()
+    assert record_of(root=tmp_path_factory.mktemp("plain"))["git"] == unknown
+    assert record_of(root=installed)["git"] == unknown
+    monkeypatch.setenv("PATH", "")
+    assert record_of(root=checkout)["git"] == unknown
+
+
+@needs_git
+def test_a_checkout_without_a_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    assert record_of(root=tmp_path)["git"] == {"commit": "", "dirty": None}
+
+
+def test_written_with_a_changed_table_and_left_alone_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "table1.json"
+    assert write_provenance(path, {"b": 1, "a": "\u00e9"}, table_changed=False)
+    assert path.read_bytes().decode() == '{\n  "a": "\u00e9",\n  "b": 1\n}\n'
+    assert not write_provenance(path, {"a": 2}, table_changed=False)
+    assert read_provenance(path) == {"a": "\u00e9", "b": 1}
+    assert write_provenance(path, {"a": 2}, table_changed=True)
+    assert read_provenance(path) == {"a": 2}
+
+
+def test_a_run_killed_between_table_and_record_is_mended_by_the_next(tmp_path: Path) -> None:
+    path, table = tmp_path / "table1.json", tmp_path / "table1.csv"
+    table.write_text("first")
+    write_provenance(path, record_of(table=table), table_changed=True)
+    table.write_text("second")  # and killed before the record
+    record = record_of(table=table)
+    assert write_provenance(path, record, table_changed=False)
+    assert read_provenance(path)["table_sha256"] == record["table_sha256"]
+    assert not write_provenance(path, record_of(table=table, wall_time_s=99), table_changed=False)
+
+
+def test_a_damaged_record_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "table1.json"
+    for content in (b"{", b"[]", b"\xff"):
+        path.write_bytes(content)
+        with pytest.raises(CannotRun, match="is not") as caught:
+            read_provenance(path)
+        assert str(path) in str(caught.value)
+        assert write_provenance(path, {"a": 1}, table_changed=False)
+    assert read_provenance(path) == {"a": 1}
+    with pytest.raises(CannotRun, match="there is no such file"):
+        read_provenance(tmp_path / "none.json")
+
+
+def test_what_json_cannot_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_provenance(tmp_path / "x.json", {"a": float("nan")}, table_changed=True)
+    with pytest.raises(TypeError):
+        write_provenance(tmp_path / "x.json", {"a": tmp_path}, table_changed=True)
+    assert not (tmp_path / "x.json").exists()
