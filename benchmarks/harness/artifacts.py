@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.errors import CannotRun
-from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.harness.results import Column, TableSchema
 from benchmarks.measurements.base import Arrays, Measurement
+from benchmarks.profiles import NetworkChoice, Profile
 
 PAPERS = ("tmn",)
 Values = dict[str, Any]

@@ -330,15 +330,15 @@ def _check_status(frame: pd.DataFrame, schema: TableSchema) -> None:
     if STATUS not in schema.names:
         return
     measures = [column.name for column in schema.measures if column.name not in {STATUS, *schema.always}]
-    empty = frame[measures].isna()
+    empty = {name: frame[name].isna().tolist() for name in measures}
     for i, status in enumerate(frame[STATUS].tolist()):
         match = _ROW_STATUS.fullmatch(status) if isinstance(status, str) else None
         if match is None:
             raise _BadCell(i + 2, STATUS, f"{status!r} is not 'measured', 'stand-in' or 'not run: <reason>'")
         for name in measures:
-            if match[1] and not empty[name].iloc[i]:
+            if match[1] and not empty[name][i]:
                 raise _BadCell(i + 2, name, f"must be empty where the status is {status!r}")
-            if not match[1] and empty[name].iloc[i] and name not in schema.optional:
+            if not match[1] and empty[name][i] and name not in schema.optional:
                 raise _BadCell(i + 2, name, f"is empty though the status is {status!r}")
 
 

@@ -27,7 +27,14 @@ from benchmarks.harness.artifacts import CORRECT, Artifact, Row
 from benchmarks.harness.cache import MeasurementCache, source_digest
 from benchmarks.harness.files import atomic_write_bytes
 from benchmarks.harness.provenance import collect, write_provenance
-from benchmarks.harness.results import correctness_key, read_correctness, read_table, row_keys, write_correctness, write_table
+from benchmarks.harness.results import (
+    correctness_key,
+    read_correctness,
+    read_table,
+    row_keys,
+    write_correctness,
+    write_table,
+)
 from benchmarks.harness.statistics import accuracy_columns
 from benchmarks.measurements.base import Arrays, Measurement, merge
 from benchmarks.measurements.lab import Lab
@@ -224,6 +231,8 @@ def write(table: Table, run: Run, folder: Path, partial: bool) -> bool:
     changed = write_table(path, frame, schema)
     if correct:
         write_correctness(path.with_suffix(".npz"), correct)
+    else:
+        path.with_suffix(".npz").unlink(missing_ok=True)
     write_provenance(path.with_suffix(".json"), run.provenance(table.artifact, path), changed)
     return changed
 
@@ -239,11 +248,12 @@ def _merge_stored(table: Table, path: Path) -> tuple[pd.DataFrame, dict[str, NDA
     schema = table.artifact.schema
     stored = read_table(path, schema)
     fresh = dict(zip(row_keys(table.frame, schema), table.frame.to_dict("records"), strict=True))
-    names = row_keys(stored, schema)
+    names, replaced = row_keys(stored, schema), set(fresh)
     rows = [fresh.pop(name, line) for name, line in zip(names, stored.to_dict("records"), strict=True)]
     npz = path.with_suffix(".npz")
     correct = read_correctness(npz) if npz.exists() else {}
-    return pd.DataFrame([*rows, *fresh.values()], columns=schema.names), correct | table.correct
+    kept = {name: bits for name, bits in correct.items() if name.rpartition("#")[0] not in replaced}
+    return pd.DataFrame([*rows, *fresh.values()], columns=schema.names), kept | table.correct
 
 
 @dataclass(frozen=True)
@@ -313,7 +323,7 @@ def _code_of(measurement: Measurement) -> str:
     name = getattr(measurement, "method", "")
     if name not in _DIGESTS:
         root = Path(benchmarks.__file__).parent
-        paths = [Path(snncore.__file__).parent, *(root / part for part in ("data", "measurements", "methods", "models"))]
+        paths = [Path(snncore.__file__).parent, *(root / part for part in ("measurements", "methods"))]
         if ":" in name and (own := importlib.import_module(name.partition(":")[0]).__file__):
             paths.append(Path(own))
         _DIGESTS[name] = source_digest(paths)

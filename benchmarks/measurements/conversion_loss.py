@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from benchmarks.measurements.lab import Lab
 from benchmarks.measurements.base import Arrays, Measurement
+from benchmarks.measurements.lab import Lab
 from snncore.counting import Counts, OperationCounter
 
 

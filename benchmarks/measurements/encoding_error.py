@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.measurements.lab import Lab
 from benchmarks.measurements.base import Arrays, Measurement
+from benchmarks.measurements.lab import Lab
 from snncore.conversion.calibration import activations
 from snncore.neurons import SpikingNeuron
 from snncore.neurons.base import Observer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 
 from benchmarks.data import Images, open_images
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.methods import method, threshold_rule
 from benchmarks.models import build_model, load_checkpoint, model_spec
 from benchmarks.models.weights import checkpoint_hash, find_checkpoint
+from benchmarks.profiles import NetworkChoice, Profile
 from snncore.conversion import Calibration, ConversionError, SpikingNetwork, calibrate, convert
+from snncore.conversion.tracing import describe, trace_network
 
 Progress = Callable[[int, int], None]
 
@@ -122,8 +124,10 @@ class Lab:
         return self._once(key, make)
 
     def fingerprints(self, choice: NetworkChoice) -> dict[str, str]:
-        """Fingerprints of the data and hash of the weights behind a choice."""
+        """Fingerprints of the data, hash of the weights and digest of the network's operations behind a choice."""
+        operations = describe(trace_network(self.network(choice)))
         return {
+            "network": hashlib.blake2b(operations.encode(), digest_size=16).hexdigest(),
             "test": self.images(choice.dataset, "test").fingerprint,
             "train": self.images(choice.dataset, "train").fingerprint,
             "checkpoint": self.trained(choice).digest,

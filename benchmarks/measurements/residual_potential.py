@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.measurements.lab import Lab
 from benchmarks.measurements.base import Arrays, Measurement
+from benchmarks.measurements.lab import Lab
 from snncore.neurons import SpikingNeuron
 
 BIN_WIDTH = 0.02

@@ -20,7 +20,7 @@ Shortcut = Literal["conv", "pad", "avg-conv"]
 class PadShortcut(nn.Module):
     """Shortcut without parameters: every second pixel, new channels zero (He et al., option A).
 
-    Half of the zero channels come before the given ones and half after them. ``[B, C, H, W] -> [B, C', H/2, W/2]``.
+    Half of the zero channels come before the given ones and half after them.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
@@ -31,6 +31,7 @@ class PadShortcut(nn.Module):
         self.after = out_channels - in_channels - self.before
 
     def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, H, W] -> [B, C', H/stride, W/stride]``."""
         return F.pad(self.subsample(x), (0, 0, 0, 0, self.before, self.after))
 
 
@@ -48,7 +49,7 @@ def _shortcut(kind: Shortcut, in_channels: int, out_channels: int, stride: int) 
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with BatchNorm and a shortcut. ``[B, C, H, W] -> [B, C', H/stride, W/stride]``."""
+    """Two 3x3 convolutions with BatchNorm and a shortcut."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, shortcut: Shortcut) -> None:
         super().__init__()
@@ -61,6 +62,7 @@ class BasicBlock(nn.Module):
         self.relu2 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, H, W] -> [B, C', H/stride, W/stride]``."""
         identity = x if self.downsample is None else self.downsample(x)
         out = self.relu1(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
@@ -114,6 +116,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``[B, in_channels, H, W] -> [B, num_classes]`` logits."""
         x = self.relu(self.bn1(self.conv1(x)))  # [B, widths[0], H, W]
         if self.pool is not None:
             x = self.pool(x)

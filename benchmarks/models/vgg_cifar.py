@@ -41,7 +41,11 @@ class VGG16(nn.Module):
         channels = in_channels
         for group, (width, count) in enumerate(zip(widths, CONVOLUTIONS, strict=True)):
             for _ in range(count):
-                features += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+                features += [
+                    nn.Conv2d(channels, width, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(width),
+                    nn.ReLU(),
+                ]
                 channels = width
             if group < pooled_groups:
                 features.append(_pool(pooling))
@@ -57,5 +61,6 @@ class VGG16(nn.Module):
         self.classifier = nn.Sequential(*classifier)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``[B, in_channels, H, W] -> [B, num_classes]`` logits."""
         x = self.avgpool(self.features(x))  # [B, widths[-1], 1, 1]
         return self.classifier(torch.flatten(x, 1))

@@ -85,7 +85,8 @@ def load_profile(name: str) -> Profile:
         try:
             text = Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise CannotRun(f"profile {name} cannot be read ({error.__class__.__name__}); give the path of a TOML file") from error
+            why = error.__class__.__name__
+            raise CannotRun(f"profile {name} cannot be read ({why}); give the path of a TOML file") from error
     else:
         raise CannotRun(f"unknown profile {name!r}; known: {', '.join(profile_names())}, or the path of a .toml file")
     try:

@@ -82,21 +82,20 @@ def _relu(trains: Tensor, beta: float) -> Tensor:
     return trains * (CSSCode(trains.shape[0], beta).decode(trains) >= 0)
 
 
+IDENTITY = "largest difference of u[T] and weighted integration"
+GATE = "trains gated wrongly by the first spike"
+ENERGY = "E[u^2]/v^2, uniform currents"
+STEPS = range(1, 9)
+
 CASES = (
     *(
-        Case("T01", "largest difference of u[T] and weighted integration", f"beta={beta}, T={t}", partial(momentum_difference, beta, t))
+        Case("T01", IDENTITY, f"beta={beta}, T={t}", partial(momentum_difference, beta, t))
         for beta, t in ((2.0, 4), (2.0, 8), (2.0, 16), (1.5, 8))
     ),
+    *(Case("T23", GATE, f"beta=2.0, T={t}", partial(gate_mismatches, t)) for t in STEPS),
+    *(Case("T23", GATE, f"beta=1.5, T={t}", partial(gate_mismatches_by_rule, 1.5, t)) for t in STEPS),
     *(
-        Case("T23", "trains gated wrongly by the first spike", f"beta=2.0, T={t}", partial(gate_mismatches, t))
-        for t in range(1, 9)
-    ),
-    *(
-        Case("T23", "trains gated wrongly by the first spike", f"beta=1.5, T={t}", partial(gate_mismatches_by_rule, 1.5, t))
-        for t in range(1, 9)
-    ),
-    *(
-        Case("T02", "E[u^2]/v^2, uniform currents", f"spread={spread}v, theta={ratio:.2f}v", partial(residual_energy, ratio, spread))
+        Case("T02", ENERGY, f"spread={spread}v, theta={ratio:.2f}v", partial(residual_energy, ratio, spread))
         for spread in (0.5, 0.75, 1.0)
         for ratio in RATIOS
     ),

@@ -191,6 +191,7 @@ class _Recorder(fx.Interpreter):
 
     def __init__(self, traced: fx.GraphModule, keep: bool = False) -> None:
         super().__init__(traced)
+        self.extra_traceback = False  # it would spread the message over several lines
         self.traced = traced
         self.keep = keep
         self.kept: dict[str, Tensor] = {}
@@ -199,7 +200,11 @@ class _Recorder(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         """As the base class; errors of the network's own code name the operation."""
-        value = super().run_node(n)
+        try:
+            value = super().run_node(n)
+        except Exception as error:  # whatever the network runs into
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ConversionError(f"{n.name}: the trained network fails on the calibration images: {reason}") from error
         if isinstance(value, Tensor):
             self.shapes.setdefault(n.name, tuple(value.shape))
         if isinstance(module_of(self.traced, n), nn.ReLU):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import resource
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +172,11 @@ def test_packed_arrays_come_back_bit_by_bit(content: dict[str, np.ndarray]) -> N
         assert (back[name].dtype, back[name].shape) == (array.dtype, array.shape)
         assert back[name].tobytes() == array.tobytes()
     assert pack_arrays(dict(reversed(content.items()))) == data
+
+
+def test_packed_arrays_have_no_date() -> None:
+    with zipfile.ZipFile(io.BytesIO(pack_arrays({"a": np.arange(3)}))) as archive:
+        assert [entry.date_time for entry in archive.infolist()] == [(1980, 1, 1, 0, 0, 0)]
 
 
 def test_numpy_reads_packed_arrays(tmp_path: Path) -> None:

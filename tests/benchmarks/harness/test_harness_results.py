@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -139,12 +140,12 @@ def test_a_frame_survives_the_round_trip(tmp_path_factory: pytest.TempPathFactor
     write_table(path, frame_of(rows, FREE), FREE)
     back = read_table(path, FREE)
     assert len(back) == len(rows)
-    for (name, number, x, y, note), read in zip(rows, back.itertuples(index=False), strict=True):
-        assert (None if pd.isna(read.name) else read.name) == (name or None)
-        assert (None if pd.isna(read.number) else int(read.number)) == number
-        assert (None if pd.isna(read.note) else read.note) == (note or None)
-        assert np.isnan(read.x) if x is None else read.x == pytest.approx(x, abs=5.1e-4, rel=1e-15)
-        assert np.isnan(read.y) if y is None else read.y == pytest.approx(y, rel=5.1e-5, abs=1e-322)
+    for (name, number, x, y, note), read in zip(rows, back.to_dict("records"), strict=True):
+        assert (None if pd.isna(read["name"]) else read["name"]) == (name or None)
+        assert (None if pd.isna(read["number"]) else int(read["number"])) == number
+        assert (None if pd.isna(read["note"]) else read["note"]) == (note or None)
+        assert np.isnan(read["x"]) if x is None else read["x"] == pytest.approx(x, abs=5.1e-4, rel=1e-15)
+        assert np.isnan(read["y"]) if y is None else read["y"] == pytest.approx(y, rel=5.1e-5, abs=1e-322)
     assert not write_table(path, back, FREE)  # one form in bytes: what was read is written alike
     text = path.read_bytes().decode()
     assert text.count("\n") == len(rows) + 1
@@ -216,6 +217,12 @@ def test_a_file_edited_into_nonsense(path: Path, case: str) -> None:
     assert "\n" not in message
 
 
+def test_needless_quotes_after_an_empty_cell(path: Path) -> None:
+    path.write_text('name,number,x,y,note\n,1,"0.500",,\n')
+    with pytest.raises(CannotRun, match="line 2, column 'x': is not quoted"):
+        read_table(path, FREE)
+
+
 def test_a_file_in_another_encoding(path: Path) -> None:
     path.write_bytes(TEXT.replace("needs 3 GPUs", "ben\u00f6tigt").encode("latin-1"))
     with pytest.raises(CannotRun, match="line 4, column 'status': is not UTF-8"):
@@ -269,7 +276,7 @@ def test_any_edit_is_read_as_the_same_table_or_refused(
         (0, "status", "fine", "is not 'measured'"),
     ],
 )
-def test_a_bad_frame_is_not_written(path: Path, row: int, column: str, value: object, why: str) -> None:
+def test_a_bad_frame_is_not_written(path: Path, row: int, column: str, value: Any, why: str) -> None:
     path.write_text("old")
     frame = frame_of(ROWS)
     frame.loc[row, column] = value
@@ -446,6 +453,7 @@ def test_damaged_correctness(tmp_path: Path) -> None:
 
 
 def test_correctness_must_be_vectors_of_bool(tmp_path: Path) -> None:
-    for array in (np.ones(3), np.ones((2, 2), bool)):
+    bad: list[Any] = [np.ones(3), np.ones((2, 2), bool)]
+    for array in bad:
         with pytest.raises(ValueError, match=r"a: must be bool\[N\]"):
             write_correctness(tmp_path / "x.npz", {"a": array})

@@ -1,0 +1,60 @@
+"""The command line: ``snnbench list | data | run | check | report | speed``.
+
+Exit codes: 0 fine; 1 a number differs; 2 cannot run (one line says what is missing and how to get it); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+from rich.markup import escape
+
+from benchmarks.errors import CannotRun
+from benchmarks.harness.commands.check import check_command
+from benchmarks.harness.commands.common import errors
+from benchmarks.harness.commands.data import data_command
+from benchmarks.harness.commands.listing import list_command
+from benchmarks.harness.commands.report import report_command
+from benchmarks.harness.commands.run import run_command
+from benchmarks.harness.commands.speed import speed_command
+
+app = typer.Typer(
+    help="Reproducible benchmarks for spiking neural networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for name, command in {
+    "list": list_command,
+    "data": data_command,
+    "run": run_command,
+    "check": check_command,
+    "report": report_command,
+    "speed": speed_command,
+}.items():
+    app.command(name)(command)
+
+
+def main() -> None:
+    """Run the command line; turns errors that a user can mend into one line and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except CannotRun as error:
+        _fail(str(error), 2)
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted; finished measurements are kept, run the same command again to go on", 130)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    errors.print(f"[red]snnbench:[/red] {escape(' '.join(message.split()))}", soft_wrap=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""``snnbench check``: does a re-run give the stored tables?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table as Printed
+
+from benchmarks.errors import CannotRun
+from benchmarks.harness.artifacts import select_artifacts
+from benchmarks.harness.commands.common import (
+    Artifacts,
+    AsJson,
+    Backend,
+    Jobs,
+    Offline,
+    Paper,
+    ProfileName,
+    Results,
+    Rows,
+    Weights,
+    console,
+    make_lab,
+    parse_rows,
+    print_json,
+    progress,
+    results_folder,
+)
+from benchmarks.harness.compare import Comparison, Difference, compare_tables
+from benchmarks.harness.results import read_correctness, read_table, row_keys
+from benchmarks.harness.run import Run, Table
+
+
+def check_command(
+    paper: Paper,
+    artifacts: Artifacts = None,
+    profile: ProfileName = "embedded",
+    rows: Rows = "",
+    weights: Weights = None,
+    jobs: Jobs = 0,
+    backend: Backend = "loky",
+    offline: Offline = False,
+    results: Results = Path("results"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not list changes within tolerance.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run again and compare with the stored tables; exit 1 and list the differences where they differ.
+
+    Examples: snnbench check tmn | snnbench check tmn table2 --profile workstation --rows 7
+    """
+    numbers = parse_rows(rows)
+    chosen = select_artifacts(paper, artifacts or [])
+    if numbers is not None and len(chosen) != 1:
+        raise CannotRun("--rows selects rows of one artifact; name it, e.g. snnbench check tmn table2 --rows 7")
+    lab = make_lab(profile, weights, offline)
+    folder = results_folder(results, lab.profile, paper)
+    stored = {artifact.name: read_table(folder / f"{artifact.name}.csv", artifact.schema) for artifact in chosen}
+    with progress(jobs, backend, as_json) as execution:
+        tables = list(Run(lab, chosen, execution, numbers).tables())
+    compared = {table.artifact.name: _compare(table, stored[table.artifact.name], folder, numbers is not None) for table in tables}
+    failed = sum(len(c.differences) for c in compared.values())
+    if as_json:
+        print_json({name: {"differences": _records(c.differences), "notes": _records(c.notes)} for name, c in compared.items()})
+    else:
+        for name, comparison in compared.items():
+            _print(name, comparison, quiet)
+        lines = sum(len(table.frame) for table in tables)
+        console.print(f"{len(tables)} tables, {lines} lines: {failed} differences" if failed else f"{len(tables)} tables, {lines} lines agree")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _compare(table: Table, stored, folder: Path, partial: bool) -> Comparison:  # type: ignore[no-untyped-def]
+    schema = table.artifact.schema
+    path = folder / f"{table.artifact.name}.npz"
+    correct = read_correctness(path) if path.exists() else {}
+    if partial:
+        fresh = set(row_keys(table.frame, schema))
+        stored = stored[[name in fresh for name in row_keys(stored, schema)]].reset_index(drop=True)
+        correct = {name: value for name, value in correct.items() if name.rpartition("#")[0] in fresh}
+    return compare_tables(stored, table.frame, schema, correct, table.correct)
+
+
+def _records(differences: list[Difference]) -> list[dict[str, str]]:
+    return [vars(difference) for difference in differences]
+
+
+def _print(name: str, comparison: Comparison, quiet: bool) -> None:
+    listed = [("differs", d) for d in comparison.differences] + [("note", d) for d in ([] if quiet else comparison.notes)]
+    if not listed:
+        return
+    printed = Printed("", "row", "column", "stored", "fresh", "reason", title=name, title_justify="left")
+    for kind, d in listed:
+        printed.add_row(kind, *map(escape, (d.row, d.column, d.stored, d.fresh, d.reason)))
+    console.print(printed)

@@ -1,0 +1,86 @@
+"""Options and output that several commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from benchmarks.errors import CannotRun
+from benchmarks.harness.run import Execution
+from benchmarks.measurements.lab import Lab
+from benchmarks.profiles import Profile, load_profile
+
+console = Console()
+errors = Console(stderr=True)
+
+Paper = Annotated[str, typer.Argument(help="Paper, e.g. tmn (see: snnbench list papers).")]
+Artifacts = Annotated[list[str] | None, typer.Argument(help="Tables and figures, e.g. table2 figure4a; all if none is named.")]
+ProfileName = Annotated[str, typer.Option("--profile", "-p", help="embedded, workstation, paper, or the path of a .toml file.")]
+Rows = Annotated[str, typer.Option("--rows", help="Rows to run, e.g. 7,15 or 1-6.")]
+Results = Annotated[Path, typer.Option("--results", help="Folder of the result tables.")]
+Reports = Annotated[Path, typer.Option("--reports", help="Folder of the reports.")]
+Weights = Annotated[list[str] | None, typer.Option("--weights", help="Checkpoint as NAME=FILE; may be given several times.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Keep off the network.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Parallel processes; 0: one per core.")]
+Backend = Annotated[str, typer.Option("--backend", help="joblib backend: loky, threading, dask (needs a running dask Client).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def make_lab(profile: str, weights: list[str] | None, offline: bool) -> Lab:
+    """A lab for a profile by name. Raises CannotRun for a --weights that is not NAME=FILE."""
+    pairs = []
+    for entry in weights or []:
+        name, separator, path = entry.partition("=")
+        if not (name and separator and path):
+            raise CannotRun(f"--weights {entry!r} is not of the form NAME=FILE, e.g. cifar10_resnet20=weights/net.safetensors")
+        pairs.append((name, str(Path(path).resolve())))
+    return Lab(load_profile(profile), tuple(pairs), offline)
+
+
+def parse_rows(text: str) -> set[int] | None:
+    """``"7,15"`` and ``"1-6"`` as numbers; None for the empty text (all rows). Raises CannotRun for anything else."""
+    if not text:
+        return None
+    rows: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise CannotRun(f"--rows {text!r} is not a list of row numbers; write e.g. --rows 7,15 or --rows 1-6")
+        rows |= set(range(int(first), int(last if dash else first) + 1))
+    if not rows:
+        raise CannotRun(f"--rows {text!r} names no row; write e.g. --rows 7,15 or --rows 1-6")
+    return rows
+
+
+@contextmanager
+def progress(jobs: int, backend: str, quiet: bool) -> Iterator[Execution]:
+    """An execution that shows what runs, how far it is and how long it will take."""
+    if backend not in ("loky", "threading", "multiprocessing", "dask"):
+        raise CannotRun(f"unknown backend {backend!r}; known: loky, threading, multiprocessing, dask")
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"))
+    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=quiet) as bar:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: float, total: float) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done)
+
+        yield Execution(jobs, backend, report)
+
+
+def print_json(value: Any) -> None:
+    """Write JSON to standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def results_folder(root: Path, profile: Profile, paper: str) -> Path:
+    """``<root>/<profile>/<paper>``."""
+    return root / profile.name / paper

@@ -1,0 +1,107 @@
+"""``snnbench run``: measure, write the tables, render the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table as Printed
+
+from benchmarks.errors import CannotRun
+from benchmarks.harness.artifacts import select_artifacts
+from benchmarks.harness.commands.common import (
+    Artifacts,
+    AsJson,
+    Backend,
+    Jobs,
+    Offline,
+    Paper,
+    ProfileName,
+    Reports,
+    Results,
+    Rows,
+    Weights,
+    console,
+    make_lab,
+    parse_rows,
+    print_json,
+    progress,
+    results_folder,
+)
+from benchmarks.harness.results import format_rows
+from benchmarks.harness.run import Run, Table, check_writable, write
+
+
+def run_command(
+    paper: Paper,
+    artifacts: Artifacts = None,
+    profile: ProfileName = "embedded",
+    rows: Rows = "",
+    weights: Weights = None,
+    jobs: Jobs = 0,
+    backend: Backend = "loky",
+    offline: Offline = False,
+    results: Results = Path("results"),
+    reports: Reports = Path("reports"),
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write the tables only.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure artifacts of a paper, write their tables and render the report. A killed run resumes.
+
+    Examples: snnbench run tmn | snnbench run tmn table2 --profile workstation --rows 7,15
+    """
+    numbers = parse_rows(rows)
+    chosen = select_artifacts(paper, artifacts or [])
+    if numbers is not None and len(chosen) != 1:
+        raise CannotRun("--rows selects rows of one artifact; name it, e.g. snnbench run tmn table2 --rows 7")
+    lab = make_lab(profile, weights, offline)
+    folder = results_folder(results, lab.profile, paper)
+    check_writable(folder)
+    with progress(jobs, backend, as_json) as execution:
+        run = Run(lab, chosen, execution, numbers)
+        tables = list(run.tables())
+    changed = {table.artifact.name: write(table, run, folder, partial=numbers is not None) for table in tables}
+    if not no_report:
+        from benchmarks.harness.report import render  # matplotlib takes a second to import
+
+        render(paper, lab.profile, results, reports)
+    if as_json:
+        print_json([_record(table, changed[table.artifact.name]) for table in tables])
+    else:
+        for table in tables:
+            _print(table, changed[table.artifact.name], folder)
+        if not no_report:
+            console.print(f"report: {reports / lab.profile.name / f'{paper}.md'}")
+    if numbers is not None and all(_not_run(table) for table in tables):
+        reason = tables[0].frame["status"].iloc[0]
+        raise CannotRun(f"none of the rows {rows} could be run: {reason.removeprefix('not run: ')}")
+
+
+def _not_run(table: Table) -> bool:
+    return bool(table.frame["status"].str.startswith("not run").all())
+
+
+def _record(table: Table, changed: bool) -> dict[str, Any]:
+    names = table.artifact.schema.names
+    lines = format_rows(table.frame, table.artifact.schema, table.artifact.name)
+    rows = [dict(zip(names, line, strict=True)) for line in lines]
+    return {"artifact": table.artifact.name, "changed": changed, "rows": rows}
+
+
+SHOWN = ["row", "dataset", "method", "architecture", "calibration", "timesteps", "latency", "ann_metric", "snn_metric", "loss", "status", "code", "capacity", "enumerated", "claim", "quantity", "case", "value", "predictive_spiking", "precharge_steps", "spike_rate", "energy_mj", "ratio", "scope", "mean_abs", "mean_square"]
+MOST_LINES = 40
+
+
+def _print(table: Table, changed: bool, folder: Path) -> None:
+    schema = table.artifact.schema
+    lines = format_rows(table.frame, schema, table.artifact.name)
+    shown = [i for i, name in enumerate(schema.names) if name in SHOWN]
+    state = "new or changed" if changed else "unchanged"
+    printed = Printed(*(schema.names[i] for i in shown), title=f"{table.artifact.title} ({state})", title_justify="left")
+    for line in lines[:MOST_LINES]:
+        printed.add_row(*(escape(line[i]) for i in shown))
+    console.print(printed)
+    if len(lines) > MOST_LINES:
+        console.print(f"... {len(lines) - MOST_LINES} more lines in {folder / table.artifact.name}.csv")

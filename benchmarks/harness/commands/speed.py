@@ -1,0 +1,70 @@
+"""``snnbench speed``: what a converted network costs beside the trained one, measured side by side."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.table import Table
+from torch import Tensor
+
+from benchmarks.harness.commands.common import AsJson, console, print_json
+from benchmarks.models import build_model, model_spec
+from snncore import convert, opi, rate, tmn, tsa
+
+
+def speed_command(
+    network: Annotated[str, typer.Option("--network", help="Network, see: snnbench list networks.")] = "resnet20",
+    timesteps: Annotated[int, typer.Option("--timesteps", "-T", min=1, help="T.")] = 8,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images per batch.")] = 32,
+    size: Annotated[int, typer.Option("--size", min=8, help="Height and width of the images.")] = 32,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Interleaved repetitions; the median is printed.")] = 7,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of torch.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Time converted networks beside the trained network, channels-last, on the same batch of random images.
+
+    The ratio is to T times the trained network's own forward pass. Weights are random, which does not change the work.
+
+    Examples: snnbench speed | snnbench speed --network resnet18 -T 4
+    """
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    images = torch.randn(batch, 3, size, size).to(memory_format=torch.channels_last)
+    ann = build_model(model_spec(network).name, 10).eval().to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        candidates: dict[str, Callable[[Tensor], Any]] = {"trained network": ann}
+        for method in (tmn(), tsa(), rate(), opi()):
+            candidates[f"{method.name}, multi-step"] = convert(ann, [images], method, timesteps)
+        candidates["TMN, single-step"] = convert(ann, [images], tmn(), timesteps, mode="single-step")
+        times = _interleaved(candidates, images, repeats)
+    base = times["trained network"]
+    rows = [
+        {"network": name, "ms": seconds * 1e3, "ratio": seconds / base, "ratio_per_timestep": seconds / base / timesteps}
+        for name, seconds in times.items()
+    ]
+    if as_json:
+        print_json({"network": network, "timesteps": timesteps, "batch": batch, "threads": threads, "times": rows})
+        return
+    table = Table("network", "ms per batch", "x trained", "x T x trained")
+    table.title = f"{network}, T={timesteps}, {batch} images, {threads} thread(s)"
+    for row in rows:
+        per_step = "" if row["network"] == "trained network" else f"{row['ratio_per_timestep']:.2f}"
+        table.add_row(row["network"], f"{row['ms']:.1f}", f"{row['ratio']:.2f}", per_step)
+    console.print(table)
+
+
+def _interleaved(candidates: dict[str, Callable[[Tensor], Any]], images: Tensor, repeats: int) -> dict[str, float]:
+    """Median seconds of each; taking turns, so that a busy machine disturbs all alike."""
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    for repeat in range(repeats + 1):
+        for name, run in candidates.items():
+            start = time.perf_counter()
+            run(images)
+            if repeat:  # the first round warms up
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(each) for name, each in times.items()}

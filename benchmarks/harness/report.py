@@ -1,0 +1,368 @@
+"""Reports: a page of Markdown and its figures, a pure function of stored tables and published ones.
+
+A paper's room gives the parts in ``benchmarks/<paper>/report.py`` (``NAME``, ``REFERENCE``, ``SECTIONS`` and ``headlines``)
+and ``benchmarks/<paper>/claims.py`` (``CLAIMS``); this module frames them with what all papers need.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmarks.data.registry import DATASETS, describe_count
+from benchmarks.errors import CannotRun
+from benchmarks.harness import markdown
+from benchmarks.harness.artifacts import Artifact, artifacts_of
+from benchmarks.harness.claims import NOT_TESTED, STAND_IN, STATUSES, Check, Tables, Verdict
+from benchmarks.harness.drawing import svg
+from benchmarks.harness.files import atomic_write_bytes, cannot_write
+from benchmarks.harness.provenance import read_provenance
+from benchmarks.harness.results import read_table
+from benchmarks.models.registry import MODELS
+from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.published import read_published
+
+NOT_RUN = "not run: "
+MARKS = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", NOT_TESTED: "–"}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of a section: the name of its file, what it shows in words, and how it is drawn."""
+
+    name: str
+    alt: str
+    draw: Callable[[], Figure]
+
+
+Body = Sequence[str | Drawing]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a paper's report.
+
+    Args:
+        title: its heading.
+        artifacts: whose tables it shows; without one of them the section says how to get it.
+        build: tables and profile -> paragraphs and figures in order.
+        always: build it also where none of the rows was measured.
+    """
+
+    title: str
+    artifacts: tuple[str, ...]
+    build: Callable[[Tables, Profile], Body]
+    always: bool = False
+
+
+def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[Path]:
+    """Write ``<reports>/<profile>/<paper>.md`` and ``<reports>/<profile>/<paper>/<figure>.svg``; run nothing.
+
+    Files whose bytes stay the same are not touched; figures that the page no longer shows are removed.
+
+    Args:
+        paper: whose room gives the sections and the claims.
+        profile: whose results are shown.
+        results: the folder with ``<profile>/<paper>/<artifact>.csv`` and the provenance beside.
+        reports: the folder to write into.
+
+    Returns:
+        The page and its figures.
+
+    Raises:
+        CannotRun: an unknown paper; no table of it is stored; a table or provenance is damaged; files cannot be written.
+    """
+    artifacts = artifacts_of(paper)
+    room: Any = importlib.import_module(f"benchmarks.{paper}.report")
+    checks: dict[str, Check] = importlib.import_module(f"benchmarks.{paper}.claims").CLAIMS
+    folder = results / profile.name / paper
+    tables = _stored(artifacts, folder)
+    if not tables:
+        command = f"snnbench run {paper} --profile {profile.name}"
+        raise CannotRun(f"{folder}: there is no table of {paper} to report on; write them with `{command}`")
+    records = {name: read_provenance(path) for name in tables if (path := folder / f"{name}.json").exists()}
+    verdicts = {name: check(tables) for name, check in checks.items()}
+
+    pages = [_section(section, tables, profile, paper) for section in room.SECTIONS]
+    figures = [drawing for _, drawings in pages for drawing in drawings]
+    page = reports / profile.name / f"{paper}.md"
+    text = _template().render(
+        name=room.NAME,
+        reference=room.REFERENCE,
+        paper=paper,
+        profile=profile,
+        headlines=room.headlines(tables, profile),
+        counts=_counts(verdicts),
+        claims=_claims(paper, verdicts),
+        stand_ins=_stand_ins(tables),
+        networks=_networks(artifacts, tables, records, profile),
+        definitions=_definitions(tables),
+        environments=_environments(records),
+        notes=_notes(artifacts, tables, records, profile, folder),
+        sections=[body for body, _ in pages],
+        not_run=_not_run(artifacts, tables, paper, profile),
+        needs_data=any(not DATASETS[c.dataset].embedded for c in profile.networks),
+    )
+    # Figures first: a page never refers to one that is not there yet.
+    written = [_write_figure(page.with_suffix("") / f"{drawing.name}.svg", drawing) for drawing in figures]
+    atomic_write_bytes(page, text.encode())
+    _remove_others(page.with_suffix(""), written)
+    return [page, *written]
+
+
+def measured(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that were measured, on the paper's setting or a stand-in."""
+    return frame[frame["status"].isin(["measured", "stand-in"])].reset_index(drop=True)
+
+
+def _stored(artifacts: dict[str, Artifact], folder: Path) -> dict[str, pd.DataFrame]:
+    paths = {name: folder / f"{name}.csv" for name in artifacts}
+    return {name: read_table(path, artifacts[name].schema) for name, path in paths.items() if path.exists()}
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("benchmarks.harness"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown; what may hold special characters goes through markdown.plain
+    )
+    return environment.get_template("report.md.j2")
+
+
+# ---- sections ---------------------------------------------------------------------------------------------------------
+
+
+def _section(section: Section, tables: Tables, profile: Profile, paper: str) -> tuple[str, list[Drawing]]:
+    missing = [name for name in section.artifacts if name not in tables]
+    if missing:
+        command = f"snnbench run {paper} {' '.join(missing)} --profile {profile.name}"
+        parts: Body = [f"Not run yet: `{command}`."]
+    elif section.always or not (reasons := _reasons(tables, section.artifacts)):
+        parts = section.build({name: tables[name] for name in section.artifacts}, profile)
+    else:
+        parts = [f"Not run: {'; '.join(map(markdown.plain, reasons))}."]
+    texts = [part if isinstance(part, str) else f"![{part.alt}]({paper}/{part.name}.svg)" for part in parts]
+    drawings = [part for part in parts if isinstance(part, Drawing)]
+    return "\n\n".join([f"## {section.title}", *texts]), drawings
+
+
+def _reasons(tables: Tables, names: Sequence[str]) -> list[str]:
+    """Why a table has no measured row; empty if every table has one."""
+    empty = [tables[name] for name in names if measured(tables[name]).empty]
+    return list(dict.fromkeys(s.removeprefix(NOT_RUN) for frame in empty for s in frame["status"])) if empty else []
+
+
+def _write_figure(path: Path, drawing: Drawing) -> Path:
+    atomic_write_bytes(path, svg(drawing.draw))
+    return path
+
+
+def _remove_others(folder: Path, kept: Sequence[Path]) -> None:
+    for path in folder.glob("*.svg"):
+        if path not in kept:
+            try:
+                path.unlink()
+            except OSError as error:
+                raise cannot_write(path, error) from error
+
+
+# ---- claims -----------------------------------------------------------------------------------------------------------
+
+
+def _counts(verdicts: dict[str, Verdict]) -> str:
+    statuses = [verdict.status for verdict in verdicts.values()]
+    parts = [f"{statuses.count(status)} {status}" for status in STATUSES if status in statuses]
+    return f"{len(statuses)} claims: {', '.join(parts)}"
+
+
+def _claims(paper: str, verdicts: dict[str, Verdict]) -> str:
+    printed = read_published(paper, "claims").set_index("id")
+    rows = []
+    for name, verdict in verdicts.items():
+        claim = printed.loc[name]
+        says = f"{markdown.plain(claim['statement'])} ({markdown.plain(claim['where'])})"
+        rows.append([f"**{name}**", says, markdown.plain(claim["tolerance"]), mark(verdict.status), verdict.evidence])
+    return markdown.table(["", "What the paper says", "Reproduced if", "Verdict", "Evidence"], rows)
+
+
+def mark(status: str) -> str:
+    """A verdict with its sign; in brackets and italics on a stand-in."""
+    plain = status.removeprefix(STAND_IN)
+    return f"({MARKS[plain]}) *{status}*" if plain != status else f"{MARKS[plain]} **{status}**"
+
+
+# ---- what was run on what ---------------------------------------------------------------------------------------------
+
+
+def _stand_ins(tables: Tables) -> bool:
+    return any((frame["status"] == "stand-in").any() for frame in tables.values())
+
+
+def _used(tables: Tables) -> pd.DataFrame:
+    """Every network that was run, with the accuracy on the most test images."""
+    columns = ["dataset_used", "architecture_used", "seeds", "ann_metric", "n_test"]
+    frames = [measured(frame).reindex(columns=columns) for frame in tables.values() if "dataset_used" in frame]
+    rows = pd.concat(frames, ignore_index=True).dropna(subset=columns[:2]) if frames else pd.DataFrame(columns=columns)
+    best = rows.sort_values("n_test", ascending=False, kind="stable", na_position="last")
+    return best.drop_duplicates(columns[:2]).sort_index()
+
+
+def _networks(artifacts: dict[str, Artifact], tables: Tables, records: dict[str, Any], profile: Profile) -> str:
+    data, weights = _merged(records, "datasets"), _merged(records, "checkpoints")
+    rows = []
+    for _, used in _used(tables).iterrows():
+        dataset, architecture = used["dataset_used"], used["architecture_used"]
+        same = [c for c in profile.networks if (c.dataset, c.architecture) == (dataset, architecture)]
+        rows.append(
+            [
+                f"`{architecture}`",
+                ", ".join(map(_stands_for, same)) or markdown.DASH,
+                _test_data(dataset, used["n_test"]),
+                f"`{data.get(f'{dataset} test', '')[:12]}`" if f"{dataset} test" in data else markdown.DASH,
+                f"{markdown.number(used['ann_metric'])} %" if pd.notna(used["ann_metric"]) else markdown.DASH,
+                _weights(f"{architecture} on {dataset} (", weights),
+            ]
+        )
+    header = ["Network", "Stands for", "Test data", "Fingerprint", "ANN accuracy", "Weights"]
+    return markdown.table(header, rows, "llllrl") if rows else ""
+
+
+def _merged(records: dict[str, Any], entry: str) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for record in records.values():
+        merged |= record.get(entry, {})
+    return merged
+
+
+def _stands_for(choice: NetworkChoice) -> str:
+    text = f"{choice.paper_architecture} on {choice.paper_dataset}"
+    return f"*{text}* †" if choice.stand_in else text
+
+
+def _test_data(dataset: str, images: int) -> str:
+    if dataset not in DATASETS or pd.isna(images):
+        return f"`{dataset}`"
+    return f"`{dataset}`, {describe_count(DATASETS[dataset], 'test', int(images))}"
+
+
+def _weights(prefix: str, known: dict[str, str]) -> str:
+    found = [f"{name.removeprefix(prefix)[:-1]} (`{known[name][:12]}`)" for name in sorted(known) if name.startswith(prefix)]
+    return ", ".join(found) or markdown.DASH
+
+
+def _definitions(tables: Tables) -> list[str]:
+    names = dict.fromkeys(_used(tables)["architecture_used"])
+    return [f"`{name}`: {MODELS[name].definition}" for name in names if name in MODELS]
+
+
+# ---- provenance -------------------------------------------------------------------------------------------------------
+
+
+def _environments(records: dict[str, Any]) -> list[str]:
+    """One line per environment that tables were measured in."""
+    groups: dict[str, list[str]] = {}
+    for name, record in records.items():
+        groups.setdefault(_environment(record), []).append(name)
+    if len(groups) == 1:
+        return [f"{next(iter(groups))}. {_effort(list(records.values()))}"]
+    return [
+        f"{', '.join(f'`{name}`' for name in names)}: {environment}. {_effort([records[name] for name in names])}"
+        for environment, names in groups.items()
+    ]
+
+
+def _environment(record: dict[str, Any]) -> str:
+    packages = [f"{name} {version}" for name, version in record["packages"].items() if version]
+    cpu, git = record["cpu"], record["git"]
+    commit = f"commit `{git['commit'][:10]}`" if git["commit"] else "no commit known"
+    changed = " with uncommitted changes" if git["dirty"] else ""
+    hardware = f"{cpu['model']} ({markdown.count(cpu['cores'], 'core')}, {cpu['capability']})"
+    gpu = ", ".join(record["gpu"]) or "no GPU"
+    return f"{hardware}, {gpu}, {record['system']}; Python {record['python']}, {', '.join(packages)}; {commit}{changed}"
+
+
+def _effort(records: list[dict[str, Any]]) -> str:
+    longest = max(record["wall_time_s"] for record in records)
+    memory = max((record["peak_memory_mb"] or 0.0 for record in records), default=0.0)
+    return f"The longest run behind these tables took {_duration(longest)} and {memory / 1000:.1f} GB in its largest process."
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _notes(
+    artifacts: dict[str, Artifact], tables: Tables, records: dict[str, Any], profile: Profile, folder: Path
+) -> list[str]:
+    """What a reader must know before trusting the tables."""
+    notes = []
+    absent = [f"`{name}`" for name in tables if name not in records]
+    if absent:
+        notes.append(f"No provenance is stored for {markdown.enumeration(absent)}.")
+    edited = [f"`{name}`" for name, r in records.items() if r.get("table_sha256") != _digest(folder / f"{name}.csv")]
+    if edited:
+        notes.append(f"{markdown.enumeration(edited)} changed after the run that its provenance describes.")
+    old = [f"`{n}`" for n, r in records.items() if r.get("schema_version") != artifacts[n].schema.version]
+    if old:
+        notes.append(f"{markdown.enumeration(old)} was written under another version of its columns.")
+    other = [f"`{name}`" for name, r in records.items() if r.get("profile_hash") != profile.digest]
+    if other:
+        notes.append(f"{markdown.enumeration(other)} was measured under another version of the profile file.")
+    return notes
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# ---- what was not run -------------------------------------------------------------------------------------------------
+
+
+def _not_run(artifacts: dict[str, Artifact], tables: Tables, paper: str, profile: Profile) -> str:
+    """A table of reasons; those that differ only after a colon share a line."""
+    groups: dict[str, tuple[dict[str, None], list[str]]] = {}
+    for name, frame in tables.items():
+        skipped = frame[frame["status"].str.startswith(NOT_RUN)]
+        reasons = skipped["status"].str.removeprefix(NOT_RUN)
+        heads = reasons.str.partition(": ")[0] if len(skipped) else reasons
+        for head, rows in skipped.groupby(heads, sort=False):
+            details, where = groups.setdefault(str(head), ({}, []))
+            details.update(dict.fromkeys(t for r in reasons[rows.index] if (t := r.partition(": ")[2])))
+            where.append(_which(artifacts[name], rows))
+    for name in artifacts:
+        if name not in tables:
+            command = f"snnbench run {paper} {name} --profile {profile.name}"
+            groups[f"not run yet; `{command}`"] = ({}, [_short(artifacts[name])])
+    lines = [
+        [head if head.startswith("not run yet") else _reason(head, list(details)), "; ".join(where)]
+        for head, (details, where) in groups.items()
+    ]
+    return markdown.table(["Why", "What"], lines) if lines else ""
+
+
+def _reason(head: str, details: list[str]) -> str:
+    return markdown.plain(f"{head}: {', '.join(details)}" if details else head)
+
+
+def _which(artifact: Artifact, rows: pd.DataFrame) -> str:
+    if "row" in rows:
+        return f"{_short(artifact)}, {'row' if len(rows) == 1 else 'rows'} {markdown.ranges(map(int, rows['row']))}"
+    return f"{_short(artifact)}, {markdown.count(len(rows), 'row')}"
+
+
+def _short(artifact: Artifact) -> str:
+    return artifact.title.partition(":")[0]

@@ -1,0 +1,105 @@
+"""Checkpoint files: reading without running code, writing with the same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from benchmarks.errors import CannotRun
+
+SUFFIXES = (".safetensors", ".pt", ".pth")
+HOW_TO_CONVERT = "save it as safetensors.torch.save_file(model.state_dict(), 'NAME.safetensors') where you trust it"
+
+Checkpoint = tuple[dict[str, Tensor], dict[str, str]]
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Tensors by name, and the metadata, of a ``.safetensors``, ``.pt`` or ``.pth`` file.
+
+    CannotRun where the file is missing, of another kind, damaged, or a pickle of more than tensors.
+    """
+    if path.suffix not in SUFFIXES:
+        raise CannotRun(f"{path}: a checkpoint ends in {', '.join(SUFFIXES)}; {HOW_TO_CONVERT}")
+    if not path.is_file():
+        raise CannotRun(f"{path}: there is no such checkpoint file; check the path")
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+
+
+def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write ``.safetensors`` atomically; the same tensors and metadata give the same bytes."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = _with_sorted_metadata(save(contiguous, dict(metadata)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def checkpoint_hash(path: Path) -> str:
+    """SHA-256 of the file, 64 hexadecimal digits, as ``sha256sum`` prints it; CannotRun where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CannotRun(f"{path}: the checkpoint cannot be read ({error.strerror}); check the path") from error
+
+
+def _with_sorted_metadata(content: bytes) -> bytes:
+    # The safetensors writer keeps metadata in a hash map, whose order changes from call to call.
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
+
+
+def _damaged(path: Path, error: Exception) -> CannotRun:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return CannotRun(f"{path}: the checkpoint is damaged or cut short ({reason}); get the file again")
+
+
+def _read_safetensors(path: Path) -> Checkpoint:
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _read_torch(path: Path) -> Checkpoint:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CannotRun(
+            f"{path}: refused, because it holds more than tensors and loading it could run code; {HOW_TO_CONVERT}"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise _damaged(path, error) from error
+    metadata: dict[str, str] = {}
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        metadata = {key: value for key, value in content.items() if isinstance(value, str)}
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    ):
+        raise CannotRun(f"{path}: it does not hold a state dict of tensors by name; {HOW_TO_CONVERT}")
+    return dict(content), metadata

@@ -1,0 +1,89 @@
+"""Checkpoints: finding them, and loading them into the network they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from benchmarks.errors import CannotRun
+from benchmarks.models.checkpoint_files import SUFFIXES, checkpoint_hash, read_checkpoint
+from benchmarks.paths import weights_dir
+
+__all__ = ["checkpoint_hash", "find_checkpoint", "load_checkpoint", "read_metadata"]
+
+_PREFIX = "module."  # what DataParallel puts before every name
+_SHOWN = 3
+
+
+def find_checkpoint(name: str, explicit: Mapping[str, Path]) -> Path | None:
+    """The checkpoint file called ``name``: ``explicit[name]``, else the one in ``SNNBENCH_WEIGHTS``, else None.
+
+    CannotRun where the explicit file or the folder does not exist.
+    """
+    if name in explicit:
+        path = Path(explicit[name])
+        if not path.is_file():
+            raise CannotRun(f"the checkpoint given as {name}={path} does not exist; check the path")
+        return path
+    folder = weights_dir()
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise CannotRun(f"SNNBENCH_WEIGHTS={folder} is not a folder; correct or unset it")
+    candidates = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Metadata of a checkpoint file; CannotRun where it cannot be read. See ``read_checkpoint``."""
+    return read_checkpoint(path)[1]
+
+
+def load_checkpoint(model: nn.Module, path: Path, architecture: str = "") -> dict[str, str]:
+    """Load the file into ``model`` and return its metadata (``mean`` and ``std`` are JSON lists, where given).
+
+    A plain state dict, one under ``"state_dict"`` and names that start with ``module.`` are all taken.
+    ``architecture``: the network's name, for messages. CannotRun, with ``model`` unchanged, where the file is
+    missing, damaged, refused (see ``read_checkpoint``), does not fit the network, or holds a value that is not
+    finite.
+    """
+    tensors, metadata = read_checkpoint(path)
+    if tensors and all(name.startswith(_PREFIX) for name in tensors):
+        tensors = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
+    _check_fit(model, tensors, path, architecture)
+    _check_finite(tensors, path)
+    model.load_state_dict(tensors, strict=False)  # only num_batches_tracked can be missing here
+    return metadata
+
+
+def _check_fit(model: nn.Module, tensors: Mapping[str, Tensor], path: Path, architecture: str) -> None:
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    # Checkpoints older than torch 0.4.1 lack this counter, and inference does not use it.
+    missing = [name for name in expected if name not in given and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in given if name not in expected]
+    differing = [
+        f"{name} {list(given[name])} instead of {list(expected[name])}"
+        for name in expected
+        if name in given and given[name] != expected[name]
+    ]
+    problems = [
+        f"{word} {', '.join(names[:_SHOWN])}" + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        for word, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", differing))
+        if names
+    ]
+    if problems:
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        network = f"{architecture or type(model).__name__} ({parameters:,} parameters)"
+        raise CannotRun(
+            f"{path}: the checkpoint does not fit {network}: {'; '.join(problems)}; "
+            "give the checkpoint of this network or choose the network that it was trained for"
+        )
+
+
+def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise CannotRun(f"{path}: {name} holds values that are not finite; use another checkpoint")

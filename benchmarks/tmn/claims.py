@@ -1,0 +1,384 @@
+"""The paper's claims, each a check on the stored tables.
+
+Statements and tolerances are those of ``published/claims.csv``; each check says how it reads its tables. A claim whose rows
+were measured on stand-ins gets a verdict that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from benchmarks.harness.claims import Check, NotTested, Tables, Verdict, claim, judge
+from benchmarks.harness.markdown import count, enumeration, interval, number, small
+
+CALIBRATION = "percentile-99.99"  # the paper's, App. D
+RESIDUALS = {"mean_abs": "mean |u|", "mean_square": "E[u²]"}
+SCOPES = {"all": "all neurons", "spiking": "neurons that spiked"}
+WORST = 3  # deviating settings that are named one by one
+
+
+def table_of(tables: Tables, name: str) -> pd.DataFrame:
+    """The measured rows of a table. Raises NotTested with the reason if there is none."""
+    if name not in tables:
+        raise NotTested(f"`{name}` was not run yet.")
+    frame = tables[name]
+    rows = frame[frame["status"].isin(["measured", "stand-in"])].reset_index(drop=True)
+    if rows.empty:
+        reasons = list(dict.fromkeys(frame["status"].str.removeprefix("not run: ")))
+        raise NotTested(f"`{name}` was not run: {'; '.join(reasons) or 'it is empty'}.")
+    return rows
+
+
+def is_stand_in(rows: pd.DataFrame) -> bool:
+    """Whether any of the rows was measured on a stand-in."""
+    return bool((rows["status"] == "stand-in").any())
+
+
+# ---- analytic ---------------------------------------------------------------------------------------------------------
+
+
+@claim
+def momentum_is_weighting(tables: Tables) -> Verdict:
+    """T01: equal in integers at beta = 2; within 1e-5 at other beta, where the largest current is of order 10."""
+    rows = _analytic(tables, "T01")
+    integers = rows["case"].str.startswith("beta=2.0")
+    held = (rows["value"] == 0) | (~integers & (rows["value"] <= 1e-5))
+    worst, other = rows["value"][integers].max(), rows["value"][~integers].max()
+    evidence = f"Largest difference {small(worst)} in integers (β = 2, {_cases(rows[integers])})"
+    return judge(held, False, f"{evidence}, {small(other)} in float64 at β = 1.5." if pd.notna(other) else f"{evidence}.")
+
+
+@claim
+def gate_is_relu(tables: Tables) -> Verdict:
+    """T23: no mismatch over all 3^T trains at base 2, at least one at base 1.5."""
+    rows = _analytic(tables, "T23")
+    exact = rows[rows["case"].str.startswith("beta=2.0")]
+    inexact = rows[rows["case"].str.startswith("beta=1.5")]
+    if exact.empty or inexact.empty:
+        raise NotTested("`analytic` lacks one of the two bases.")
+    last = inexact.iloc[-1]
+    evidence = (
+        f"{exact['value'].sum():.0f} mismatches over all 3^T trains at base 2 ({_cases(exact)}); at base 1.5"
+        f" {last['value']:,.0f} mismatches ({last['case'].partition(', ')[2].replace('=', ' = ')})."
+    )
+    return judge([bool((exact["value"] == 0).all() and (inexact["value"] > 0).any())], False, evidence)
+
+
+def _analytic(tables: Tables, name: str) -> pd.DataFrame:
+    rows = table_of(tables, "analytic")
+    rows = rows[rows["claim"] == name].reset_index(drop=True)
+    if rows.empty:
+        raise NotTested(f"`analytic` has no row of {name}.")
+    return rows
+
+
+def _cases(rows: pd.DataFrame) -> str:
+    return f"T = {', '.join(case.partition('T=')[2] for case in rows['case'])}"
+
+
+# ---- Figure 4(c) and Theorem 3.2 --------------------------------------------------------------------------------------
+
+
+@claim
+def half_threshold_is_best(tables: Tables) -> Verdict:
+    """T02: every minimum lies at 0.50; on a network for both means and both scopes, in the toy model for E[u²]."""
+    minima = {f"{RESIDUALS[m]} of {SCOPES[s]}": best for (s, m), best in residual_minima(tables).items()}
+    toy = toy_minima(tables) if "analytic" in tables else {}
+    held = [best == 0.5 for best in (*minima.values(), *toy.values())]
+    off = [f"{name} has it at {best:.2f} v" for name, best in minima.items() if best != 0.5]
+    off += [f"the toy model with currents up to {spread} v at {best:.2f} v" for spread, best in toy.items() if best != 0.5]
+    kinds = f"{count(len(minima), 'residual', 'residuals')} of the network"
+    kinds += f" and {count(len(toy), 'toy model')}" if toy else ""
+    if off:
+        evidence = f"Minimum at 0.50 v in {sum(held)} of {len(held)} cases ({kinds}); {enumeration(off)}."
+    else:
+        evidence = f"Minimum at 0.50 v in all {len(held)} cases ({kinds})."
+    return judge(held, is_stand_in(table_of(tables, "figure4c")), evidence)
+
+
+def residual_minima(tables: Tables) -> dict[tuple[str, str], float]:
+    """The ratio with the least residual, by scope and measure. Raises NotTested where the grid lacks its middle or an end."""
+    rows = table_of(tables, "figure4c")
+    minima = {}
+    for scope in SCOPES:
+        grid = rows[rows["scope"] == scope].set_index("ratio")
+        if not {0.3, 0.5, 0.7} <= set(grid.index):
+            raise NotTested("`figure4c` lacks part of the grid of ratios from 0.30 to 0.70.")
+        minima |= {(scope, measure): float(grid[measure].idxmin()) for measure in RESIDUALS}
+    return minima
+
+
+def toy_minima(tables: Tables) -> dict[str, float]:
+    """The ratio with the least E[u²] in the toy model, by the spread of its currents over v."""
+    grid = toy_grid(tables)
+    return {spread: float(grid[spread].idxmin()) for spread in grid}
+
+
+def toy_grid(tables: Tables) -> pd.DataFrame:
+    """E[u²]/v² of the toy model: a row per ratio, a column per spread."""
+    rows = _analytic(tables, "T02")
+    cases = rows["case"].str.extract(r"spread=(?P<spread>[\d.]+)v, theta=(?P<ratio>[\d.]+)v").assign(value=rows["value"])
+    return cases.astype({"ratio": float}).pivot(index="ratio", columns="spread", values="value")
+
+
+# ---- Figure 4(b) ------------------------------------------------------------------------------------------------------
+
+
+@claim
+def lower_error_than_rate(tables: Tables) -> Verdict:
+    """T03: for every T, below rate coding from an empty membrane at every depth; from half the threshold beside it."""
+    rows = table_of(tables, "figure4b")
+    zero, half = error_ratios(rows, "rate"), error_ratios(rows, "OPI")
+    if zero.empty:
+        raise NotTested("`figure4b` lacks TMN or rate coding from an empty membrane.")
+    below = (zero < 1).groupby(level="tmn_timesteps").all()
+    evidence = (
+        f"Lower at {(zero < 1).sum()} of {len(zero)} depths and T against u[0] = 0 (ratio {small(zero.min())} to"
+        f" {small(zero.max())}{_except(zero)})"
+    )
+    if not half.empty:
+        evidence += f"; against u[0] = v/2 at {(half < 1).sum()} of {len(half)} ({small(half.min())} to {small(half.max())})"
+    return judge(below, is_stand_in(rows), f"{evidence}.")
+
+
+def error_ratios(rows: pd.DataFrame, rate: str) -> pd.Series:
+    """Mean squared error of TMN at T over that of rate coding at 2^T steps, by T and depth."""
+    errors = {name: part.set_index(["tmn_timesteps", "depth"])["mse"] for name, part in rows.groupby("method")}
+    if not {"TMN", rate} <= set(errors):
+        return pd.Series(dtype="float64")
+    return (errors["TMN"] / errors[rate]).dropna()
+
+
+def _except(ratios: pd.Series) -> str:
+    above = ratios[ratios >= 1]
+    if above.empty:
+        return ""
+    groups = above.reset_index().groupby("tmn_timesteps")["depth"]
+    return "; not at " + enumeration([f"T = {t}: depth {', '.join(map(str, depths))}" for t, depths in groups])
+
+
+# ---- Figure 4(a) ------------------------------------------------------------------------------------------------------
+
+
+@claim
+def shorter_precharge_suffices(tables: Tables) -> Verdict:
+    """T04: for some L and k >= 1, at no T more than 0.1 points below. Matching at least half of the T is partly."""
+    rows = table_of(tables, "figure4a")
+    on, off = (_curves(rows, switch) for switch in ("yes", "no"))
+    pairs = {
+        (a, b): (on[a] - off[b]).dropna().round(2)
+        for a in on.columns
+        for b in off.columns
+        if b > a and not (on[a] - off[b]).dropna().empty
+    }
+    if not pairs:
+        raise NotTested("`figure4a` has no pair of a shorter pre-charge with and a longer one without predictive spiking.")
+    matching = [pair for pair, gain in pairs.items() if (gain >= -0.1).all()]
+    best = max(pairs, key=lambda pair: ((pairs[pair] >= -0.1).mean(), pairs[pair].min()))
+    if matching:
+        listed = enumeration([f"{a} against {b}" for a, b in matching])
+        worst = min(pairs[pair].min() for pair in matching)
+        evidence = f"Pre-charge with against without, matching at every T: {listed} (worst {number(worst, sign=True)} points)."
+        return judge([True], is_stand_in(rows), evidence)
+    gain = pairs[best]
+    evidence = (
+        f"No pair matches at every T; best is pre-charge {best[0]} with against {best[1]} without, at"
+        f" {(gain >= -0.1).sum()} of {len(gain)} T (worst {number(gain.min(), sign=True)} points at T = {gain.idxmin()})."
+    )
+    return judge(gain >= -0.1, is_stand_in(rows), evidence)
+
+
+@claim
+def predictive_is_more_accurate(tables: Tables) -> Verdict:
+    """T05: at no T and no pre-charge less accurate, however small the difference; intervals are context only."""
+    pairs = _pairs(tables)
+    gain = (pairs["snn_metric_yes"] - pairs["snn_metric_no"]).round(2)
+    worse = pairs.assign(gain=gain)[gain < 0].sort_values("gain", kind="stable")
+    evidence = f"Not below at {len(pairs) - len(worse)} of {len(pairs)} settings (pre-charge and T)"
+    evidence += f", gains up to {number(gain.max(), sign=True)} points"
+    if len(worse):
+        named = enumeration([_deviation(row) for _, row in worse.head(WORST).iterrows()])
+        evidence += f"; lower {'most ' if len(worse) > WORST else ''}at {named}"
+        evidence += f"; {_within(worse)} of these {len(worse)} within the 95 % intervals of both losses"
+    return judge(gain >= 0, is_stand_in(pairs), f"{evidence}.")
+
+
+def _deviation(row: pd.Series) -> str:
+    images = count(round(-row["gain"] / 100 * row["n_test_yes"]), "image")
+    return f"pre-charge {row['precharge_steps']}, T = {row['timesteps']} ({number(row['gain'], sign=True)} points, {images})"
+
+
+def _within(rows: pd.DataFrame) -> int:
+    """How many of the pairs have each loss inside the other's interval."""
+    inside = [
+        rows[f"loss_{a}"].between(rows[f"loss_ci95_low_{b}"], rows[f"loss_ci95_high_{b}"])
+        for a, b in (("yes", "no"), ("no", "yes"))
+    ]
+    return int((inside[0] & inside[1]).sum())
+
+
+@claim
+def predictive_costs_slightly_more(tables: Tables) -> Verdict:
+    """T06: spikes per neuron and step with over without, at equal pre-charge and T, in (1.0, 1.5]."""
+    pairs = _pairs(tables)
+    ratio = pairs["spike_rate_yes"] / pairs["spike_rate_no"]
+    energy = pairs["energy_mj_yes"] / pairs["energy_mj_no"]
+    held = (ratio > 1.0) & (ratio <= 1.5)
+    evidence = (
+        f"Spike rate {number(ratio.min())} to {number(ratio.max())} times as high (in the range at {held.sum()} of {len(held)}"
+        f" settings); energy {number(energy.min())} to {number(energy.max())} times."
+    )
+    return judge(held, is_stand_in(pairs), evidence)
+
+
+@claim
+def one_precharge_step_suffices(tables: Tables) -> Verdict:
+    """T07: with predictive spiking, at every T, pre-charge 1 at most 0.1 points below pre-charge 3."""
+    rows = table_of(tables, "figure4a")
+    curves = _curves(rows, "yes")
+    if not {1, 3} <= set(curves.columns) or (gain := (curves[1] - curves[3]).dropna().round(2)).empty:
+        raise NotTested("`figure4a` lacks pre-charge 1 or 3 with predictive spiking.")
+    held = gain >= -0.1
+    evidence = f"Pre-charge 1 minus 3: {number(gain.min(), sign=True)} to {number(gain.max(), sign=True)} points over"
+    evidence += f" T = {gain.index.min()} to {gain.index.max()}"
+    if not held.all():
+        evidence += f", below -0.1 at T = {', '.join(map(str, gain.index[~held]))}"
+    return judge(held, is_stand_in(rows), f"{evidence}.")
+
+
+def _curves(rows: pd.DataFrame, predictive: str) -> pd.DataFrame:
+    """Accuracy: a row per T, a column per pre-charge length."""
+    chosen = rows[rows["predictive_spiking"] == predictive]
+    return chosen.pivot(index="timesteps", columns="precharge_steps", values="snn_metric")
+
+
+def _pairs(tables: Tables) -> pd.DataFrame:
+    """Rows with and without predictive spiking at equal pre-charge and T side by side, suffixed _yes and _no."""
+    rows = table_of(tables, "figure4a")
+    on, off = (rows[rows["predictive_spiking"] == switch] for switch in ("yes", "no"))
+    pairs = on.merge(off, on=["precharge_steps", "timesteps"], suffixes=("_yes", "_no"))
+    if pairs.empty:
+        raise NotTested("`figure4a` has no setting with and without predictive spiking.")
+    either = (pairs["status_yes"] == "stand-in") | (pairs["status_no"] == "stand-in")
+    return pairs.assign(status=either.map({True: "stand-in", False: "measured"}))
+
+
+# ---- Table 2 ----------------------------------------------------------------------------------------------------------
+
+
+def conversion_loss(numbers: Sequence[int], most: float, symmetric: bool = False) -> Check:
+    """The loss of each of these rows of Table 2 is at most ``most`` points, or so in size if ``symmetric``."""
+
+    @claim
+    def check(tables: Tables) -> Verdict:
+        rows, missing = _rows(tables, numbers)
+        held = [_small_loss(row["loss"], most, symmetric) for _, row in rows.iterrows()]
+        evidence = "; ".join([*(_loss(row) for _, row in rows.iterrows()), *missing])
+        return judge(held, is_stand_in(rows), f"{evidence}.", complete=not missing)
+
+    return check
+
+
+@claim
+def imagenet_resnet(tables: Tables) -> Verdict:
+    """T15: TMN (row 29) loses at most 0.6 points and less than SNN Calibration (row 26)."""
+    rows, missing = _rows(tables, [29, 26])
+    losses = {row["row"]: row["loss"] for _, row in rows.iterrows()}
+    if 29 not in losses:
+        raise NotTested(f"{'; '.join(missing)}.")
+    held = [losses[29] <= 0.6 and losses[29] < losses.get(26, float("inf"))]
+    evidence = "; ".join([*(_loss(row) for _, row in rows.iterrows()), *missing])
+    return judge(held, is_stand_in(rows), f"{evidence}.", complete=not missing)
+
+
+def _rows(tables: Tables, numbers: Sequence[int]) -> tuple[pd.DataFrame, list[str]]:
+    """Measured rows of Table 2 by number, and why the others are missing. Raises NotTested if all are."""
+    if "table2" not in tables:
+        raise NotTested("`table2` was not run yet.")
+    frame = tables["table2"].set_index("row", drop=False)
+    reasons = {n: _reason(frame.loc[n]) if n in frame.index else "not run yet" for n in numbers}
+    missing = [f"Row {n}: {reason}" for n, reason in reasons.items() if reason]
+    if len(missing) == len(numbers):
+        raise NotTested(f"{'; '.join(missing)}.")
+    return frame.loc[[n for n in numbers if not reasons[n]]], missing
+
+
+def _reason(row: pd.Series) -> str:
+    return str(row["status"]) if str(row["status"]).startswith("not run") else ""
+
+
+def _small_loss(loss: float, most: float, symmetric: bool) -> bool:
+    return bool((abs(loss) if symmetric else loss) <= most + 1e-9)
+
+
+def _loss(row: pd.Series) -> str:
+    loss = interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
+    name = f"{row['method']}, {row['architecture']} on {row['dataset']}, T = {row['timesteps']}"
+    if row["status"] == "stand-in":
+        name = f"*{row['architecture_used']} on {row['dataset_used']}* † for {name}"
+    return f"Row {row['row']} ({name}): loss {loss} points on {row['n_test']:,} images, printed {_printed_loss(row)}"
+
+
+def _printed_loss(row: pd.Series) -> str:
+    return number(row["ann_metric_paper"] - row["snn_metric_paper"])
+
+
+# ---- others -----------------------------------------------------------------------------------------------------------
+
+
+@claim
+def two_precharge_steps_for_transformers(tables: Tables) -> Verdict:
+    """T08: needs a Transformer; no artifact runs one yet, and Table 4 says why."""
+    if "table4" not in tables:
+        raise NotTested("`table4` was not run yet.")
+    rows = tables["table4"]
+    reasons = rows["status"][rows["method"] == "TMN"].str.removeprefix("not run: ")
+    raise NotTested(f"Table 4, TMN: {'; '.join(dict.fromkeys(reasons)) or 'no row'}.")
+
+
+@claim
+def rate_coding_collapses(tables: Tables) -> Verdict:
+    """X01: at T = 4, on every network, TMN at least 20 points above plain integrate-and-fire neurons."""
+    rows = table_of(tables, "timesteps")
+    at4 = rows[(rows["timesteps"] == 4) & (rows["calibration"] == CALIBRATION) & rows["method"].isin(["TMN", "rate"])]
+    pairs = at4.pivot(index=["dataset", "architecture"], columns="method", values="snn_metric")
+    if not {"TMN", "rate"} <= set(pairs.columns) or (pairs := pairs.dropna()).empty:
+        raise NotTested(f"`timesteps` lacks TMN or rate coding at T = 4 with {CALIBRATION}.")
+    gain = (pairs["TMN"] - pairs["rate"]).round(2)
+    stand_in = is_stand_in(at4)
+    listed = [
+        f"{_network(at4, dataset, architecture)}: {number(row['TMN'])} against {number(row['rate'])} %"
+        for (dataset, architecture), row in pairs.iterrows()
+    ]
+    return judge(gain >= 20, stand_in, f"At T = 4 {enumeration(listed)}.")
+
+
+def _network(rows: pd.DataFrame, dataset: str, architecture: str) -> str:
+    row = rows[(rows["dataset"] == dataset) & (rows["architecture"] == architecture)].iloc[0]
+    if row["status"] == "stand-in":
+        return f"*{row['architecture_used']} on {row['dataset_used']}* †"
+    return f"{architecture} on {dataset}"
+
+
+CLAIMS: dict[str, Check] = {
+    "T01": momentum_is_weighting,
+    "T02": half_threshold_is_best,
+    "T03": lower_error_than_rate,
+    "T04": shorter_precharge_suffices,
+    "T05": predictive_is_more_accurate,
+    "T06": predictive_costs_slightly_more,
+    "T07": one_precharge_step_suffices,
+    "T08": two_precharge_steps_for_transformers,
+    "T09": conversion_loss([9], 0.20),
+    "T10": conversion_loss([8], 0.15, symmetric=True),
+    "T11": conversion_loss([7], 0.25),
+    "T12": conversion_loss([14], 0.15, symmetric=True),
+    "T13": conversion_loss([24], 0.5),
+    "T14": conversion_loss([20, 21], 0.4),
+    "T15": imagenet_resnet,
+    "T16": conversion_loss([30, 35], 0.4),
+    "T23": gate_is_relu,
+    "X01": rate_coding_collapses,
+}

@@ -1,0 +1,265 @@
+"""Figures of the TMN report, each a function of stored tables. Colours keep their meaning across figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from benchmarks.data.registry import dataset_spec
+from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH
+from benchmarks.models.registry import model_spec
+
+METHODS = {
+    "TMN": (BLUE, "o", "TMN"),
+    "rate": (VERMILION, "s", "rate, from zero"),
+    "OPI": (ORANGE, "^", "rate, from half threshold (OPI)"),
+}
+RULES = (BLUE, GREEN, PURPLE, VERMILION, ORANGE, SKY, BLACK)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+PRECHARGE = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def capacity(frame: pd.DataFrame) -> Figure:
+    """Figure 1(d): distinguishable values over timesteps, by formula (lines) and by enumeration (points)."""
+    figure = Figure(figsize=(WIDTH * 0.72, 3.4))
+    axes = figure.add_subplot(title="Distinguishable values of one spike train", xlabel="timesteps T", yscale="log")
+    axes.set_ylabel("number of values")
+    # Rate and TTFS have the same capacity: one line, with points of one inside those of the other.
+    styles = {
+        "css": (BLUE, "o", 4.0, "CSS (TMN): $2^{T+1}-1$"),
+        "binary": (GREEN, "s", 4.0, "binary weights: $2^T$"),
+        "ttfs": (GREY, "o", 7.0, ""),
+        "rate": (VERMILION, "o", 3.0, "rate and TTFS: $T+1$"),
+    }
+    for code, (color, marker, size, label) in styles.items():
+        rows = frame[frame["code"] == code].sort_values("timesteps")
+        if rows.empty:
+            continue
+        axes.plot(rows["timesteps"], rows["capacity"], color=color)
+        axes.plot(rows["timesteps"], rows["enumerated"], marker, color=color, markersize=size)
+        last = rows.iloc[-1]
+        axes.annotate(
+            label, (last["timesteps"], last["capacity"]), (8, 0), textcoords="offset points", color=color, va="center"
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.margins(x=0.03)
+    return figure
+
+
+def precharge(frame: pd.DataFrame, subject: str) -> Figure:
+    """Figure 4(a): accuracy (solid) and energy (dashed) over timesteps, by predictive spiking and pre-charge length."""
+    figure = Figure(figsize=(WIDTH, 5.4))
+    axes = figure.subplots(2, 2, sharex=True, height_ratios=(1.25, 1.0))
+    lengths = sorted(frame["precharge_steps"].unique())
+    switches = {"yes": (BLUE, "with predictive spiking"), "no": (ORANGE, "without")}
+    for column, (switch, (color, label)) in enumerate(switches.items()):
+        for index, length in enumerate(lengths):
+            rows = frame[(frame["predictive_spiking"] == switch) & (frame["precharge_steps"] == length)]
+            rows = rows.sort_values("timesteps")
+            style: dict[str, Any] = {"color": _shade(color, index, len(lengths)), "marker": PRECHARGE[index % 7]}
+            axes[0, column].plot(rows["timesteps"], rows["snn_metric"], label=f"L = {length}", **style)
+            axes[1, column].plot(rows["timesteps"], rows["energy_mj"] * 1000, linestyle="--", **style)
+        axes[0, column].set_title(label, color=color)
+        axes[1, column].set_xlabel("timesteps T")
+    ann = frame["ann_metric"].iloc[0]
+    for panel in axes[0]:
+        panel.axhline(ann, color=GREY, linewidth=1.0, linestyle=":")
+        panel.legend(title="pre-charge", loc="lower right")
+    axes[0, 0].annotate("trained network", (0.02, ann), (0, -3), xycoords=("axes fraction", "data"),
+                        textcoords="offset points", color=GREY, va="top", fontsize=8)
+    axes[0, 0].set_ylabel("accuracy, %")
+    axes[1, 0].set_ylabel("energy, µJ per image")
+    _same_limits(axes[0])
+    _same_limits(axes[1], bottom=0.0)
+    axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.suptitle(f"Accuracy and energy over timesteps: {subject}", x=0.01, ha="left", fontsize=10.5)
+    return figure
+
+
+def depth(frame: pd.DataFrame, subject: str) -> Figure:
+    """Figure 4(b): encoding error over depth, TMN at T against rate coding at 2^T steps."""
+    exponents = sorted(frame["tmn_timesteps"].unique())
+    columns = min(3, len(exponents))
+    lines = -(-len(exponents) // columns)
+    figure = Figure(figsize=(WIDTH, 0.9 + 2.1 * lines))
+    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flatten()
+    for axes, exponent in zip(grid, exponents, strict=False):
+        rows = frame[frame["tmn_timesteps"] == exponent]
+        for name, (color, marker, _) in METHODS.items():
+            curve = rows[rows["method"] == name].sort_values("depth")
+            axes.plot(curve["depth"], curve["mse"], color=color, marker=marker, markersize=3)
+        axes.set_title(f"TMN T = {exponent}, rate {2**exponent} steps")
+        axes.set_yscale("log")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    for index, axes in enumerate(grid):
+        if index >= len(exponents):
+            axes.set_axis_off()
+        elif index + columns >= len(exponents):
+            axes.set_xlabel("spiking layer")
+            axes.tick_params(labelbottom=True)
+        if index % columns == 0:
+            axes.set_ylabel("MSE / threshold²")
+    figure.suptitle(f"Encoding error over depth: {subject}", x=0.01, ha="left", fontsize=10.5)
+    handles = [Line2D([], [], color=c, marker=m, label=label) for c, m, label in METHODS.values()]
+    if len(exponents) < len(grid):
+        grid[-1].legend(handles=handles, loc="center")
+    else:
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure:
+    """Figure 4(c): distribution of the residual over neurons by predictive threshold; its means with their minima."""
+    figure = Figure(figsize=(WIDTH, 3.9))
+    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1.0))
+    ratios = sorted(density["ratio"].unique())
+    for ratio in ratios:
+        rows = density[density["ratio"] == ratio].sort_values("residual")
+        color, width = (BLACK, 2.2) if ratio == 0.5 else (_diverging(ratio), 1.2)
+        left.plot(rows["residual"], rows["density"], color=color, linewidth=width, label=f"{ratio:.2f}",
+                  linestyle="--" if ratio > 0.5 else "-", zorder=3 if ratio == 0.5 else 2)
+    left.set(title="Mean |u[T]| of each neuron", xlabel="mean |u[T]| / v", ylabel="density over neurons")
+    left.set_xlim(0, _last_visible(density))
+    left.set_ylim(bottom=0)
+    left.legend(title="predictive\nthreshold / v", loc="upper right")
+    styles = {
+        ("all", "mean_abs"): (BLUE, "o", "-", "mean |u|, all neurons"),
+        ("spiking", "mean_abs"): (SKY, "s", "-", "mean |u|, neurons that spiked"),
+        ("all", "mean_square"): (VERMILION, "o", "--", "E[u²], all neurons"),
+        ("spiking", "mean_square"): (ORANGE, "s", "--", "E[u²], neurons that spiked"),
+    }
+    for (scope, measure), (color, marker, line, label) in styles.items():
+        rows = frame[frame["scope"] == scope].sort_values("ratio")
+        if rows.empty:
+            continue
+        right.plot(rows["ratio"], rows[measure], color=color, marker=marker, linestyle=line, label=label)
+        least = rows.loc[rows[measure].idxmin()]
+        right.plot(least["ratio"], least[measure], marker, color="none", markersize=10, markeredgecolor=BLACK)
+    right.set(title="Mean over neurons and images (circled: minimum)", xlabel="predictive threshold / v", yscale="log")
+    right.set_ylabel("mean |u[T]| / v,  E[u[T]²] / v²")
+    right.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    right.yaxis.set_minor_locator(NullLocator())
+    low, high = right.get_ylim()
+    right.yaxis.set_major_locator(FixedLocator([t for t in _one_two_five(low, high)]))
+    right.set_ylim(low, high * (high / low) ** 0.45)
+    right.legend(loc="upper center", ncols=1)
+    figure.suptitle(f"Residual membrane potential after the last step: {subject}", x=0.01, ha="left", fontsize=10.5)
+    return figure
+
+
+def losses(frame: pd.DataFrame, calibration: str) -> Figure:
+    """Conversion loss over timesteps, TMN against rate coding, a panel per network, with 95 % intervals."""
+    rows = frame[frame["calibration"] == calibration]
+    curves = [(name, color, marker, label, rows[rows["method"] == name]) for name, (color, marker, label) in METHODS.items()]
+    figure = _loss_panels(rows, curves)
+    figure.suptitle("Conversion loss over timesteps, with 95 % intervals", x=0.01, ha="left", fontsize=10.5)
+    return figure
+
+
+def calibrations(frame: pd.DataFrame, paper: str) -> Figure:
+    """Conversion loss of TMN over timesteps, a line per calibration option."""
+    rows = frame[frame["method"] == "TMN"]
+    names = list(dict.fromkeys(rows["calibration"]))
+    curves = [
+        (name, RULES[i % 7], MARKERS[i % 7], f"{name} (paper)" if name == paper else name, rows[rows["calibration"] == name])
+        for i, name in enumerate(names)
+    ]
+    figure = _loss_panels(rows, curves, band=paper)
+    figure.suptitle(f"TMN: conversion loss by calibration option (band: 95 % interval of {paper})", x=0.01, ha="left",
+                    fontsize=10.5)
+    return figure
+
+
+# ---- helpers ----------------------------------------------------------------------------------------------------------
+
+Curve = tuple[str, str, str, str, pd.DataFrame]
+
+
+def _loss_panels(rows: pd.DataFrame, curves: Sequence[Curve], band: str | None = None) -> Figure:
+    networks = list(dict.fromkeys(zip(rows["dataset"], rows["architecture"], strict=True)))
+    columns = min(2, len(networks))
+    lines = -(-len(networks) // columns)
+    figure = Figure(figsize=(WIDTH, 0.9 + 3.0 * lines))
+    grid = figure.subplots(lines, columns, sharey=True, squeeze=False).flatten()
+    for axes, network in zip(grid, networks, strict=False):
+        for name, color, marker, label, every in curves:
+            curve = every[(every["dataset"] == network[0]) & (every["architecture"] == network[1])].sort_values("timesteps")
+            if curve.empty:
+                continue
+            axes.plot(curve["timesteps"], curve["loss"], color=color, marker=marker, label=label)
+            if band in (None, name):
+                axes.fill_between(
+                    curve["timesteps"].astype(float), curve["loss_ci95_low"], curve["loss_ci95_high"],
+                    color=color, alpha=0.18, linewidth=0,
+                )  # fmt: skip
+        axes.set_title(_network(rows, *network))
+        _loss_axes(axes)
+    for index, axes in enumerate(grid):
+        if index >= len(networks):
+            axes.set_axis_off()
+        elif index % columns == 0:
+            axes.set_ylabel("loss, percentage points")
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _network(rows: pd.DataFrame, dataset: str, architecture: str) -> str:
+    row = rows[(rows["dataset"] == dataset) & (rows["architecture"] == architecture)].iloc[0]
+    return measured_on(row)
+
+
+def measured_on(row: pd.Series) -> str:
+    """What a row was measured on: as papers name it, a stand-in by its own name."""
+    dataset, architecture = row["dataset_used"], row["architecture_used"]
+    if row["status"] == "stand-in":
+        return f"{architecture} on {dataset} (stand-in)"
+    return f"{model_spec(architecture).paper_name} on {dataset_spec(dataset).paper_name}"
+
+
+def _loss_axes(axes: Axes) -> None:
+    """Logarithmic in both directions, linear below a tenth of a point."""
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.set_yscale("symlog", linthresh=0.1, linscale=0.5)
+    axes.yaxis.set_major_locator(FixedLocator([-1, -0.1, 0, 0.1, 1, 10, 100]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    axes.axhline(0.0, color=GREY, linewidth=0.8)
+    axes.set_xlabel("timesteps T")
+
+
+def _shade(color: str, index: int, count: int) -> tuple[float, ...]:
+    """From light to full colour: the longer the pre-charge, the darker."""
+    share = 1.0 if count == 1 else 0.35 + 0.65 * index / (count - 1)
+    return tuple(1 - share * (1 - part) for part in to_rgb(color))
+
+
+def _diverging(ratio: float) -> tuple[float, ...]:
+    """Blue below 0.5, orange above, lighter with the distance."""
+    distance = min(abs(ratio - 0.5) / 0.2, 1.0)
+    return tuple(1 - (1.0 - 0.6 * distance) * (1 - part) for part in to_rgb(BLUE if ratio < 0.5 else ORANGE))
+
+
+def _same_limits(panels: Iterable[Axes], bottom: float | None = None) -> None:
+    chosen = list(panels)
+    limits = np.array([axes.get_ylim() for axes in chosen])
+    for axes in chosen:
+        axes.set_ylim(limits[:, 0].min() if bottom is None else bottom, limits[:, 1].max())
+
+
+def _last_visible(density: pd.DataFrame) -> float:
+    visible = density[density["density"] > 0.01 * density["density"].max()]
+    return float(visible["residual"].max()) + 0.02
+
+
+def _one_two_five(low: float, high: float) -> list[float]:
+    return [m * 10.0**e for e in range(-6, 3) for m in (1, 2, 5) if low <= m * 10.0**e <= high]

@@ -1,0 +1,433 @@
+"""Sections of the TMN report: what the paper shows, what was measured, as Markdown tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.harness.claims import Tables
+from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, small, table
+from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured
+from benchmarks.profiles import Profile
+from benchmarks.published import read_published
+from benchmarks.tmn import figures
+from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPES, error_ratios, residual_minima, toy_grid
+from benchmarks.tmn.figures import measured_on
+
+NAME = "TMN"
+REFERENCE = (
+    "*TMN: A Lightweight Neuron Model for Efficient Nonlinear Spike Representation*,"
+    " [arXiv 2408.17245](https://arxiv.org/abs/2408.17245) v3."
+)
+OUR_CHOICE = "The paper does not say on which network; this one is the choice of the profile."
+CODES = {"rate": "rate", "ttfs": "TTFS", "binary": "binary weights", "css": "CSS (TMN)"}
+NAMES = {"TMN": "TMN", "rate": "rate, from zero", "OPI": "rate, from half threshold (OPI)"}
+
+
+def headlines(tables: Tables, profile: Profile) -> list[str]:
+    """The few numbers that a reader wants first."""
+    lines = []
+    if "timesteps" in tables:
+        rows = measured(tables["timesteps"])
+        rows = rows[rows["calibration"] == CALIBRATION]
+        for _, network in rows.groupby(["dataset", "architecture"], sort=False):
+            lines.append(_headline(network))
+    if "table2" in tables:
+        frame = tables["table2"]
+        own, stand_ins = ((frame["status"] == status).sum() for status in ("measured", "stand-in"))
+        lines.append(
+            f"Table 2: {count(int(own), 'row')} of {len(frame)} measured on the paper's data set and architecture,"
+            f" {stand_ins} on stand-ins, {len(frame) - own - stand_ins} not run."
+        )
+    return lines
+
+
+def _headline(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    parts = []
+    for name in NAMES:
+        curve = rows[rows["method"] == name].sort_values("timesteps").tail(2 if name == "TMN" else 1)
+        losses = [f"{_loss(row)} at T = {row['timesteps']}" for _, row in curve.iterrows()]
+        if losses:
+            parts.append(f"{NAMES[name]} loses {enumeration(losses)}")
+    used = f"*{measured_on(first)}* †" if first["status"] == "stand-in" else f"**{measured_on(first)}**"
+    return f"{used} ({number(first['ann_metric'])} % before conversion): {'; '.join(parts)} (points)."
+
+
+def _loss(row: pd.Series) -> str:
+    return interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
+
+
+# ---- Table 2 ----------------------------------------------------------------------------------------------------------
+
+
+def table2(tables: Tables, profile: Profile) -> Body:
+    """One table per data set: the printed row, ours, the difference of the losses and a verdict."""
+    frame = tables["table2"]
+    parts = [
+        "Accuracies in %, losses in points with their 95 % interval. T + 1: coding steps and pre-charge steps of each layer,"
+        " which the paper leaves out of T; latency: steps until the output is complete. Quoted rows of other methods are"
+        " measured on *our* network, so that only losses can be compared."
+    ]
+    header = ["Row", "Method", "Network", "T", "Latency", "Paper: ANN, SNN", "Loss", "Ours: ANN, SNN", "Loss [95 %]", "Diff.", "Verdict"]
+    for dataset, rows in frame.groupby("dataset", sort=False):
+        lines = [_table2_row(row) for _, row in rows.iterrows()]
+        parts += [f"**{dataset}**", table(header, lines, "rllrrrrrrrl")]
+    if (frame["status"] == "stand-in").any():
+        used = measured(frame)
+        used = used[used["status"] == "stand-in"]
+        pairs = dict.fromkeys(zip(used["dataset"], used["architecture"], used["dataset_used"], used["architecture_used"], strict=True))
+        listed = [f"{a} on {d}: *{b} on {e}*" for d, a, e, b in pairs]
+        parts.append(f"† Stand-in for {'; '.join(listed)}. Ours is not the setting of the printed row.")
+    return parts
+
+
+def _table2_row(row: pd.Series) -> list[str]:
+    printed = row["ann_metric_paper"] - row["snn_metric_paper"]
+    network = row["architecture"] if row["no_quant"] == "yes" else f"{row['architecture']}, quantised"
+    known = [
+        str(row["row"]),
+        row["method"],
+        network,
+        _steps(row),
+        DASH if pd.isna(row["latency"]) else str(row["latency"]),
+        f"{number(row['ann_metric_paper'])}, {number(row['snn_metric_paper'])}",
+        number(printed),
+    ]
+    if row["status"].startswith(NOT_RUN):
+        return [*known, DASH, DASH, DASH, plain(row["status"].removesuffix(f": {row['method']}"))]
+    ours = [f"{number(row['ann_metric'])}, {number(row['snn_metric'])}", _loss(row), number(row["loss"] - printed, sign=True)]
+    verdict = loss_verdict(printed, row["loss_ci95_low"], row["loss_ci95_high"])
+    if row["status"] == "stand-in":
+        return [*known, *(f"*{cell}* †" for cell in ours[:1]), *(f"*{cell}*" for cell in ours[1:]), f"*stand-in: {verdict}*"]
+    return [*known, *ours, f"**{verdict}**"]
+
+
+def _steps(row: pd.Series) -> str:
+    """``7 + 1`` with pre-charge, ``4 (+ 8)`` with pre-simulation, ``64`` with neither."""
+    text = str(row["timesteps"])
+    if pd.notna(row["precharge_steps"]) and row["precharge_steps"] > 0:
+        text += f" + {row['precharge_steps']}"
+    if pd.notna(row["presimulation_steps"]) and row["presimulation_steps"] > 0:
+        text += f" (+ {row['presimulation_steps']} before)"
+    return text
+
+
+def loss_verdict(printed: float, low: float, high: float) -> str:
+    """How the printed loss lies to our interval."""
+    if low - 1e-9 <= printed <= high + 1e-9:
+        return "consistent"
+    return "smaller loss" if high < printed else "larger loss"
+
+
+# ---- loss over timesteps ----------------------------------------------------------------------------------------------
+
+
+def timesteps(tables: Tables, profile: Profile) -> Body:
+    """TMN against rate coding at equal and at 2^T steps, on the same network."""
+    rows = measured(tables["timesteps"])
+    if (chosen := rows[rows["calibration"] == CALIBRATION]).empty:
+        return [f"No row was measured with {CALIBRATION}."]
+    alt = "Conversion loss over timesteps of TMN, rate coding from zero and rate coding from half threshold"
+    parts: list[str | Drawing] = [
+        "Every code on the same trained network, images and thresholds. Rate coding gets T steps and, since T ternary spikes"
+        " weighted by powers of two hold as many levels as about 2^T plain ones, also 2^T steps.",
+        Drawing("timesteps", alt, partial(figures.losses, rows, CALIBRATION)),
+    ]
+    for _, network in chosen.groupby(["dataset", "architecture"], sort=False):
+        parts += [f"**{_marked(network.iloc[0])}**: loss in points [95 %]", _same_and_exponential_steps(network)]
+    return parts
+
+
+def _same_and_exponential_steps(rows: pd.DataFrame) -> str:
+    by = {(row["method"], int(row["timesteps"])): _loss(row) for _, row in rows.iterrows()}
+    lines = [
+        [str(t), by["TMN", t], *(by.get((name, steps), DASH) for steps in (t, 2**t) for name in ("rate", "OPI"))]
+        for t in sorted(steps for name, steps in by if name == "TMN")
+    ]
+    header = ["T", "TMN, T steps", "rate, T steps", "OPI, T steps", "rate, 2^T steps", "OPI, 2^T steps"]
+    return table(header, lines, "rrrrrr")
+
+
+def calibrations(tables: Tables, profile: Profile) -> Body:
+    """Named calibration options of TMN side by side."""
+    rows = measured(tables["timesteps"])
+    rows = rows[rows["method"] == "TMN"]
+    parts: list[str | Drawing] = [
+        f"The paper takes the 99.99th percentile (`{CALIBRATION}`) and does not say whether zeros count; here they do, and the"
+        " `-positive` options leave them out. `maximum` takes the largest activation; `least-squares` searches, per layer and"
+        " T, the threshold with the least squared coding error. Bold: least loss for this T.",
+        Drawing(
+            "calibration",
+            "TMN's conversion loss over timesteps for each calibration option",
+            partial(figures.calibrations, rows, CALIBRATION),
+        ),
+    ]
+    for _, network in rows.groupby(["dataset", "architecture"], sort=False):
+        losses = network.pivot(index="calibration", columns="timesteps", values="loss")
+        losses = losses.reindex(list(dict.fromkeys(network["calibration"])))
+        least = losses.min()
+        lines = [
+            [_calibration(str(name)), *(_bold(line[t], least[t]) for t in losses.columns)] for name, line in losses.iterrows()
+        ]
+        header = ["Loss in points", *(f"T = {t}" for t in losses.columns)]
+        parts += [f"**{_marked(network.iloc[0])}**", table(header, lines, "l" + "r" * len(losses.columns)), _best(losses)]
+    return parts
+
+
+def _calibration(name: str) -> str:
+    return f"`{name}` (the paper's)" if name == CALIBRATION else f"`{name}`"
+
+
+def _bold(value: float, least: float) -> str:
+    return f"**{number(value)}**" if value == least else number(value)
+
+
+def _best(losses: pd.DataFrame) -> str:
+    """What the options buy over the paper's at the largest number of steps, and on average over T >= 5."""
+    late = losses[[t for t in losses.columns if t >= 5]].mean(axis=1).dropna()
+    if CALIBRATION not in late or len(late) < 2:
+        return ""
+    best, gain = str(late.idxmin()), late[CALIBRATION] - late.min()
+    if best == CALIBRATION:
+        return "On average over T ≥ 5 the paper's option loses least."
+    return f"On average over T ≥ 5 `{best}` loses least, {number(gain)} points less than the paper's option."
+
+
+def _marked(row: pd.Series) -> str:
+    return f"{measured_on(row)} †" if row["status"] == "stand-in" else measured_on(row)
+
+
+# ---- figures ----------------------------------------------------------------------------------------------------------
+
+
+def figure1d(tables: Tables, profile: Profile) -> Body:
+    """Coding capacity."""
+    rows = measured(tables["figure1d"])
+    equal = int((rows["capacity"] == rows["enumerated"]).sum())
+    counts = rows.pivot(index="code", columns="timesteps", values="enumerated").reindex([c for c in CODES if c in set(rows["code"])])
+    shown = [t for t in (1, 2, 4, 6, 8, 10) if t in counts.columns]
+    lines = [[CODES[str(code)], *(f"{line[t]:,}" for t in shown)] for code, line in counts.iterrows()]
+    return [
+        f"Lines: number of values by formula; points: counted over every spike train. The two agree in {equal} of {len(rows)}"
+        " cases. The paper prints the figure without numbers.",
+        Drawing("figure1d", "Number of distinguishable values over timesteps for four codes", partial(figures.capacity, rows)),
+        table(["Values at T", *map(str, shown)], lines, "l" + "r" * len(shown)),
+    ]
+
+
+def figure4a(tables: Tables, profile: Profile) -> Body:
+    """Accuracy and energy over timesteps by predictive spiking and pre-charge."""
+    rows = measured(tables["figure4a"])
+    first = rows.iloc[0]
+    what = f"{measured_on(first)}, {int(first['n_test']):,} test images"
+    return [
+        "Predictive spiking fires at half the threshold, with both signs, and resets by the full one; without it a neuron"
+        " fires at the full threshold, with positive spikes only. L: pre-charge steps per layer."
+        f" {OUR_CHOICE} Energy: 4.6 pJ per multiply-accumulate of the first layer at each step, 0.9 pJ per accumulate.",
+        Drawing(
+            "figure4a",
+            "Accuracy (solid) and energy (dashed) over timesteps, with and without predictive spiking, by pre-charge length",
+            partial(figures.precharge, rows, what),
+        ),
+        f"Accuracy in %, on {_marked(first)}:",
+        _grid(rows, "snn_metric", 2),
+        _details(
+            "Energy and spike rate",
+            ["Energy in µJ per image:", _grid(rows.assign(energy_mj=rows["energy_mj"] * 1000), "energy_mj", 2)],
+            ["With the first layer computed once:", _grid(rows.assign(once=rows["energy_once_mj"] * 1000), "once", 2)],
+            ["Spikes per neuron and step:", _grid(rows, "spike_rate", 4)],
+        ),
+    ]
+
+
+def _grid(rows: pd.DataFrame, value: str, decimals: int) -> str:
+    cells = rows.pivot(index=["predictive_spiking", "precharge_steps"], columns="timesteps", values=value)
+    cells = cells.sort_index(ascending=[False, True])
+    lines = [
+        [{"yes": "with", "no": "without"}[switch], str(length), *(number(v, decimals) for v in line)]
+        for (switch, length), line in zip(cells.index, cells.to_numpy(dtype="float64", na_value=np.nan), strict=True)
+    ]
+    header = ["Predictive spiking", "L", *(f"T = {t}" for t in cells.columns)]
+    return table(header, lines, "l" + "r" * (len(header) - 1))
+
+
+def _details(summary: str, *parts: Sequence[str]) -> str:
+    body = "\n\n".join(text for part in parts for text in part)
+    return f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+
+def figure4b(tables: Tables, profile: Profile) -> Body:
+    """Encoding error over depth."""
+    rows = measured(tables["figure4b"])
+    first = rows.iloc[0]
+    what = f"{measured_on(first)}, {int(first['n_test']):,} test images"
+    zero, half = error_ratios(rows, "rate"), error_ratios(rows, "OPI")
+    lines = [
+        [f"{t}", f"{2 ** int(t)}", *_ratio_cells(zero, t), *_ratio_cells(half, t)] for t in sorted(rows["tmn_timesteps"].unique())
+    ]
+    header = ["T", "2^T", "TMN / rate from zero", "TMN lower at", "TMN / rate from half threshold", "TMN lower at"]
+    return [
+        "Mean squared error of each layer's decoded output against the trained network's activation, in units of the threshold"
+        " squared; a layer inherits the errors before it. The text lost both step counts of the paper's claim; T and 2^T is our"
+        f" reading. {OUR_CHOICE}",
+        Drawing(
+            "figure4b",
+            "Encoding error over depth, TMN at T steps against rate coding at 2^T steps, one panel per T",
+            partial(figures.depth, rows, what),
+        ),
+        f"Ratio of errors (geometric mean over depth, below 1 where TMN is better), on {_marked(first)}:",
+        table(header, lines, "rrrrrr"),
+    ]
+
+
+def _ratio_cells(ratios: pd.Series, t: int) -> list[str]:
+    if ratios.empty or t not in ratios.index.get_level_values(0):
+        return [DASH, DASH]
+    of = ratios.loc[t]
+    return [small(float(np.exp(np.log(of).mean()))), f"{(of < 1).sum()} of {len(of)} layers"]
+
+
+def figure4c(tables: Tables, profile: Profile) -> Body:
+    """Residual potential over the predictive threshold."""
+    rows, density = measured(tables["figure4c"]), measured(tables["figure4c_density"])
+    first = rows.iloc[0]
+    what = f"{measured_on(first)}, {int(first['n_test']):,} test images"
+    return [
+        "What is left on the membranes after the last step, for several predictive thresholds. *All neurons* include those that"
+        " code a negative value and are silenced by the gate; *neurons that spiked* sent at least one spike for the image."
+        f" Circled in the figure, bold below: the least value. {OUR_CHOICE}",
+        Drawing(
+            "figure4c",
+            "Distribution of the residual potential by predictive threshold; its means with their minima",
+            partial(figures.residual, rows, density, what),
+        ),
+        f"Residuals in units of the full threshold v, on {_marked(first)}:",
+        _residuals(rows),
+    ]
+
+
+def _residuals(rows: pd.DataFrame) -> str:
+    measures = {**RESIDUALS, "share_above_half": "share with \\|u\\| > v/2"}
+    cells = rows.pivot(index="ratio", columns="scope", values=list(measures))
+    columns = [(measure, scope) for scope in SCOPES for measure in measures if (measure, scope) in cells.columns]
+    least = {column: cells[column].min() for column in columns}
+    lines = [
+        [f"{ratio:.2f}", *(f"**{small(line[c], 3)}**" if line[c] == least[c] else small(line[c], 3) for c in columns)]
+        for ratio, line in cells.iterrows()
+    ]
+    header = ["Predictive threshold / v", *(f"{measures[measure]}, {SCOPES[scope]}" for measure, scope in columns)]
+    return table([cell.replace("\\|", "|") for cell in header], lines, "r" * len(header))
+
+
+def analytic(tables: Tables, profile: Profile) -> Body:
+    """Identities and the toy model of Theorem 3.2."""
+    rows = tables["analytic"]
+    parts: list[str] = ["No data and no network: exact identities, and a toy model."]
+    exact = rows[rows["claim"] != "T02"]
+    lines = [[row["claim"], plain(row["quantity"]), row["case"], f"{row['value']:g}"] for _, row in exact.iterrows()]
+    if lines:
+        parts.append(_details("Identities (T01, T23)", [table(["Claim", "Quantity", "Case", "Value"], lines, "lllr")]))
+    if (rows["claim"] == "T02").any():
+        grid = toy_grid(tables)
+        least = grid.min()
+        cells = [
+            [f"{ratio:.2f}", *(_least(line[s], least[s]) for s in grid.columns)] for ratio, line in grid.iterrows()
+        ]
+        header = ["Predictive threshold / v", *(f"currents within ± {s} v" for s in grid.columns)]
+        parts += [
+            "Theorem 3.2: E[u²]/v² after 10 steps of independent uniform currents (bold: least). The theorem's proof assumes"
+            " that the potential stays within the threshold, which holds for currents within ± 0.5 v; the minimum stays at 0.50"
+            " where it does not.",
+            table(header, cells, "r" * len(header)),
+        ]
+    return parts
+
+
+def _least(value: float, least: float) -> str:
+    return f"**{small(value, 3)}**" if value == least else small(value, 3)
+
+
+# ---- Tables 3 and 4 ---------------------------------------------------------------------------------------------------
+
+MAC_PJ, AC_PJ = Decimal("4.6"), Decimal("0.9")
+UNITS = {"M": Decimal(10) ** 6, "G": Decimal(10) ** 9}
+
+
+def table3(tables: Tables, profile: Profile) -> Body:
+    """Table 3: not measured yet; the printed energies recomputed from the printed counts."""
+    rows = read_published("tmn", "table3")
+    lines = []
+    for _, row in rows.iterrows():
+        energy, slack = printed_energy(row["acs_paper"], row["macs_paper"])
+        printed = Decimal(str(row["energy_mj_paper"]))
+        follows = abs(energy - printed) <= slack + _half_digit(printed)
+        excess = (printed / energy - 1) * 100
+        lines.append(
+            [
+                str(row["row"]),
+                row["dataset"],
+                row["method"],
+                DASH if pd.isna(row["timesteps"]) else str(row["timesteps"]),
+                row["acs_paper"] or DASH,
+                row["macs_paper"],
+                f"{printed}",
+                f"{energy:.4f}",
+                "follows" if follows else f"**does not follow** ({excess:+.2f} %)",
+            ]
+        )
+    header = ["Row", "Data set", "Method", "T", "ACs", "MACs", "Printed, mJ", "Recomputed, mJ", "Audit"]
+    doubtful = [line[0] for line in lines if "not" in line[-1]]
+    status = "" if measured(tables["table3"]).empty else " (this report shows the audit only)"
+    return [
+        f"Not measured yet: {_why(tables['table3'])}{status}.",
+        "What can be checked is whether the printed energies follow from the printed counts at 4.6 pJ per multiply-accumulate"
+        f" (MAC) and 0.9 pJ per accumulate (AC), up to their last digits. {enumeration([f'Row {n}' for n in doubtful])}"
+        f" {'does' if len(doubtful) == 1 else 'do'} not.",
+        table(header, lines, "rllrrrrrl"),
+    ]
+
+
+def printed_energy(acs: str, macs: str) -> tuple[Decimal, Decimal]:
+    """Energy in mJ from printed counts such as ``258.35M`` (empty: none), and how far their rounding can move it."""
+    energy = slack = Decimal(0)
+    for text, picojoule in ((acs, AC_PJ), (macs, MAC_PJ)):
+        if text:
+            digits = Decimal(text[:-1])
+            scale = UNITS[text[-1]] * picojoule * Decimal("1e-9")
+            energy += digits * scale
+            slack += _half_digit(digits) * scale
+    return energy, slack
+
+
+def _half_digit(value: Decimal) -> Decimal:
+    """Half a unit in the last printed place."""
+    return Decimal(5).scaleb(int(value.as_tuple().exponent) - 1)
+
+
+def table4(tables: Tables, profile: Profile) -> Body:
+    """Table 4: not measured yet."""
+    return [f"Not measured yet: {_why(tables['table4'])}."]
+
+
+def _why(frame: pd.DataFrame) -> str:
+    reasons = dict.fromkeys(frame["status"].str.removeprefix(NOT_RUN))
+    return "; ".join(map(plain, reasons))
+
+
+SECTIONS = (
+    Section("Table 2: image classification with converted networks", ("table2",), table2, always=True),
+    Section("TMN against rate coding on the same network", ("timesteps",), timesteps),
+    Section("Calibration options", ("timesteps",), calibrations),
+    Section("Figure 1(d): coding capacity", ("figure1d",), figure1d),
+    Section("Figure 4(a): pre-charge and predictive spiking", ("figure4a",), figure4a),
+    Section("Figure 4(b): encoding error over depth", ("figure4b",), figure4b),
+    Section("Figure 4(c): residual potential", ("figure4c", "figure4c_density"), figure4c),
+    Section("Analytic claims", ("analytic",), analytic),
+    Section("Table 3: energy", ("table3",), table3, always=True),
+    Section("Table 4: detection, Transformers, language", ("table4",), table4, always=True),
+)

@@ -1,0 +1,59 @@
+"""Random numbers for training: one CPU generator per purpose, so that one use does not shift another."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def derived_seed(seed: int, purpose: str) -> int:
+    """A 63-bit seed for one purpose, from the user's seed."""
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def generator(seed: int, purpose: str) -> torch.Generator:
+    """A CPU generator for one purpose; the streams of two purposes are independent."""
+    return torch.Generator().manual_seed(derived_seed(seed, purpose))
+
+
+@torch.no_grad()
+def initialize(model: nn.Module, seed: int) -> None:
+    """Set every weight anew: weights uniform with variance 2 / fan-in (He et al., ICCV 2015), biases 0.
+
+    The last linear layer, which no ReLU follows, gets variance 1 / fan-in. Uniform and drawn in float64, because that
+    gives the same bits on every machine; a normal draw goes through the machine's logarithm and cosine.
+    """
+    source = generator(seed, "initialization")
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    for layer in layers:
+        fan_in = layer.weight[0].numel()
+        bound = math.sqrt((3 if layer is layers[-1] else 6) / fan_in)
+        uniform = torch.rand(layer.weight.shape, generator=source, dtype=torch.float64)
+        layer.weight.copy_((2 * uniform - 1) * bound)
+        if layer.bias is not None:
+            layer.bias.zero_()
+
+
+def augment(images: Tensor, shift: int, flip: bool, source: torch.Generator) -> Tensor:
+    """Translate every image by its own random offset and mirror every second one on average. ``[B, C, H, W]``.
+
+    ``shift``: largest offset along H and along W, in pixels; zeros come in. ``flip``: whether to mirror left-right.
+    """
+    batch, _, height, width = images.shape
+    rows = torch.arange(height).expand(batch, height)  # [B, H]
+    columns = torch.arange(width).expand(batch, width)  # [B, W]
+    if flip:
+        mirrored = torch.rand(batch, generator=source) < 0.5  # [B]
+        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+    if shift:
+        offsets = torch.randint(0, 2 * shift + 1, (2, batch, 1), generator=source)  # [2, B, 1]
+        rows, columns = rows + offsets[0], columns + offsets[1]
+        images = nn.functional.pad(images, (shift, shift, shift, shift))  # [B, C, H + 2 shift, W + 2 shift]
+    device = images.device
+    samples = torch.arange(batch, device=device)[:, None, None]  # [B, 1, 1]
+    rows, columns = rows[:, :, None].to(device), columns[:, None, :].to(device)  # [B, H, 1], [B, 1, W]
+    return images[samples, :, rows, columns].permute(0, 3, 1, 2)  # the index puts C last

@@ -1,0 +1,84 @@
+"""Training recipes: the hyper-parameters of recipes.toml, checked."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+from benchmarks.errors import CannotRun
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; CannotRun for a value that makes no sense.
+
+    ``threads``: CPU threads, 0 for torch's own choice. ``significant_bits``: how many bits of every weight are kept in
+    the end, at most the 24 of float32. ``momentum`` and ``nesterov`` are for "sgd"; "adam" ignores neither silently:
+    it takes 0 and false. The learning rate rises linearly over the fraction ``warmup`` of all steps and falls along a
+    cosine to 0 over all of them. ``weight_decay`` applies to every parameter. ``shift``: random translation by up to so
+    many pixels, zeros coming in. ``flip``: random left-right mirroring.
+    """
+
+    name: str
+    device: Literal["cpu", "cuda"]
+    precision: Literal["float32", "float64"]
+    threads: int
+    significant_bits: int
+    epochs: int
+    batch_size: int
+    optimizer: Literal["sgd", "adam"]
+    learning_rate: float
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    warmup: float
+    shift: int
+    flip: bool
+
+    def __post_init__(self) -> None:
+        sgd = self.optimizer == "sgd"
+        checks = {
+            "device must be cpu or cuda": self.device in ("cpu", "cuda"),
+            "precision must be float32 or float64": self.precision in ("float32", "float64"),
+            "threads must be 0 or more": self.threads >= 0,
+            "significant_bits must be 8 to 24": 8 <= self.significant_bits <= 24,
+            "epochs must be 1 or more": self.epochs >= 1,
+            "batch_size must be 2 or more": self.batch_size >= 2,
+            "optimizer must be sgd or adam": self.optimizer in ("sgd", "adam"),
+            "learning_rate must be positive and finite": 0 < self.learning_rate < math.inf,
+            "momentum must be in [0, 1)": 0 <= self.momentum < 1,
+            "momentum and nesterov need optimizer sgd": sgd or (self.momentum == 0 and not self.nesterov),
+            "nesterov needs momentum": self.momentum > 0 or not self.nesterov,
+            "weight_decay must be 0 or more and finite": 0 <= self.weight_decay < math.inf,
+            "warmup must be in [0, 1)": 0 <= self.warmup < 1,
+            "shift must be 0 or more": self.shift >= 0,
+        }
+        for rule, holds in checks.items():
+            if not holds:
+                raise CannotRun(f"recipe {self.name}: {rule}")
+
+
+@cache
+def _table() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(resources.files(__package__).joinpath("recipes.toml").read_text(encoding="utf-8"))
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of all recipes, in the order of recipes.toml."""
+    return tuple(_table())
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe called ``name``; CannotRun, listing the known names, where there is none."""
+    if name not in _table():
+        raise CannotRun(f"there is no training recipe called {name!r}; known recipes: {', '.join(_table())}")
+    return Recipe(name=name, **_table()[name])
+
+
+def content(of: Recipe) -> dict[str, str | int | float | bool]:
+    """The recipe as plain values, in the order of its fields."""
+    return {field.name: getattr(of, field.name) for field in fields(of)}

@@ -1,0 +1,389 @@
+"""Small trained-looking networks, put together from the blocks that real ones are made of, and how to look inside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from hypothesis import strategies as st
+from torch import Tensor, fx, nn
+
+from snncore import SpikingNetwork
+from snncore.conversion.rewriting import SpikingLayer
+
+RELUS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
+    "module": nn.ReLU,
+    "inplace module": lambda: nn.ReLU(inplace=True),
+    "F.relu": lambda: F.relu,
+    "F.relu inplace": lambda: lambda x: F.relu(x, inplace=True),
+    "torch.relu": lambda: torch.relu,
+    "method": lambda: lambda x: x.relu(),
+    "inplace method": lambda: lambda x: x.relu_(),
+    "F.relu_": lambda: F.relu_,
+}
+
+
+class Activation(nn.Module):
+    """ReLU in one of its spellings."""
+
+    def __init__(self, spelling: str) -> None:
+        super().__init__()
+        self.relu = RELUS[spelling]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(x)
+
+
+class Step(nn.Module):
+    """A function of layers given by name: ``Step(lambda self, x: self.conv(x), conv=nn.Conv2d(...))``."""
+
+    def __init__(self, function: Callable[[Any, Tensor], Any], **parts: Any) -> None:
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(self, x)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Channels and side length of a signal."""
+
+    channels: int
+    side: int
+
+
+def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3, bias: bool = True) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
+
+
+# Each block: (shape, spelling of ReLU) -> (module, shape behind it).
+Block = Callable[[Shape, str], tuple[nn.Module, Shape]]
+
+
+def plain(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    layers = nn.Sequential(conv(shape.channels, 4), Activation(relu))
+    return layers, Shape(4, shape.side)
+
+
+def normalised(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    return nn.Sequential(conv(shape.channels, 4, bias=False), nn.BatchNorm2d(4), Activation(relu)), Shape(4, shape.side)
+
+
+def pre_activation(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    c = shape.channels
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        return self.relu(self.conv(self.relu(self.norm(x))) + self.scale(x))
+
+    block = Step(forward, conv=conv(c, c), norm=nn.BatchNorm2d(c), scale=nn.BatchNorm2d(c), relu=Activation(relu))
+    return block, shape
+
+
+def residual(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    c = shape.channels
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        out = self.norm2(self.conv2(self.relu1(self.norm1(self.conv1(x)))))
+        out += x
+        return self.relu2(out)
+
+    layers = {"conv1": conv(c, c), "norm1": nn.BatchNorm2d(c), "conv2": conv(c, c), "norm2": nn.BatchNorm2d(c)}
+    return Step(forward, **layers, relu1=Activation(relu), relu2=Activation(relu)), shape
+
+
+def projected_residual(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    c = shape.channels
+    shortcut = nn.Sequential(nn.Conv2d(c, 4, 1, 2), nn.BatchNorm2d(4))
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        return self.relu(self.conv2(self.relu(self.conv1(x))).add_(self.shortcut(x)))
+
+    block = Step(forward, conv1=conv(c, 4, 2), conv2=conv(4, 4), shortcut=shortcut, relu=Activation(relu))
+    return block, Shape(4, (shape.side + 1) // 2)
+
+
+def padded_residual(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    c = shape.channels
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        shortcut = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 1))
+        return self.relu(self.conv2(self.relu(self.conv1(x))) + shortcut)
+
+    block = Step(forward, conv1=conv(c, 4, 2), conv2=conv(4, c + 2), relu=Activation(relu))
+    return block, Shape(c + 2, (shape.side + 1) // 2)
+
+
+def dense(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    block = Step(lambda self, x: torch.cat([x, self.new(x)], 1), new=plain(shape, relu)[0])
+    return block, Shape(shape.channels + 4, shape.side)
+
+
+def two_branches(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        return torch.cat((F.avg_pool2d(self.left(x), 2, 1), self.pool(self.right(x))), dim=-3)
+
+    parts = {"left": plain(shape, relu)[0], "right": normalised(shape, relu)[0], "pool": nn.AvgPool2d(2, stride=1)}
+    return Step(forward, **parts), Shape(8, shape.side - 1)
+
+
+def shared(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    c = shape.channels
+    again = Step(lambda self, x: self.relu(self.conv(self.relu(self.conv(x)))), conv=conv(c, c), relu=Activation(relu))
+    return again, shape
+
+
+def functional(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        return self.relu(F.conv2d(x, self.weight, bias=self.bias, padding=1))
+
+    weight, bias = nn.Parameter(torch.zeros(4, shape.channels, 3, 3)), nn.Parameter(torch.zeros(4))
+    return Step(forward, weight=weight, bias=bias, relu=Activation(relu)), Shape(4, shape.side)
+
+
+def arithmetic(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    c = shape.channels
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        y = self.conv(x).mul(0.5) * self.scale.view(1, -1, 1, 1) + self.shift
+        y = y / 2 - x
+        return self.relu(-y + 0.25) + self.relu(y - self.shift)
+
+    scale, shift = nn.Parameter(torch.zeros(c)), nn.Parameter(torch.zeros(c, 1, 1))
+    return Step(forward, conv=conv(c, c), scale=scale, shift=shift, relu=Activation(relu)), shape
+
+
+def average_pool(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    return nn.AvgPool2d(2, 1), Shape(shape.channels, shape.side - 1)
+
+
+def padded_average_pool(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    return nn.AvgPool2d(3, 2, padding=1), Shape(shape.channels, (shape.side + 1) // 2)
+
+
+def uneven_average_pool(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    return nn.AvgPool2d(3, 2, padding=1, count_include_pad=False), Shape(shape.channels, (shape.side + 1) // 2)
+
+
+def adaptive_pool(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    return nn.AdaptiveAvgPool2d(3), Shape(shape.channels, 3)  # even windows where the side is a multiple of 3
+
+
+def nothing(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    return nn.Sequential(nn.Dropout(0.5), nn.Identity(), Step(lambda _, x: F.dropout(x, 0.5, training=False))), shape
+
+
+# Blocks whose arithmetic is exact in floating point once all weights are small dyadic numbers.
+EXACT_BLOCKS: dict[str, Block] = {
+    "plain": plain,
+    "normalised": normalised,
+    "pre-activation": pre_activation,
+    "residual": residual,
+    "projected residual": projected_residual,
+    "padded residual": padded_residual,
+    "dense": dense,
+    "two branches": two_branches,
+    "shared": shared,
+    "functional": functional,
+    "arithmetic": arithmetic,
+    "average pool": average_pool,
+    "nothing": nothing,
+}
+BLOCKS: dict[str, Block] = EXACT_BLOCKS | {
+    "padded average pool": padded_average_pool,
+    "uneven average pool": uneven_average_pool,
+    "adaptive pool": adaptive_pool,
+}
+
+Head = Callable[[Shape, str], nn.Module]
+
+
+def flatten_head(shape: Shape, relu: str) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape.channels * shape.side**2, 3))
+
+
+def view_head(shape: Shape, relu: str) -> nn.Module:
+    hidden = nn.Sequential(nn.Linear(shape.channels * shape.side**2, 6), nn.BatchNorm1d(6), Activation(relu))
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        return self.out(self.hidden(x.view(x.size(0), -1)))
+
+    return Step(forward, hidden=hidden, out=nn.Linear(6, 3))
+
+
+def mean_head(shape: Shape, relu: str) -> nn.Module:
+    return Step(lambda self, x: self.out(x.mean(dim=(2, 3))), out=nn.Linear(shape.channels, 3))
+
+
+def two_means_head(shape: Shape, relu: str) -> nn.Module:
+    weight, bias = nn.Parameter(torch.zeros(3, shape.channels)), nn.Parameter(torch.zeros(3))
+    return Step(lambda self, x: F.linear(x.mean(-1).mean(2), self.weight, self.bias), weight=weight, bias=bias)
+
+
+def global_pool_head(shape: Shape, relu: str) -> nn.Module:
+    pool = nn.AdaptiveAvgPool2d(1)
+    return Step(lambda self, x: self.out(torch.flatten(self.pool(x), 1)), pool=pool, out=nn.Linear(shape.channels, 3))
+
+
+def joined_head(shape: Shape, relu: str) -> nn.Module:
+    """Concatenates flattened maps and hidden features, whose amplitudes differ."""
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        hidden = self.relu(self.hidden(x.mean((2, 3))))
+        return self.out(torch.cat([x.flatten(1), hidden], dim=1))
+
+    features = shape.channels * shape.side**2 + 5
+    return Step(forward, hidden=nn.Linear(shape.channels, 5), out=nn.Linear(features, 3), relu=Activation(relu))
+
+
+def tuple_head(shape: Shape, relu: str) -> nn.Module:
+    return Step(lambda self, x: (x, self.out(x.mean((2, 3)))), out=nn.Linear(shape.channels, 3))
+
+
+def dictionary_head(shape: Shape, relu: str) -> nn.Module:
+    return Step(lambda self, x: {"out": self.out(x.mean((2, 3))), "aux": [x.flatten(2)]}, out=nn.Linear(shape.channels, 3))
+
+
+HEADS: dict[str, Head] = {
+    "flatten": flatten_head,
+    "view": view_head,
+    "mean": mean_head,
+    "two means": two_means_head,
+    "global pool": global_pool_head,
+    "joined": joined_head,
+    "tuple": tuple_head,
+    "dictionary": dictionary_head,
+}
+
+
+def build(blocks: list[str], head: str, relu: str, seed: int, exact: bool = False, side: int = 6) -> nn.Module:
+    """A network in float64 for images ``[B, 2, side, side]``, in evaluation mode.
+
+    ``exact``: weights are small dyadic numbers, so that sums come out the same in any order.
+    """
+    shape, parts = Shape(2, side), []
+    for name in blocks:
+        part, shape = BLOCKS[name](shape, relu)
+        parts.append(part)
+    network = nn.Sequential(*parts, HEADS[head](shape, relu)).double()
+    fill(network, seed, exact)
+    return network.eval()
+
+
+def fill(network: nn.Module, seed: int, exact: bool = False) -> None:
+    """Weights of a trained-looking scale: He-normal weights, small biases, batch norms away from the identity."""
+    random = torch.Generator().manual_seed(seed)
+
+    def dyadic(x: Tensor) -> Tensor:
+        return (x * 4).round() / 4 if exact else x
+
+    def normal(like: Tensor, std: float) -> Tensor:
+        return dyadic(torch.randn(like.shape, generator=random, dtype=torch.float64) * std)
+
+    with torch.no_grad():
+        for parameter in network.parameters():
+            fan_in = parameter[0].numel() if parameter.dim() > 1 and parameter[0].numel() > 1 else 0
+            parameter.copy_(normal(parameter, math.sqrt(2 / fan_in)) if fan_in else normal(parameter, 0.2))
+        for module in network.modules():
+            if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                assert module.running_mean is not None and module.running_var is not None
+                if exact:
+                    module.eps = 0.0
+                    module.running_var.fill_(4.0)
+                else:
+                    module.running_var.copy_(torch.rand(module.running_var.shape, generator=random) + 0.5)
+                module.running_mean.copy_(normal(module.running_mean, 0.2))
+                module.weight.copy_(dyadic(torch.rand(module.weight.shape, generator=random) + 0.5))
+
+
+def images(seed: int, count: int = 3, side: int = 6, exact: bool = False) -> Tensor:
+    """Images ``[count, 2, side, side]`` in float64 with values in [-1, 1]."""
+    x = torch.rand(count, 2, side, side, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
+    return (x * 8).round() / 8 if exact else x
+
+
+@st.composite
+def networks(draw: st.DrawFn, exact: bool = False) -> nn.Module:
+    """Networks of one to four blocks."""
+    blocks = draw(st.lists(st.sampled_from(list(EXACT_BLOCKS if exact else BLOCKS)), max_size=3))
+    last = draw(st.sampled_from(["plain", "residual"]))  # the head sees spikes
+    head = draw(st.sampled_from(list(HEADS)))
+    relu = draw(st.sampled_from(list(RELUS)))
+    seed = draw(st.integers(0, 2**16))
+    return build([*blocks, last], head, relu, seed, exact)
+
+
+# ---- looking inside ---------------------------------------------------------------------------------------------------
+
+
+def flat(output: Any) -> list[Tensor]:
+    """Tensors of an output, in order."""
+    if isinstance(output, Tensor):
+        return [output]
+    values = output.values() if isinstance(output, dict) else output
+    return [tensor for value in values for tensor in flat(value)]
+
+
+def relative_error(output: Any, expected: Any) -> float:
+    """Root mean square error over the root mean square of what was expected."""
+    x, y = (torch.cat([t.reshape(-1) for t in flat(o)]) for o in (output, expected))
+    return float((x - y).norm() / y.norm())
+
+
+class Recorder(fx.Interpreter):
+    """Runs a converted network in multi-step mode and keeps what every node puts out."""
+
+    def __init__(self, network: SpikingNetwork) -> None:
+        super().__init__(network.graph_module)
+        self.outputs: dict[fx.Node, Any] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        self.outputs[n] = value.clone() if isinstance(value, Tensor) else value
+        return value
+
+
+def layer_of(network: SpikingNetwork, node: fx.Node) -> nn.Module | None:
+    return network.graph_module.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def multi_step_spikes(network: SpikingNetwork, x: Tensor) -> dict[str, Tensor]:
+    """Spikes ``[T, B, ...]`` of every neuron layer."""
+    recorder = Recorder(network)
+    with torch.no_grad():
+        recorder.run(x)
+    layers = {n: layer_of(network, n) for n in recorder.outputs}
+    neurons = {n: layer for n, layer in layers.items() if isinstance(layer, SpikingLayer)}
+    return {n.name: recorder.outputs[n].unflatten(0, (network.timesteps, -1)) for n in neurons}
+
+
+def single_step_spikes(network: SpikingNetwork, x: Tensor) -> tuple[dict[str, Tensor], list[Any]]:
+    """Spikes ``[T, B, ...]`` of every neuron layer and the output currents of every step, in streaming order."""
+    trains: dict[str, list[Tensor]] = {name: [] for name in network.neurons}
+    steps = {}
+    for name, neuron in network.neurons.items():
+        steps[name] = neuron.step
+
+        def recorded(current: Any, state: Any, out: Any = None, name: str = name) -> Any:
+            spikes = steps[name](current, state, out)
+            if spikes is not None:
+                trains[name].append(spikes.clone())
+            return spikes
+
+        neuron.step = recorded  # type: ignore[method-assign]
+    try:
+        outputs = [_copied(step) for step in network.steps(x)]
+    finally:
+        for neuron in network.neurons.values():
+            del neuron.step
+    return {name: torch.stack(train) for name, train in trains.items()}, outputs
+
+
+def _copied(output: Any) -> list[Tensor]:
+    return [tensor.clone() for tensor in flat(output)]

@@ -1,0 +1,237 @@
+"""Layouts, block sizes, in-place updates and streaming change the speed of a neuron, never its spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from snncore import IntegrateFireNeuron, MomentumNeuron
+from snncore.neurons import SpikingNeuron, blocks
+from snncore.neurons.base import largest_below
+from snncore.neurons.blocks import column_blocks, time_matrices
+
+quick = settings(deadline=None, derandomize=True, max_examples=120)
+
+NEURONS: dict[str, Callable[[int], SpikingNeuron]] = {
+    "TMN": lambda steps: MomentumNeuron.tmn(1.0, steps, precharge=min(1, steps)),
+    "TMN, no pre-charge": lambda steps: MomentumNeuron.tmn(1.0, steps, precharge=0),
+    "TMN, long pre-charge": lambda steps: MomentumNeuron.tmn(0.7, steps, precharge=steps),
+    "no gate": lambda steps: MomentumNeuron(1.0, steps, gate="none"),
+    "binary": lambda steps: MomentumNeuron(1.0, steps, ratio=1.0, ternary=False),
+    "TSA": lambda steps: MomentumNeuron.tsa(1.0, steps),
+    "TSA, binary": lambda steps: MomentumNeuron(1.0, steps, beta=1.5, precharge=0, ternary=False, gate="tsa-relu"),
+    "IF": lambda steps: IntegrateFireNeuron(1.0, steps),
+    "OPI": lambda steps: IntegrateFireNeuron(0.3, steps, initial=0.5),
+}
+
+# [T, B, C, H, W] -> the same values in another layout.
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "contiguous": lambda x: x.contiguous(),
+    "channels-last steps": lambda x: x.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3),
+    "channels-last with gaps": lambda x: torch.stack([x, x], 1).permute(0, 1, 2, 4, 5, 3).contiguous()[:, 0].permute(0, 1, 4, 2, 3),
+    "time last": lambda x: x.permute(1, 2, 3, 4, 0).contiguous().permute(4, 0, 1, 2, 3),
+    "every second sample": lambda x: torch.stack([x, x], 2).flatten(1, 2)[:, ::2],
+    "batch transposed": lambda x: x.transpose(1, 2).contiguous().transpose(1, 2),
+}
+
+
+def currents(shape: tuple[int, ...], dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
+    """Eighths in [-2, 2]: thresholds are met exactly now and then."""
+    random = torch.Generator().manual_seed(seed)
+    return torch.randint(-16, 17, shape, generator=random).to(dtype) / 8
+
+
+def stepwise(neuron: SpikingNeuron, z: Tensor) -> Tensor:
+    """Spikes by single steps."""
+    state = neuron.start(z[0])
+    trains = []
+    for t in range(neuron.code.timesteps + neuron.delay):
+        out = neuron.step(z[t] if t < neuron.code.timesteps else None, state)
+        assert (out is None) == (t < neuron.delay)
+        if out is not None:
+            trains.append(out.clone())
+    return torch.stack(trains)
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> tuple[int, ...]:
+    rank = draw(st.integers(0, 5))
+    return tuple(draw(st.lists(st.integers(1, 4), min_size=rank, max_size=rank)))
+
+
+@quick
+@given(st.sampled_from(sorted(NEURONS)), st.integers(1, 8), shapes(), st.sampled_from([torch.float32, torch.float64]), st.integers())
+def test_multi_step_single_step_and_inplace_give_the_same_spikes(
+    name: str, steps: int, shape: tuple[int, ...], dtype: torch.dtype, seed: int
+) -> None:
+    neuron = NEURONS[name](steps)
+    z = currents((steps, *shape), dtype, seed % 2**31)
+    before = z.clone()
+    spikes = neuron(z)
+    assert spikes.shape == z.shape
+    assert spikes.dtype == dtype
+    assert torch.equal(z, before)
+    assert torch.equal(stepwise(neuron, z), spikes)
+    assert torch.equal(z, before)
+    assert torch.equal(neuron(z), spikes)  # no state survives
+    overwritten = z.clone()
+    assert torch.equal(neuron(overwritten, inplace=True), spikes)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("layout", sorted(LAYOUTS))
+@pytest.mark.parametrize("name", sorted(NEURONS))
+def test_layouts(name: str, layout: str, inplace: bool) -> None:
+    neuron = NEURONS[name](4)
+    for shape in ((4, 2, 3, 2, 5), (4, 1, 1, 3, 3), (4, 2, 3, 1, 1)):
+        z = currents(shape)
+        expected = stepwise(neuron, z)
+        arranged = LAYOUTS[layout](z)
+        assert torch.equal(arranged, z)
+        spikes = neuron(arranged, inplace=inplace)
+        assert torch.equal(spikes, expected)
+        if not inplace:
+            assert torch.equal(arranged, z)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("name", sorted(NEURONS))
+def test_a_constant_current_may_be_one_expanded_step(name: str, channels_last: bool) -> None:
+    neuron = NEURONS[name](5)
+    step = currents((3, 4, 2, 2))
+    step = step.contiguous(memory_format=torch.channels_last) if channels_last else step
+    before = step.clone()
+    expected = stepwise(neuron, step.repeat(5, 1, 1, 1, 1))
+    for inplace in (False, True):  # the one step is shared by all: it must not be written to
+        assert torch.equal(neuron(step.expand(5, -1, -1, -1, -1), inplace=inplace), expected)
+        assert torch.equal(step, before)
+
+
+def test_inplace_reuses_the_memory_where_it_can_and_keeps_the_layout() -> None:
+    neuron = NEURONS["TMN"](4)
+    for layout in ("contiguous", "channels-last steps"):
+        z = LAYOUTS[layout](currents((4, 2, 3, 5, 5)))
+        spikes = neuron(z, inplace=True)
+        assert spikes.data_ptr() == z.data_ptr()
+        assert spikes.stride() == z.stride()
+        z = LAYOUTS[layout](currents((4, 2, 3, 5, 5)))
+        fresh = neuron(z)
+        assert fresh.data_ptr() != z.data_ptr()
+        assert fresh.stride() == z.stride()
+
+
+@pytest.mark.parametrize("block", [1, 2, 7, 60, 61])
+@pytest.mark.parametrize("name", sorted(NEURONS))
+def test_block_boundaries(name: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    neuron = NEURONS[name](4)
+    z = currents((4, 5, 3, 2, 2))  # 60 neurons
+    monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", 10**6)
+    whole, seen = neuron(z), []
+    neuron.observer = lambda _, spikes, residual: seen.append((spikes, residual))
+    neuron(z)
+    monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", block)
+    for layout in ("contiguous", "channels-last steps"):
+        for inplace in (False, True):
+            assert torch.equal(neuron(LAYOUTS[layout](z.clone()), inplace=inplace), whole)
+    assert all(torch.equal(spikes, whole) for spikes, _ in seen)
+    assert all(torch.equal(residual, seen[0][1]) for _, residual in seen)
+
+
+@pytest.mark.parametrize("width", [0, 1, 5, 6, 7, 12])
+def test_column_blocks_cover_everything_once(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", 6)
+    covered = [i for block in column_blocks(width, torch.device("cpu")) for i in range(width)[block]]
+    assert covered == list(range(width))
+    if width:
+        assert list(column_blocks(width, torch.device("cuda"))) == [slice(0, width)]
+
+
+@pytest.mark.parametrize("layout", sorted(LAYOUTS))
+@pytest.mark.parametrize("name", sorted(NEURONS))
+def test_the_observer_gets_spikes_and_residual_in_the_shape_of_the_currents(name: str, layout: str) -> None:
+    neuron = NEURONS[name](4)
+    z = currents((4, 2, 3, 2, 5))
+    seen: list[tuple[SpikingNeuron, Tensor, Tensor]] = []
+    neuron.observer = lambda *arguments: seen.append(arguments)
+    spikes = neuron(LAYOUTS[layout](z))
+    state = neuron.start(z[0])
+    for t in range(4 + neuron.delay):
+        neuron.step(z[t] if t < 4 else None, state)
+    ((observed, train, residual),) = seen
+    assert observed is neuron
+    assert torch.equal(train, spikes)
+    assert residual.shape == (2, 3, 2, 5)
+    assert torch.equal(residual, neuron.residual(state))
+    neuron.observer = None
+    neuron(z)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("name", sorted(NEURONS))
+def test_step_writes_where_it_is_told_even_over_its_current(name: str) -> None:
+    neuron = NEURONS[name](3)
+    z = currents((3, 7))
+    expected = stepwise(neuron, z)
+    state, out = neuron.start(z[0]), torch.full((7,), 9.0, dtype=torch.float64)
+    delay = neuron.delay
+    for t in range(3 + delay):
+        given_back = neuron.step(z[t] if t < 3 else None, state, out if t >= delay else None)
+        if t >= delay:
+            assert given_back is out
+            assert torch.equal(out, expected[t - delay])
+
+
+@pytest.mark.parametrize("name", sorted(NEURONS))
+def test_two_streams_do_not_mix(name: str) -> None:
+    neuron = NEURONS[name](3)
+    a, b = currents((3, 7), seed=1), currents((3, 7), seed=2)
+    first, second = neuron.start(a[0]), neuron.start(b[0])
+    trains: list[list[Tensor]] = [[], []]
+    for t in range(3 + neuron.delay):
+        for z, state, train in ((a, first, trains[0]), (b, second, trains[1])):
+            out = neuron.step(z[t] if t < 3 else None, state)
+            if out is not None:
+                train.append(out)
+    assert torch.equal(torch.stack(trains[0]), neuron(a))
+    assert torch.equal(torch.stack(trains[1]), neuron(b))
+
+
+def test_an_empty_batch_stays_empty() -> None:
+    for make in NEURONS.values():
+        assert make(3)(torch.zeros(3, 0, 4)).shape == (3, 0, 4)
+
+
+def test_gradients_do_not_flow_and_leaves_are_accepted() -> None:
+    z = torch.rand(3, 4, requires_grad=True)
+    assert not NEURONS["TMN"](3)(z).requires_grad
+
+
+@pytest.mark.parametrize("shape", [(), (3, 2), (5, 2)])
+def test_another_number_of_timesteps_is_refused(shape: tuple[int, ...]) -> None:
+    for make in NEURONS.values():
+        with pytest.raises(ValueError, match=r"expected currents \[T=4, ...\], got a tensor of shape"):
+            make(4)(torch.zeros(shape))
+
+
+def test_time_matrices_are_views_in_memory_order() -> None:
+    z = LAYOUTS["channels-last steps"](currents((2, 2, 3, 2, 2)))
+    flat, out, spikes = time_matrices(z, inplace=False)
+    assert flat.data_ptr() == z.data_ptr()
+    out.copy_(flat)
+    assert torch.equal(spikes, z)
+    flat, out, spikes = time_matrices(z, inplace=True)
+    assert flat.data_ptr() == out.data_ptr() == spikes.data_ptr()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [0.5, 1.0, 0.1, 1e-20, 3e7, 2.0**-3 * 3])
+def test_largest_below_is_the_next_number_down(value: float, dtype: torch.dtype) -> None:
+    rounded = torch.tensor(value, dtype=dtype)
+    below = torch.tensor(largest_below(value, dtype), dtype=dtype)
+    assert below < rounded
+    assert torch.nextafter(below, torch.tensor(float("inf"), dtype=dtype)) == rounded

@@ -1,0 +1,102 @@
+"""The integrate-and-fire neuron against rational arithmetic, by hand, and against SpikingJelly."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snncore import IntegrateFireNeuron, RateCode
+
+quick = settings(deadline=None, derandomize=True, max_examples=150)
+
+
+def reference(currents: list[Fraction], threshold: Fraction, initial: Fraction) -> tuple[list[int], Fraction]:
+    u, spikes = initial * threshold, []
+    for z in currents:
+        u += z
+        spikes.append(int(u >= threshold))
+        u -= threshold * spikes[-1]
+    return spikes, u / threshold
+
+
+@quick
+@given(st.data())
+def test_spikes_and_residual_are_those_of_the_rational_reference(data: st.DataObject) -> None:
+    steps = data.draw(st.integers(1, 20))
+    threshold = data.draw(st.sampled_from([Fraction(1), Fraction(3), Fraction(5, 8)]))
+    initial = data.draw(st.sampled_from([Fraction(0), Fraction(1, 2), Fraction(1, 4), Fraction(-1)]))
+    train = st.lists(st.integers(-16, 24).map(lambda k: k * threshold / 8), min_size=steps, max_size=steps)
+    currents = data.draw(st.lists(train, min_size=1, max_size=5))
+    neuron, residuals = IntegrateFireNeuron(float(threshold), steps, float(initial)), []
+    neuron.observer = lambda _, __, residual: residuals.append(residual)
+    dtype = data.draw(st.sampled_from([torch.float32, torch.float64]))
+    spikes = neuron(torch.tensor([[float(z) for z in train] for train in currents], dtype=dtype).T)
+    expected = [reference(train, threshold, initial) for train in currents]
+    assert spikes.dtype == dtype
+    assert spikes.T.int().tolist() == [train for train, _ in expected]
+    assert residuals[0].tolist() == pytest.approx([float(left) for _, left in expected], rel=1e-6)
+
+
+def test_by_hand() -> None:
+    """v = 4, T = 4, current 3.  From 0: 3; 6 -> 1, 2; 5 -> 1, 1; 4 -> 1 (tie), 0.  From 2: 5 -> 1, 1; 4 -> 1, 0; 3; 6 -> 1."""
+    current = torch.full((4, 1), 3.0)
+    assert IntegrateFireNeuron(4, 4)(current)[:, 0].tolist() == [0, 1, 1, 1]
+    assert IntegrateFireNeuron(4, 4, initial=0.5)(current)[:, 0].tolist() == [1, 1, 0, 1]
+
+
+@quick
+@given(st.integers(1, 64), st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_half_initial_potential_halves_the_error_of_a_constant_current(steps: int, values: list[float]) -> None:
+    x = torch.tensor(values, dtype=torch.float64)
+    code = RateCode(steps)
+    floor = code.decode(IntegrateFireNeuron(1, steps)(x.expand(steps, -1)))
+    nearest = code.decode(IntegrateFireNeuron(1, steps, initial=0.5)(x.expand(steps, -1)))
+    assert (floor <= x + 1e-12).all()
+    assert (x - floor).max() <= 1 / steps + 1e-12
+    assert (x - nearest).abs().max() <= 0.5 / steps + 1e-12
+
+
+def test_negative_potentials_do_not_fire_and_persist() -> None:
+    currents = torch.tensor([-3.0, 2.0, 1.0, 1.0])[:, None]
+    assert IntegrateFireNeuron(1, 4)(currents)[:, 0].tolist() == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("timesteps", [0, -3, 2.5, True])
+def test_bad_timesteps(timesteps: object) -> None:
+    with pytest.raises(ValueError, match="timesteps must be a whole number"):
+        IntegrateFireNeuron(1.0, timesteps)  # type: ignore[arg-type]
+
+
+def test_bad_threshold() -> None:
+    with pytest.raises(ValueError, match="threshold must be positive and finite"):
+        IntegrateFireNeuron(0.0, 4)
+
+
+def test_repr_names_the_parameters() -> None:
+    assert "threshold=2, timesteps=4, initial=0.5" in repr(IntegrateFireNeuron(2, 4, 0.5))
+
+
+# ---- SpikingJelly -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("initial", [0.0, 0.5])
+def test_agrees_with_spikingjelly_bit_for_bit(initial: float, dtype: torch.dtype) -> None:
+    neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+    theirs = neuron.IFNode(v_threshold=0.75, v_reset=None, step_mode="m").eval()
+    theirs.v = initial * 0.75
+    random = torch.Generator().manual_seed(0)
+    currents = torch.randn(32, 5, 7, 3, generator=random, dtype=dtype) * 0.5 + 0.3
+    ours = IntegrateFireNeuron(0.75, 32, initial)
+    left: list[torch.Tensor] = []
+    ours.observer = lambda _, __, residual: left.append(residual)
+    with torch.no_grad():
+        expected = theirs(currents)
+    spikes = ours(currents)
+    assert 0.2 < spikes.mean() < 0.8
+    assert torch.equal(spikes, expected)
+    assert torch.allclose(left[0] * 0.75, theirs.v, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,353 @@
+"""The momentum neuron against a slow reference in rational arithmetic, and by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from snncore import CSSCode, MomentumNeuron
+from snncore.neurons.momentum import GATES
+
+quick = settings(deadline=None, derandomize=True, max_examples=150)
+HALF = Fraction(1, 2)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """All parameters of a neuron, exactly."""
+
+    timesteps: int
+    threshold: Fraction = Fraction(1)
+    beta: Fraction = Fraction(2)
+    precharge: int = 1
+    ratio: Fraction = HALF
+    ternary: bool = True
+    gate: str = "first-spike"
+
+    def neuron(self) -> MomentumNeuron:
+        return MomentumNeuron(
+            float(self.threshold),
+            self.timesteps,
+            float(self.beta),
+            self.precharge,
+            float(self.ratio),
+            self.ternary,
+            self.gate,  # type: ignore[arg-type]
+        )
+
+
+def reference(currents: list[Fraction], p: Parameters) -> tuple[list[int], Fraction]:
+    """Spikes and residual over the reset of one neuron, equation by equation (TMN Eq. 6-7, App. D; CSS A19-A24)."""
+    reset = p.beta**p.precharge * p.threshold
+    theta = p.ratio * reset
+    u = h = g = Fraction(0)
+    spikes: list[int] = []
+    for t in range(p.timesteps + p.precharge):
+        z = currents[t] if t < p.timesteps else Fraction(0)
+        u, h, g = p.beta * u + z, p.beta * h + z, p.beta * g
+        if t < p.precharge:
+            continue
+        potential = max(h, Fraction(0)) - g if p.gate == "tsa-relu" else u
+        spike = 1 if potential >= theta else -1 if p.ternary and potential <= -theta else 0
+        u, g = u - reset * spike, g + reset * spike
+        spikes.append(spike)
+    left = max(h, Fraction(0)) - g if p.gate == "tsa-relu" else u
+    if p.gate == "first-spike" and next((s for s in spikes if s), 1) < 0:
+        spikes = [0] * p.timesteps
+    return spikes, left / reset
+
+
+def weighted_sum(values: list[Fraction], beta: Fraction) -> Fraction:
+    total = Fraction(0)
+    for value in values:
+        total = beta * total + value
+    return total
+
+
+def tensor(trains: list[list[Fraction]], dtype: torch.dtype = torch.float64) -> Tensor:
+    """``[T, N]`` from N trains."""
+    return torch.tensor([[float(z) for z in train] for train in trains], dtype=dtype).T
+
+
+@st.composite
+def parameters(draw: st.DrawFn, betas: tuple[Fraction, ...] = (Fraction(3, 2), Fraction(2), Fraction(5, 2))) -> Parameters:
+    timesteps = draw(st.integers(1, 7))
+    beta = draw(st.sampled_from(betas))
+    return Parameters(
+        timesteps,
+        threshold=draw(st.sampled_from([Fraction(1), Fraction(2), Fraction(1, 4), Fraction(3), Fraction(5, 8)])),
+        beta=beta,
+        precharge=draw(st.integers(0, min(timesteps, 4))),
+        ratio=draw(st.sampled_from([HALF, HALF, Fraction(1), Fraction(1, 4), Fraction(3, 4)])),
+        ternary=draw(st.booleans()),
+        gate=draw(st.sampled_from([gate for gate in GATES if gate != "first-spike" or beta >= 2])),
+    )
+
+
+@st.composite
+def trains(draw: st.DrawFn, p: Parameters, most: int = 6) -> list[list[Fraction]]:
+    """Currents in eighths and sixteenths of the threshold: many of them meet thresholds exactly."""
+    each = st.one_of(
+        st.integers(-24, 24).map(lambda k: k * p.threshold / 8),
+        st.integers(-4, 4).map(lambda k: k * p.threshold / 2),
+        st.integers(-32, 32).map(lambda k: k * p.threshold / 16),
+    )
+    return draw(st.lists(st.lists(each, min_size=p.timesteps, max_size=p.timesteps), min_size=1, max_size=most))
+
+
+# ---- against the reference --------------------------------------------------------------------------------------------
+
+
+@settings(quick, max_examples=250)
+@given(st.data())
+def test_spikes_and_residual_are_those_of_the_rational_reference(data: st.DataObject) -> None:
+    p = data.draw(parameters())
+    currents = data.draw(trains(p))
+    neuron, residuals = p.neuron(), []
+    neuron.observer = lambda _, __, residual: residuals.append(residual)
+    spikes = neuron(tensor(currents))
+    expected = [reference(train, p) for train in currents]
+    assert spikes.T.int().tolist() == [train for train, _ in expected]
+    assert residuals[0].tolist() == pytest.approx([float(left) for _, left in expected], rel=1e-15, abs=1e-15)
+
+
+@quick
+@given(st.data())
+def test_float32_spikes_are_exact_too_while_24_bits_suffice(data: st.DataObject) -> None:
+    p = data.draw(parameters(betas=(Fraction(2),)))
+    currents = data.draw(trains(p))
+    spikes = p.neuron()(tensor(currents, torch.float32))
+    assert spikes.dtype == torch.float32
+    assert spikes.T.int().tolist() == [reference(train, p)[0] for train in currents]
+
+
+@pytest.mark.parametrize("beta", [1.5, 2.0, 2.5, 3.0])
+@pytest.mark.parametrize("precharge", [0, 1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_potential_that_equals_the_threshold_fires(beta: float, precharge: int, dtype: torch.dtype) -> None:
+    threshold = 1.0
+    neuron = MomentumNeuron(threshold, 4, beta, precharge, gate="none")
+    theta = threshold / 2 * beta**precharge
+    current = torch.zeros(4, 4, dtype=dtype)
+    tie = torch.tensor(theta, dtype=dtype)
+    below = torch.nextafter(tie, torch.zeros_like(tie))
+    current[precharge] = torch.stack([tie, -tie, below, -below])
+    assert neuron(current)[0].tolist() == [1, -1, 0, 0]
+
+
+# ---- Proposition 3.1: the membrane integrates with exponential weights ------------------------------------------------
+
+
+@quick
+@given(st.data())
+def test_prop_3_1_in_python_integers(data: st.DataObject) -> None:
+    """``u[T+L] = sum 2**(T+L-t) z[t] - 2**L v sum 2**(T-t) s[t]``, exactly (TMN Eq. A4-A5)."""
+    timesteps = data.draw(st.integers(1, 12))
+    precharge = data.draw(st.integers(0, min(4, timesteps)))
+    threshold = data.draw(st.integers(1, 50)) * 2
+    currents = data.draw(st.lists(st.integers(-200, 200), min_size=timesteps, max_size=timesteps))
+    neuron = MomentumNeuron(threshold, timesteps, precharge=precharge, gate="none")
+    state = neuron.start(torch.zeros(1, dtype=torch.float64))
+    steps = [torch.tensor([z], dtype=torch.float64) for z in currents] + [None] * precharge
+    spikes = [out for z in steps if (out := neuron.step(z, state)) is not None]
+    integrated = sum(z << (timesteps + precharge - t) for t, z in enumerate(currents, start=1))
+    sent = sum(int(s) * 2 ** (timesteps - t) for t, s in enumerate(spikes, start=1)) * threshold << precharge
+    assert state.potential.item() == integrated - sent
+
+
+@quick
+@given(st.data())
+def test_input_equals_output_plus_residual_for_every_beta(data: st.DataObject) -> None:
+    p = data.draw(parameters())
+    assume(p.gate != "first-spike")
+    train = data.draw(trains(p, most=1))[0]
+    neuron, residuals = p.neuron(), []
+    neuron.observer = lambda _, __, residual: residuals.append(residual)
+    spikes = neuron(tensor([train]))[:, 0].int().tolist()
+    value = weighted_sum(train, p.beta)
+    integrated = max(value, Fraction(0)) if p.gate == "tsa-relu" else value
+    sent = weighted_sum([Fraction(s) for s in spikes], p.beta) * p.threshold
+    assert float((integrated - sent) / p.threshold) == pytest.approx(residuals[0].item(), rel=1e-14, abs=1e-14)
+
+
+def test_without_spikes_the_membrane_is_the_decoded_current() -> None:
+    currents = torch.randn(9, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for beta in (1.5, 2.0, 2.5):
+        residuals: list[Tensor] = []
+        neuron = MomentumNeuron(1e9, 9, beta, precharge=0, gate="none")
+        neuron.observer = lambda _, __, residual, seen=residuals: seen.append(residual)  # type: ignore[misc]
+        assert not neuron(currents).any()
+        code = CSSCode(9, beta)
+        assert torch.allclose(residuals[0] * 1e9, code.decode(currents) * code.total, rtol=1e-12)
+
+
+@quick
+@given(st.integers(1, 10), st.sampled_from([1.5, 2.0, 2.5]), st.lists(st.floats(-1, 1), min_size=1, max_size=9))
+def test_a_full_precharge_codes_any_input_to_half_a_step(timesteps: int, beta: float, values: list[float]) -> None:
+    """With L = T the whole input is known before the first spike: the neuron becomes the encoder of Theorem 2."""
+    neuron = MomentumNeuron(1.0, timesteps, beta, precharge=timesteps, gate="none")
+    random = torch.Generator().manual_seed(timesteps)
+    noise = torch.randn(timesteps, len(values), generator=random, dtype=torch.float64) * 3
+    code = CSSCode(timesteps, beta)
+    currents = noise - code.decode(noise) + torch.tensor(values, dtype=torch.float64)  # uneven, with the wanted mean
+    error = code.decode(neuron(currents)) - torch.tensor(values, dtype=torch.float64)
+    assert error.abs().max() <= 0.5 / code.total * (1 + 1e-6) + 1e-9
+
+
+# ---- the gates are ReLUs ----------------------------------------------------------------------------------------------
+
+
+def all_trains(timesteps: int) -> Tensor:
+    """Every ternary train, ``[T, 3**T]``."""
+    return torch.tensor(list(product((-1.0, 0.0, 1.0), repeat=timesteps)), dtype=torch.float64).T
+
+
+@pytest.mark.parametrize("timesteps", range(1, 9))
+@pytest.mark.parametrize("beta", [2.0, 2.5, 3.0])
+def test_first_spike_gate_is_a_relu_on_every_ternary_train(timesteps: int, beta: float) -> None:
+    """A current of ``v s[t]`` makes a neuron without pre-charge fire ``s[t]`` and leaves nothing behind."""
+    s = all_trains(timesteps)
+    v = 4.0
+    code = CSSCode(timesteps, beta)
+    ungated = MomentumNeuron(v, timesteps, beta, precharge=0, gate="none")(v * s)
+    gated = MomentumNeuron(v, timesteps, beta, precharge=0, gate="first-spike")(v * s)
+    assert torch.equal(ungated, s)
+    assert torch.equal(gated, s * (code.decode(s) > 0))
+    assert torch.equal(code.decode(gated), code.decode(s).clamp(min=0))
+
+
+def test_first_spike_gate_is_not_a_relu_for_beta_below_2_and_is_refused() -> None:
+    s = all_trains(3)
+    first = s[0].clone()
+    for step in s[1:]:
+        first = torch.where(first == 0, step, first)
+    wrong = (first > 0) & (CSSCode(3, 1.5).decode(s) < 0)
+    assert s[:, wrong].T.tolist() == [[1, -1, -1]]  # 2.25 - 1.5 - 1 < 0
+    with pytest.raises(ValueError, match=r"ReLU only for beta >= 2, got 1.5; use gate='tsa-relu'"):
+        MomentumNeuron(1.0, 3, beta=1.5, gate="first-spike")
+
+
+@pytest.mark.parametrize("timesteps", range(1, 9))
+@pytest.mark.parametrize("beta", [1.25, 1.5, 2.0, 2.5])
+def test_tsa_gate_with_full_precharge_is_a_relu_to_half_a_step(timesteps: int, beta: float) -> None:
+    code, s = CSSCode(timesteps, beta), all_trains(timesteps)
+    out = MomentumNeuron(1.0, timesteps, beta, precharge=timesteps, gate="tsa-relu")(s)
+    error = code.decode(out) - code.decode(s).clamp(min=0)
+    assert error.abs().max() <= 0.5 / code.total * (1 + 1e-9)
+
+
+def test_tsa_gate_codes_the_train_that_fools_the_first_spike() -> None:
+    s = torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64)[:, None]
+    for precharge in (2, 3):
+        assert not MomentumNeuron.tsa(1.0, 3, precharge)(s).any()
+
+
+@quick
+@given(st.data())
+def test_gated_neurons_never_send_negative_values_with_beta_2(data: st.DataObject) -> None:
+    p = data.draw(parameters(betas=(Fraction(2),)))
+    assume(p.gate == "first-spike")
+    spikes = p.neuron()(tensor(data.draw(trains(p))))
+    assert (CSSCode(p.timesteps).decode(spikes) >= 0).all()
+
+
+# ---- by hand ----------------------------------------------------------------------------------------------------------
+
+
+def test_tmn_by_hand() -> None:
+    """TMN, T = 4, L = 1, v = 15: reset 2v = 30, predictive threshold 15. A constant current of 11 is worth 11/15 v.
+
+    step      1      2        3        4         5
+    current   11     11       11       11        none
+    before    11     22+11=33 6+11=17  -26+11=-15  30
+    spike     charge +1       +1       -1 (tie)  +1
+    after     11     3        -13      15        0          8 + 4 - 2 + 1 = 11
+
+    A current of -5: charge -5; -15 -> -1 (tie), 15; 25 -> +1, -5; -15 -> -1, 15; 30 -> +1, 0: -8 + 4 - 2 + 1 = -5.
+    Its first spike is negative: the gate keeps it silent.
+    """
+    currents = torch.tensor([11.0, -5.0]).expand(4, 2)
+    assert MomentumNeuron.tmn(15, 4)(currents).T.tolist() == [[1, 1, -1, 1], [0, 0, 0, 0]]
+    assert MomentumNeuron(15, 4, gate="none")(currents).T.tolist() == [[1, 1, -1, 1], [-1, 1, -1, 1]]
+
+
+def test_tmn_without_precharge_by_hand() -> None:
+    """TMN, T = 3, L = 0, v = 4: threshold 2.
+
+    step      1     2       3
+    current   1     0       5
+    before    1     2       -4+5=1
+    spike     0     +1 (tie)  0
+    after     1     -2      1           the late current comes too late: 2 sent of 4 + 0 + 5 = 9 (in units of 1/7 v: 8)
+    """
+    currents = torch.tensor([1.0, 0.0, 5.0])[:, None]
+    assert MomentumNeuron.tmn(4, 3, precharge=0)(currents)[:, 0].tolist() == [0, 1, 0]
+
+
+def test_tsa_by_hand() -> None:
+    """TSA, beta = 1.5, T = 3, L = 1, v = 4: reset 6, threshold 3. ``o = max(h, 0) - g``.
+
+    a constant current of 3                      currents 4, 0, -9: sent 2.25, then taken back
+    step   h       g (before)  o       spike     h     g (before)  o     spike
+    1      3       0           charge            4     0           charge
+    2      7.5     0           7.5     +1        6     0           6     +1
+    3      14.25   9           5.25    +1        0     9           -9    -1
+    4      21.375  22.5        -1.125  0         0     4.5         -4.5  -1
+
+    Decoded: 4 (2.25 + 1.5) / 4.75 = 3.158 for 3;  4 (2.25 - 1.5 - 1) / 4.75 = -0.21 for 0 (half a step is 0.42).
+    """
+    currents = torch.tensor([[3.0, 4.0], [3.0, 0.0], [3.0, -9.0]])
+    neuron = MomentumNeuron.tsa(4, 3)
+    spikes = neuron(currents)
+    assert spikes.T.tolist() == [[1, 1, 0], [1, -1, -1]]
+    assert neuron.code.decode(spikes, 4.0).tolist() == pytest.approx([3.1579, -0.2105], abs=1e-4)
+
+
+def test_binary_neuron_at_the_full_threshold_by_hand() -> None:
+    """No predictive spiking: T = 3, L = 0, v = 4, spikes in {0, 1} at u >= 4; currents of 2, 4.
+
+    current 2: 2 -> 0; 6 -> 1, 2; 6 -> 1, 2: 011.   current 4: 4 -> 1 (tie), 0; 4 -> 1, 0; 4 -> 1, 0: 111.
+    """
+    neuron = MomentumNeuron(4, 3, precharge=0, ratio=1.0, ternary=False)
+    assert neuron(torch.tensor([2.0, 4.0]).expand(3, 2)).T.tolist() == [[0, 1, 1], [1, 1, 1]]
+
+
+# ---- presets and bad input --------------------------------------------------------------------------------------------
+
+
+def test_presets_are_the_neurons_of_the_papers() -> None:
+    tmn, tsa = MomentumNeuron.tmn(2.0, 6), MomentumNeuron.tsa(2.0, 6, precharge=2)
+    assert (tmn.beta, tmn.delay, tmn.ratio, tmn.ternary, tmn.gate, tmn.reset) == (2, 1, 0.5, True, "first-spike", 4)
+    assert (tsa.beta, tsa.delay, tsa.ratio, tsa.ternary, tsa.gate, tsa.reset) == (1.5, 2, 0.5, True, "tsa-relu", 4.5)
+    assert "beta=1.5" in repr(tsa)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"threshold": 0.0}, "threshold must be positive and finite"),
+        ({"threshold": -1.0}, "threshold must be positive and finite"),
+        ({"threshold": float("nan")}, "threshold must be positive and finite"),
+        ({"threshold": float("inf")}, "threshold must be positive and finite"),
+        ({"timesteps": 0}, "timesteps must be a whole number"),
+        ({"beta": 1.0}, r"beta must be in \(1, 3\]"),
+        ({"beta": 3.1}, r"beta must be in \(1, 3\]"),
+        ({"precharge": -1}, "precharge must be a whole number from 0 to timesteps=4"),
+        ({"precharge": 5}, "precharge must be a whole number from 0 to timesteps=4"),
+        ({"precharge": 1.0}, "precharge must be a whole number"),
+        ({"precharge": True}, "precharge must be a whole number"),
+        ({"ratio": 0.0}, r"ratio must be in \(0, 1\]"),
+        ({"ratio": 1.1}, r"ratio must be in \(0, 1\]"),
+        ({"gate": "relu"}, "unknown gate 'relu'; known: first-spike, tsa-relu, none"),
+    ],
+)
+def test_parameters_out_of_range(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MomentumNeuron(**({"threshold": 1.0, "timesteps": 4} | arguments))  # type: ignore[arg-type]
