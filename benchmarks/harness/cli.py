@@ -26,15 +26,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for name, command in {
-    "list": list_command,
-    "data": data_command,
-    "run": run_command,
-    "check": check_command,
-    "report": report_command,
-    "speed": speed_command,
-}.items():
-    app.command(name)(command)
+app.command("list")(list_command)
+app.command("data")(data_command)
+app.command("run")(run_command)
+app.command("check")(check_command)
+app.command("report")(report_command)
+app.command("speed")(speed_command)
 
 
 def main() -> None:

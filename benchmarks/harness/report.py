@@ -31,7 +31,7 @@ from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.published import read_published
 
 NOT_RUN = "not run: "
-MARKS = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", NOT_TESTED: "–"}
+MARKS = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", NOT_TESTED: markdown.DASH}
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
         name=room.NAME,
         reference=room.REFERENCE,
         paper=paper,
+        example=next(iter(artifacts)),
         profile=profile,
         headlines=room.headlines(tables, profile),
         counts=_counts(verdicts),
@@ -190,9 +191,8 @@ def _claims(paper: str, verdicts: dict[str, Verdict]) -> str:
     printed = read_published(paper, "claims").set_index("id")
     rows = []
     for name, verdict in verdicts.items():
-        claim = printed.loc[name]
-        says = f"{markdown.plain(claim['statement'])} ({markdown.plain(claim['where'])})"
-        rows.append([f"**{name}**", says, markdown.plain(claim["tolerance"]), mark(verdict.status), verdict.evidence])
+        statement, where, tolerance = (markdown.plain(str(printed.at[name, c])) for c in ("statement", "where", "tolerance"))
+        rows.append([f"**{name}**", f"{statement} ({where})", tolerance, mark(verdict.status), verdict.evidence])
     return markdown.table(["", "What the paper says", "Reproduced if", "Verdict", "Evidence"], rows)
 
 

@@ -6,21 +6,25 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.data import Images, open_images
+from benchmarks.data import Images, dataset_spec, load, open_images
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import method, threshold_rule
-from benchmarks.models import build_model, load_checkpoint, model_spec
+from benchmarks.models import build_model, load_checkpoint, read_metadata
+from benchmarks.models.imagenet import IMAGENET_MEAN, IMAGENET_STD, pretrained
 from benchmarks.models.weights import checkpoint_hash, find_checkpoint
 from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.training import trained_network
 from snncore.conversion import Calibration, ConversionError, SpikingNetwork, calibrate, convert
 from snncore.conversion.tracing import describe, trace_network
+
+TORCHVISION = "torchvision:"
+"""Weights of this prefix are torchvision's own, e.g. ``torchvision:IMAGENET1K_V1``."""
 
 Progress = Callable[[int, int], None]
 
@@ -139,28 +143,31 @@ class Lab:
         return self._made[key]
 
     def _trained(self, choice: NetworkChoice, progress: Progress | None) -> TrainedNetwork:
-        spec = model_spec(choice.architecture)
         explicit = {name: Path(path) for name, path in self.weights}
-        if choice.weights and (path := find_checkpoint(choice.weights, explicit)):
-            test = self.images(choice.dataset, "test")
-            model = build_model(spec.name, _classes(choice), test.channels)
+        if choice.weights and choice.weights.startswith(TORCHVISION):
+            return _torchvision(choice.architecture, choice.weights.removeprefix(TORCHVISION), self.offline)
+        path = find_checkpoint(choice.weights, explicit) if choice.weights else None
+        classes = dataset_spec(choice.dataset).classes
+        if path is not None:
+            model = build_model(choice.architecture, classes, dataset_spec(choice.dataset).channels)
             metadata = load_checkpoint(model, path)
             return _finished(model, metadata, path.name, checkpoint_hash(path), path)
-        if choice.recipe is None:
-            raise NotAvailable(f"no weights: give --weights {choice.weights}=FILE or put them into SNNBENCH_WEIGHTS")
-        from benchmarks.training import trained_network
+        try:
+            if choice.recipe is None:
+                raise NotAvailable("it has no recipe")
+            images = load(choice.dataset, "train", self.offline)
+            made = trained_network(choice.architecture, images, choice.recipe, choice.seed, progress, classes)
+        except NotAvailable as error:
+            get = f"; give --weights {choice.weights}=FILE or put it into SNNBENCH_WEIGHTS" if choice.weights else ""
+            raise NotAvailable(f"no weights for {choice.architecture} on {choice.dataset} ({error}){get}") from error
+        metadata = read_metadata(made.checkpoint_path)
+        return _finished(made.model, metadata, f"{choice.recipe}, seed {choice.seed}", made.sha, made.checkpoint_path)
 
-        made = trained_network(choice.architecture, self.images(choice.dataset, "train"), choice.recipe, choice.seed, progress)
-        model, path, digest = made
-        metadata = load_checkpoint(build_model(spec.name, _classes(choice), self.images(choice.dataset, "test").channels), path)
-        return _finished(model, metadata, f"{choice.recipe}, seed {choice.seed}", digest, path)
 
-
-@lru_cache
-def _classes(choice: NetworkChoice) -> int:
-    from benchmarks.data import dataset_spec
-
-    return dataset_spec(choice.dataset).classes
+def _torchvision(architecture: str, weights: str, offline: bool) -> TrainedNetwork:
+    model, path = pretrained(architecture, weights, offline)
+    metadata = {"mean": json.dumps(IMAGENET_MEAN), "std": json.dumps(IMAGENET_STD)}
+    return _finished(model, metadata, f"torchvision {weights}", checkpoint_hash(path), path)
 
 
 def _finished(model: nn.Module, metadata: dict[str, str], name: str, digest: str, path: Path) -> TrainedNetwork:

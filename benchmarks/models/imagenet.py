@@ -5,9 +5,15 @@ torchvision is imported when a network is built, so that everything else works w
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import torch
 from torch import nn
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, NotAvailable
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def torchvision_model(name: str, num_classes: int, in_channels: int) -> nn.Module:
@@ -26,3 +32,26 @@ def torchvision_model(name: str, num_classes: int, in_channels: int) -> nn.Modul
             "install the torchvision release that belongs to the installed torch"
         ) from error
     return models.get_model(name, weights=None, num_classes=num_classes)
+
+
+def pretrained(name: str, weights: str, offline: bool) -> tuple[nn.Module, Path]:
+    """``torchvision/<network>`` with torchvision's own weights, and the file they are in.
+
+    ``weights`` is a name in torchvision's enumeration, e.g. ``IMAGENET1K_V1``; ``offline`` keeps off the network.
+    CannotRun for a name that torchvision does not have, NotAvailable where the file is not here and cannot be downloaded.
+    """
+    from torchvision.models import get_model, get_model_weights
+
+    network = name.removeprefix("torchvision/")
+    try:
+        entry = get_model_weights(network)[weights]
+    except (KeyError, ValueError) as error:
+        raise CannotRun(f"torchvision has no weights {weights!r} for {network}; see torchvision.models.list_models()") from error
+    path = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rsplit("/", 1)[1]
+    if offline and not path.exists():
+        raise NotAvailable(f"torchvision's weights {weights} of {network} are not here; run once without --offline")
+    try:
+        model = get_model(network, weights=entry)
+    except (OSError, RuntimeError) as error:
+        raise NotAvailable(f"torchvision's weights {weights} of {network} cannot be downloaded; run once online") from error
+    return model.eval(), path

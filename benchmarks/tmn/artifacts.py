@@ -59,7 +59,7 @@ def _conversion_row(profile: Profile, number: int, key: Values) -> Row:
     if key["no_quant"] == "no":
         raise NotAvailable("quantised networks not available yet")
     choice = profile.network(key["dataset"], key["architecture"])
-    steps = (int(key["timesteps"]),)
+    steps: tuple[int, ...] = (int(key["timesteps"]),)
     if anytime := _timesteps_measured_together(profile, choice, key["method"], steps[0]):
         steps = anytime
     measurement = ConversionLoss(choice, profile.calibration, None, key["method"], (), steps)
@@ -127,18 +127,28 @@ TABLE2 = TableSchema(
 def timesteps_curve(profile: Profile) -> list[Row]:
     """TMN, plain rate coding and OPI at several step counts and calibrations, on the same trained networks."""
     settings = profile.settings(PAPER, "timesteps")
+    options = settings.get("calibration", {})
     rows: list[Row] = []
-    for dataset, architecture in settings.get("networks", []):
+    for network in settings.get("networks", []):
         for name, listed in settings["methods"].items():
-            calibrations = settings["calibrations"] if name == "TMN" else settings["calibrations"][:1]
-            for calibration in calibrations:
-                rows += _curve(profile, len(rows), dataset, architecture, name, calibration, tuple(listed))
+            rows += _curve(profile, len(rows), network, name, profile.calibration, tuple(listed), None)
+    for network in settings.get("networks", []):
+        for calibration in options.get("rules", []):
+            steps, images = tuple(options["timesteps"]), options.get("test_images")
+            rows += _curve(profile, len(rows), network, "TMN", calibration, steps, images)
     return rows
 
 
 def _curve(
-    profile: Profile, number: int, dataset: str, architecture: str, name: str, calibration: str, listed: tuple[int, ...]
+    profile: Profile,
+    number: int,
+    network: list[str],
+    name: str,
+    calibration: str,
+    listed: tuple[int, ...],
+    test_images: int | None,
 ) -> list[Row]:
+    dataset, architecture = network
     rows = []
     for index, timesteps in enumerate(listed):
         key = {
@@ -155,7 +165,7 @@ def _curve(
             rows.append(Row(number, key, reason=str(error)))
             continue
         together = listed if _is_anytime(name) else (timesteps,)
-        measurement = ConversionLoss(choice, calibration, None, name, (), together)
+        measurement = ConversionLoss(choice, calibration, test_images, name, (), together)
         columns = _steps(name, timesteps, choice)
         fill = partial(_accuracy, choice, index if len(together) > 1 else 0, columns)
         rows.append(Row(number, key, fill, (measurement,)))
@@ -252,7 +262,7 @@ ANALYTIC = TableSchema(
 def figure4a(profile: Profile) -> list[Row]:
     """Accuracy and energy over timesteps, with and without predictive spiking, for several pre-charge lengths."""
     choice, settings, reason = _network_of(profile, "figure4a")
-    rows = []
+    rows: list[Row] = []
     for predictive in (True, False):
         for precharge in settings.get("precharge", []):
             for timesteps in settings["timesteps"]:
@@ -327,7 +337,7 @@ RATE_METHODS = ("rate", "OPI")
 def figure4b(profile: Profile) -> list[Row]:
     """Encoding error per layer: TMN at T, rate coding (from zero and from half threshold) at 2**T steps."""
     choice, settings, reason = _network_of(profile, "figure4b")
-    rows = []
+    rows: list[Row] = []
     for exponent in settings.get("timesteps", []):
         for name in ("TMN", *RATE_METHODS):
             timesteps = exponent if name == "TMN" else 2**exponent
@@ -395,7 +405,7 @@ def _residual_measurements(profile: Profile) -> tuple[list[tuple[float, Residual
 def figure4c(profile: Profile) -> list[Row]:
     """Size of the residual membrane potential for each predictive threshold."""
     measurements, reason, choice = _residual_measurements(profile)
-    rows = []
+    rows: list[Row] = []
     for ratio, measurement in measurements:
         for index, scope in enumerate(SCOPES):
             key = {"ratio": ratio, "scope": scope}
@@ -441,7 +451,7 @@ FIGURE4C = TableSchema(
 def figure4c_density(profile: Profile) -> list[Row]:
     """Distribution over neurons of the mean residual membrane potential, for each predictive threshold."""
     measurements, reason, choice = _residual_measurements(profile)
-    rows = []
+    rows: list[Row] = []
     for ratio, measurement in measurements:
         if measurement is None or choice is None:
             rows.append(Row(len(rows) + 1, {"ratio": ratio, "residual": 0.0}, reason=reason))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ METHODS = {
 }
 RULES = (BLUE, GREEN, PURPLE, VERMILION, ORANGE, SKY, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-PRECHARGE = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def capacity(frame: pd.DataFrame) -> Figure:
@@ -56,32 +55,40 @@ def capacity(frame: pd.DataFrame) -> Figure:
 
 def precharge(frame: pd.DataFrame, subject: str) -> Figure:
     """Figure 4(a): accuracy (solid) and energy (dashed) over timesteps, by predictive spiking and pre-charge length."""
-    figure = Figure(figsize=(WIDTH, 5.4))
-    axes = figure.subplots(2, 2, sharex=True, height_ratios=(1.25, 1.0))
+    figure = Figure(figsize=(WIDTH, 5.6))
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1.5, 1.0))
     lengths = sorted(frame["precharge_steps"].unique())
-    switches = {"yes": (BLUE, "with predictive spiking"), "no": (ORANGE, "without")}
-    for column, (switch, (color, label)) in enumerate(switches.items()):
+    for switch, color, label in (("yes", BLUE, "with TPS"), ("no", ORANGE, "without")):
         for index, length in enumerate(lengths):
             rows = frame[(frame["predictive_spiking"] == switch) & (frame["precharge_steps"] == length)]
             rows = rows.sort_values("timesteps")
-            style: dict[str, Any] = {"color": _shade(color, index, len(lengths)), "marker": PRECHARGE[index % 7]}
-            axes[0, column].plot(rows["timesteps"], rows["snn_metric"], label=f"L = {length}", **style)
-            axes[1, column].plot(rows["timesteps"], rows["energy_mj"] * 1000, linestyle="--", **style)
-        axes[0, column].set_title(label, color=color)
-        axes[1, column].set_xlabel("timesteps T")
-    ann = frame["ann_metric"].iloc[0]
-    for panel in axes[0]:
-        panel.axhline(ann, color=GREY, linewidth=1.0, linestyle=":")
-        panel.legend(title="pre-charge", loc="lower right")
-    axes[0, 0].annotate("trained network", (0.02, ann), (0, -3), xycoords=("axes fraction", "data"),
-                        textcoords="offset points", color=GREY, va="top", fontsize=8)
-    axes[0, 0].set_ylabel("accuracy, %")
-    axes[1, 0].set_ylabel("energy, µJ per image")
-    _same_limits(axes[0])
-    _same_limits(axes[1], bottom=0.0)
-    axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.suptitle(f"Accuracy and energy over timesteps: {subject}", x=0.01, ha="left", fontsize=10.5)
+            style: dict[str, Any] = {"color": _shade(color, index, len(lengths)), "marker": MARKERS[index % len(MARKERS)]}
+            top.plot(rows["timesteps"], rows["snn_metric"], label=f"{label}, L = {length}", **style)
+            bottom.plot(rows["timesteps"], rows["energy_mj"] * 1000, linestyle="--", **style)
+    ann = float(frame["ann_metric"].iloc[0])
+    top.axhline(ann, color=GREY, linewidth=1.0, linestyle=":", label="trained network")
+    _distance_scale(top, ann, frame["snn_metric"])
+    top.set_ylabel("accuracy, %\n(distance to the trained\nnetwork is logarithmic)")
+    bottom.set_ylabel("energy, µJ per image")
+    bottom.set_ylim(bottom=0)
+    bottom.set_xlabel("timesteps T")
+    bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+    handles, labels = top.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center")
+    _title(figure, f"Predictive spiking (TPS) and pre-charge length L: {subject}")
     return figure
+
+
+def _distance_scale(axes: Axes, ann: float, accuracies: pd.Series) -> None:
+    """Scale by the logarithm of the distance to ``ann``, so that a tenth of a point can be seen beside chance."""
+    margin = max(0.1, 2 * (float(accuracies.max()) - ann))
+    axes.set_yscale("function", functions=(
+        lambda y: -np.log10(np.maximum(ann + margin - y, margin / 4)), lambda z: ann + margin - 10.0**-z
+    ))  # fmt: skip
+    axes.yaxis.set_major_locator(FixedLocator([ann - loss for loss in (80, 40, 20, 10, 5, 2, 1, 0.5, 0.2, 0) if loss <= ann]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.1f}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(float(accuracies.min()) - 2, max(ann, float(accuracies.max())) + margin / 3)
 
 
 def depth(frame: pd.DataFrame, subject: str) -> Figure:
@@ -107,7 +114,7 @@ def depth(frame: pd.DataFrame, subject: str) -> Figure:
             axes.tick_params(labelbottom=True)
         if index % columns == 0:
             axes.set_ylabel("MSE / threshold²")
-    figure.suptitle(f"Encoding error over depth: {subject}", x=0.01, ha="left", fontsize=10.5)
+    _title(figure, f"Encoding error over depth: {subject}")
     handles = [Line2D([], [], color=c, marker=m, label=label) for c, m, label in METHODS.values()]
     if len(exponents) < len(grid):
         grid[-1].legend(handles=handles, loc="center")
@@ -129,7 +136,7 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
     left.set(title="Mean |u[T]| of each neuron", xlabel="mean |u[T]| / v", ylabel="density over neurons")
     left.set_xlim(0, _last_visible(density))
     left.set_ylim(bottom=0)
-    left.legend(title="predictive\nthreshold / v", loc="upper right")
+    left.legend(title="predictive\nthreshold / v", loc="center left", bbox_to_anchor=(1.0, 0.5))
     styles = {
         ("all", "mean_abs"): (BLUE, "o", "-", "mean |u|, all neurons"),
         ("spiking", "mean_abs"): (SKY, "s", "-", "mean |u|, neurons that spiked"),
@@ -141,7 +148,7 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
         if rows.empty:
             continue
         right.plot(rows["ratio"], rows[measure], color=color, marker=marker, linestyle=line, label=label)
-        least = rows.loc[rows[measure].idxmin()]
+        least = rows.iloc[int(rows[measure].to_numpy().argmin())]
         right.plot(least["ratio"], least[measure], marker, color="none", markersize=10, markeredgecolor=BLACK)
     right.set(title="Mean over neurons and images (circled: minimum)", xlabel="predictive threshold / v", yscale="log")
     right.set_ylabel("mean |u[T]| / v,  E[u[T]²] / v²")
@@ -151,7 +158,7 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
     right.yaxis.set_major_locator(FixedLocator([t for t in _one_two_five(low, high)]))
     right.set_ylim(low, high * (high / low) ** 0.45)
     right.legend(loc="upper center", ncols=1)
-    figure.suptitle(f"Residual membrane potential after the last step: {subject}", x=0.01, ha="left", fontsize=10.5)
+    _title(figure, f"Residual membrane potential after the last step: {subject}")
     return figure
 
 
@@ -160,7 +167,7 @@ def losses(frame: pd.DataFrame, calibration: str) -> Figure:
     rows = frame[frame["calibration"] == calibration]
     curves = [(name, color, marker, label, rows[rows["method"] == name]) for name, (color, marker, label) in METHODS.items()]
     figure = _loss_panels(rows, curves)
-    figure.suptitle("Conversion loss over timesteps, with 95 % intervals", x=0.01, ha="left", fontsize=10.5)
+    _title(figure, "Conversion loss over timesteps, with 95 % intervals")
     return figure
 
 
@@ -173,8 +180,7 @@ def calibrations(frame: pd.DataFrame, paper: str) -> Figure:
         for i, name in enumerate(names)
     ]
     figure = _loss_panels(rows, curves, band=paper)
-    figure.suptitle(f"TMN: conversion loss by calibration option (band: 95 % interval of {paper})", x=0.01, ha="left",
-                    fontsize=10.5)
+    _title(figure, f"TMN: conversion loss by calibration option (band: 95 % interval of {paper})")
     return figure
 
 
@@ -201,7 +207,7 @@ def _loss_panels(rows: pd.DataFrame, curves: Sequence[Curve], band: str | None =
                     color=color, alpha=0.18, linewidth=0,
                 )  # fmt: skip
         axes.set_title(_network(rows, *network))
-        _loss_axes(axes)
+        _loss_axes(axes, longest=float(rows["timesteps"].max()))
     for index, axes in enumerate(grid):
         if index >= len(networks):
             axes.set_axis_off()
@@ -225,10 +231,13 @@ def measured_on(row: pd.Series) -> str:
     return f"{model_spec(architecture).paper_name} on {dataset_spec(dataset).paper_name}"
 
 
-def _loss_axes(axes: Axes) -> None:
-    """Logarithmic in both directions, linear below a tenth of a point."""
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+def _loss_axes(axes: Axes, longest: float) -> None:
+    """Losses on a logarithmic axis, linear below a tenth of a point; steps on a logarithmic one where they reach far."""
+    if longest > 16:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_yscale("symlog", linthresh=0.1, linscale=0.5)
     axes.yaxis.set_major_locator(FixedLocator([-1, -0.1, 0, 0.1, 1, 10, 100]))
     axes.yaxis.set_minor_locator(NullLocator())
@@ -249,11 +258,8 @@ def _diverging(ratio: float) -> tuple[float, ...]:
     return tuple(1 - (1.0 - 0.6 * distance) * (1 - part) for part in to_rgb(BLUE if ratio < 0.5 else ORANGE))
 
 
-def _same_limits(panels: Iterable[Axes], bottom: float | None = None) -> None:
-    chosen = list(panels)
-    limits = np.array([axes.get_ylim() for axes in chosen])
-    for axes in chosen:
-        axes.set_ylim(limits[:, 0].min() if bottom is None else bottom, limits[:, 1].max())
+def _title(figure: Figure, text: str) -> None:
+    figure.suptitle(text, x=0.01, ha="left", fontsize=10.5)
 
 
 def _last_visible(density: pd.DataFrame) -> float:

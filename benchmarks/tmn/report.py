@@ -15,7 +15,7 @@ from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured
 from benchmarks.profiles import Profile
 from benchmarks.published import read_published
 from benchmarks.tmn import figures
-from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPES, error_ratios, residual_minima, toy_grid
+from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPES, error_ratios, toy_grid
 from benchmarks.tmn.figures import measured_on
 
 NAME = "TMN"
@@ -25,7 +25,16 @@ REFERENCE = (
 )
 OUR_CHOICE = "The paper does not say on which network; this one is the choice of the profile."
 CODES = {"rate": "rate", "ttfs": "TTFS", "binary": "binary weights", "css": "CSS (TMN)"}
-NAMES = {"TMN": "TMN", "rate": "rate, from zero", "OPI": "rate, from half threshold (OPI)"}
+NAMES = {"TMN": "TMN", "rate": "rate coding from zero", "OPI": "rate coding from half threshold (OPI)"}
+RULES = {
+    "percentile-99.99": "the paper's 99.99th percentile of the activations (it does not say whether zeros count; here they do)",
+    "percentile-99.9": "the 99.9th percentile",
+    "percentile-99.999": "the 99.999th percentile",
+    "percentile-99.9-positive": "the 99.9th percentile of positive activations",
+    "percentile-99.99-positive": "the 99.99th percentile of positive activations",
+    "maximum": "the largest activation",
+    "least-squares": "per layer and T, the threshold with the least squared coding error",
+}
 
 
 def headlines(tables: Tables, profile: Profile) -> list[str]:
@@ -53,9 +62,9 @@ def _headline(rows: pd.DataFrame) -> str:
         curve = rows[rows["method"] == name].sort_values("timesteps").tail(2 if name == "TMN" else 1)
         losses = [f"{_loss(row)} at T = {row['timesteps']}" for _, row in curve.iterrows()]
         if losses:
-            parts.append(f"{NAMES[name]} loses {enumeration(losses)}")
+            parts.append(f"{NAMES[name]}: {enumeration(losses)}")
     used = f"*{measured_on(first)}* †" if first["status"] == "stand-in" else f"**{measured_on(first)}**"
-    return f"{used} ({number(first['ann_metric'])} % before conversion): {'; '.join(parts)} (points)."
+    return f"{used}, {number(first['ann_metric'])} % before conversion. Loss in points: {'; '.join(parts)}."
 
 
 def _loss(row: pd.Series) -> str:
@@ -73,16 +82,18 @@ def table2(tables: Tables, profile: Profile) -> Body:
         " which the paper leaves out of T; latency: steps until the output is complete. Quoted rows of other methods are"
         " measured on *our* network, so that only losses can be compared."
     ]
-    header = ["Row", "Method", "Network", "T", "Latency", "Paper: ANN, SNN", "Loss", "Ours: ANN, SNN", "Loss [95 %]", "Diff.", "Verdict"]
+    header = ["Row", "Method", "Network", "T", "Latency", "Paper: ANN → SNN", "Loss"]
+    header += ["Ours: ANN → SNN", "Loss [95 %]", "Diff.", "Verdict"]
     for dataset, rows in frame.groupby("dataset", sort=False):
         lines = [_table2_row(row) for _, row in rows.iterrows()]
         parts += [f"**{dataset}**", table(header, lines, "rllrrrrrrrl")]
     if (frame["status"] == "stand-in").any():
-        used = measured(frame)
-        used = used[used["status"] == "stand-in"]
-        pairs = dict.fromkeys(zip(used["dataset"], used["architecture"], used["dataset_used"], used["architecture_used"], strict=True))
-        listed = [f"{a} on {d}: *{b} on {e}*" for d, a, e, b in pairs]
-        parts.append(f"† Stand-in for {'; '.join(listed)}. Ours is not the setting of the printed row.")
+        used = frame[frame["status"] == "stand-in"]
+        listed = dict.fromkeys(
+            f"*{row['architecture_used']} on {row['dataset_used']}* for {row['architecture']} on {row['dataset']}"
+            for _, row in used.iterrows()
+        )
+        parts.append(f"† Stand-ins, not the setting of the printed row: {'; '.join(listed)}.")
     return parts
 
 
@@ -95,12 +106,12 @@ def _table2_row(row: pd.Series) -> list[str]:
         network,
         _steps(row),
         DASH if pd.isna(row["latency"]) else str(row["latency"]),
-        f"{number(row['ann_metric_paper'])}, {number(row['snn_metric_paper'])}",
+        f"{number(row['ann_metric_paper'])} → {number(row['snn_metric_paper'])}",
         number(printed),
     ]
     if row["status"].startswith(NOT_RUN):
         return [*known, DASH, DASH, DASH, plain(row["status"].removesuffix(f": {row['method']}"))]
-    ours = [f"{number(row['ann_metric'])}, {number(row['snn_metric'])}", _loss(row), number(row["loss"] - printed, sign=True)]
+    ours = [f"{number(row['ann_metric'])} → {number(row['snn_metric'])}", _loss(row), number(row["loss"] - printed, sign=True)]
     verdict = loss_verdict(printed, row["loss_ci95_low"], row["loss_ci95_high"])
     if row["status"] == "stand-in":
         return [*known, *(f"*{cell}* †" for cell in ours[:1]), *(f"*{cell}*" for cell in ours[1:]), f"*stand-in: {verdict}*"]
@@ -157,10 +168,10 @@ def calibrations(tables: Tables, profile: Profile) -> Body:
     """Named calibration options of TMN side by side."""
     rows = measured(tables["timesteps"])
     rows = rows[rows["method"] == "TMN"]
+    options = [f"- `{name}`: {RULES.get(name, 'an option of its own')}" for name in dict.fromkeys(rows["calibration"])]
     parts: list[str | Drawing] = [
-        f"The paper takes the 99.99th percentile (`{CALIBRATION}`) and does not say whether zeros count; here they do, and the"
-        " `-positive` options leave them out. `maximum` takes the largest activation; `least-squares` searches, per layer and"
-        " T, the threshold with the least squared coding error. Bold: least loss for this T.",
+        "Where the threshold of a layer lies; everything else is the same. Bold: least loss for this T.",
+        "\n".join(options),
         Drawing(
             "calibration",
             "TMN's conversion loss over timesteps for each calibration option",
@@ -175,7 +186,8 @@ def calibrations(tables: Tables, profile: Profile) -> Body:
             [_calibration(str(name)), *(_bold(line[t], least[t]) for t in losses.columns)] for name, line in losses.iterrows()
         ]
         header = ["Loss in points", *(f"T = {t}" for t in losses.columns)]
-        parts += [f"**{_marked(network.iloc[0])}**", table(header, lines, "l" + "r" * len(losses.columns)), _best(losses)]
+        parts += [f"**{_marked(network.iloc[0])}**", table(header, lines, "l" + "r" * len(losses.columns))]
+        parts += _best(network, losses)
     return parts
 
 
@@ -187,15 +199,20 @@ def _bold(value: float, least: float) -> str:
     return f"**{number(value)}**" if value == least else number(value)
 
 
-def _best(losses: pd.DataFrame) -> str:
-    """What the options buy over the paper's at the largest number of steps, and on average over T >= 5."""
-    late = losses[[t for t in losses.columns if t >= 5]].mean(axis=1).dropna()
+def _best(rows: pd.DataFrame, losses: pd.DataFrame) -> list[str]:
+    """What the best option buys over the paper's, on average over T >= 5."""
+    late = losses.loc[:, losses.columns.to_numpy() >= 5].mean(axis=1).dropna()
     if CALIBRATION not in late or len(late) < 2:
-        return ""
+        return []
     best, gain = str(late.idxmin()), late[CALIBRATION] - late.min()
     if best == CALIBRATION:
-        return "On average over T ≥ 5 the paper's option loses least."
-    return f"On average over T ≥ 5 `{best}` loses least, {number(gain)} points less than the paper's option."
+        return ["On average over T ≥ 5 the paper's option loses least."]
+    own = rows[(rows["calibration"] == CALIBRATION) & (rows["timesteps"] >= 5)]
+    half = ((own["loss_ci95_high"] - own["loss_ci95_low"]) / 2).mean()
+    return [
+        f"On average over T ≥ 5 `{best}` loses least, {number(gain)} points less than the paper's option; the 95 % interval of"
+        f" a single loss is about ± {number(half)}."
+    ]
 
 
 def _marked(row: pd.Series) -> str:
@@ -209,7 +226,8 @@ def figure1d(tables: Tables, profile: Profile) -> Body:
     """Coding capacity."""
     rows = measured(tables["figure1d"])
     equal = int((rows["capacity"] == rows["enumerated"]).sum())
-    counts = rows.pivot(index="code", columns="timesteps", values="enumerated").reindex([c for c in CODES if c in set(rows["code"])])
+    counts = rows.pivot(index="code", columns="timesteps", values="enumerated")
+    counts = counts.reindex([code for code in CODES if code in counts.index])
     shown = [t for t in (1, 2, 4, 6, 8, 10) if t in counts.columns]
     lines = [[CODES[str(code)], *(f"{line[t]:,}" for t in shown)] for code, line in counts.iterrows()]
     return [
@@ -312,7 +330,7 @@ def figure4c(tables: Tables, profile: Profile) -> Body:
 
 
 def _residuals(rows: pd.DataFrame) -> str:
-    measures = {**RESIDUALS, "share_above_half": "share with \\|u\\| > v/2"}
+    measures = {**RESIDUALS, "share_above_half": "share with |u| > v/2"}
     cells = rows.pivot(index="ratio", columns="scope", values=list(measures))
     columns = [(measure, scope) for scope in SCOPES for measure in measures if (measure, scope) in cells.columns]
     least = {column: cells[column].min() for column in columns}
@@ -321,7 +339,7 @@ def _residuals(rows: pd.DataFrame) -> str:
         for ratio, line in cells.iterrows()
     ]
     header = ["Predictive threshold / v", *(f"{measures[measure]}, {SCOPES[scope]}" for measure, scope in columns)]
-    return table([cell.replace("\\|", "|") for cell in header], lines, "r" * len(header))
+    return table(header, lines, "r" * len(header))
 
 
 def analytic(tables: Tables, profile: Profile) -> Body:
@@ -340,9 +358,8 @@ def analytic(tables: Tables, profile: Profile) -> Body:
         ]
         header = ["Predictive threshold / v", *(f"currents within ± {s} v" for s in grid.columns)]
         parts += [
-            "Theorem 3.2: E[u²]/v² after 10 steps of independent uniform currents (bold: least). The theorem's proof assumes"
-            " that the potential stays within the threshold, which holds for currents within ± 0.5 v; the minimum stays at 0.50"
-            " where it does not.",
+            "Theorem 3.2: E[u²]/v² after 10 steps of independent uniform currents (bold: least). Its proof assumes that the"
+            " potential stays within the threshold, which holds for currents within ± 0.5 v only.",
             table(header, cells, "r" * len(header)),
         ]
     return parts

@@ -16,11 +16,12 @@ from benchmarks.errors import CannotRun
 class Recipe:
     """How a network is trained; CannotRun for a value that makes no sense.
 
-    ``threads``: CPU threads, 0 for torch's own choice. ``significant_bits``: how many bits of every weight are kept in
-    the end, at most the 24 of float32. ``momentum`` and ``nesterov`` are for "sgd"; "adam" ignores neither silently:
-    it takes 0 and false. The learning rate rises linearly over the fraction ``warmup`` of all steps and falls along a
-    cosine to 0 over all of them. ``weight_decay`` applies to every parameter. ``shift``: random translation by up to so
-    many pixels, zeros coming in. ``flip``: random left-right mirroring.
+    ``threads``: CPU threads, 0 for torch's own choice. ``significant_bits``: to how many bits weights, buffers
+    and the optimizer's state are rounded after every epoch, at most the 24 of float32. ``momentum`` and
+    ``nesterov`` are for "sgd" and must be 0 and false for "adam". The learning rate rises linearly over the
+    fraction ``warmup`` of all steps and falls along a cosine to 0 over all of them. ``weight_decay`` applies to
+    every parameter. ``shift``: random translation by up to so many pixels, zeros coming in. ``flip``: random
+    left-right mirroring.
     """
 
     name: str

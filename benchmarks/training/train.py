@@ -80,22 +80,21 @@ def train(
         torch.manual_seed(derived_seed(seed, "dropout"))
         dtype = getattr(torch, recipe.precision)
         model = build_model(model_name, classes, dataset.images.shape[1]).to(dtype)
+        _check_takes(model, model_name, dataset.images)
         initialize(model, seed)
         model.to(device).to(memory_format=torch.channels_last)  # 1.5 times as fast, in float64 too
         batches = _Batches(dataset, recipe, seed, mean, std, device)
         _optimize(model, batches, recipe, progress)
     model.to("cpu", torch.float32).to(memory_format=torch.contiguous_format)
-    keep_significant_bits(model, recipe.significant_bits)
     return model.eval()
 
 
 @torch.no_grad()
-def keep_significant_bits(model: nn.Module, bits: int) -> None:
-    """Round every floating-point parameter and buffer to ``bits`` significant bits, ties to even."""
-    for tensor in (*model.parameters(), *model.buffers()):
-        if tensor.is_floating_point():
-            mantissa, exponent = torch.frexp(tensor)
-            tensor.copy_(torch.ldexp(torch.round(torch.ldexp(mantissa, torch.tensor(bits))), exponent - bits))
+def _round_state(model: nn.Module, optimizer: torch.optim.Optimizer, bits: int) -> None:
+    states = (value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor))
+    for tensor in (*model.parameters(), *model.buffers(), *states):
+        if tensor.is_floating_point() and tensor.ndim:  # Adam counts its steps in a scalar
+            tensor.copy_(round_significant(tensor, bits))
 
 
 def _device(recipe: Recipe) -> torch.device:
@@ -105,6 +104,26 @@ def _device(recipe: Recipe) -> torch.device:
             "trained weights as NAME=FILE or as NAME.safetensors in the folder SNNBENCH_WEIGHTS"
         )
     return torch.device(recipe.device)
+
+
+@torch.no_grad()
+def _check_takes(model: nn.Module, model_name: str, images: Tensor) -> None:
+    try:
+        model.eval()(images[:1].to(next(model.parameters()).dtype))
+    except RuntimeError as error:
+        size = "x".join(str(extent) for extent in images.shape[1:])
+        reason = " ".join(str(error).split())
+        raise CannotRun(f"{model_name} does not take images of {size} ({reason}); choose another network") from error
+
+
+def round_significant(values: Tensor, bits: int) -> Tensor:
+    """``values``, float32 or float64 of any shape, rounded to ``bits`` significant bits.
+
+    Veltkamp's splitting (Dekker, 1971): multiplication and subtraction alone, so exact on every machine.
+    """
+    precision = {torch.float32: 24, torch.float64: 53}[values.dtype]
+    spread = values * (2.0 ** (precision - bits) + 1)
+    return spread - (spread - values)
 
 
 @contextmanager
@@ -185,8 +204,9 @@ def _optimize(model: nn.Module, batches: _Batches, recipe: Recipe, progress: Pro
             step += 1
             if progress is not None:
                 progress(step, steps)
-        if not epoch_loss.isfinite():
+        if not (epoch_loss.isfinite() and all(weights.isfinite().all() for weights in model.parameters())):
             raise CannotRun(
-                f"training with recipe {recipe.name} failed in epoch {epoch} of {recipe.epochs}: the loss is "
-                f"{epoch_loss.item()}; lower its learning rate ({recipe.learning_rate})"
+                f"training with recipe {recipe.name} failed in epoch {epoch} of {recipe.epochs}: the loss or a weight is "
+                f"not finite; lower the recipe's learning rate ({recipe.learning_rate})"
             )
+        _round_state(model, optimizer, recipe.significant_bits)

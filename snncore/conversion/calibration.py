@@ -70,8 +70,8 @@ class ActivationHistogram:
         before = int(cumulative[index]) - inside
         if k < before:
             return 0.0
-        edges = self.edges()
-        lower, upper = edges[index].item(), edges[min(index + 1, BINS - 1)].item()
+        bins = torch.tensor([index, min(index + 1, BINS - 1)], dtype=torch.int32)
+        lower, upper = (bins << SHIFT).view(torch.float32).tolist()
         return min(lower + (upper - lower) * (k - before + 0.5) / max(inside, 1), self.maximum)
 
 

@@ -29,6 +29,28 @@ VIEW_FUNCTIONS = (operator.getitem, getattr, F.dropout, *(getattr(torch, name) f
 VIEW_MODULES = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
 
+class InplaceTracer(fx.Tracer):
+    """As ``fx.Tracer``, but ``y += x`` is recorded as the in-place operation that it is for tensors."""
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """Stand-in for the value of ``node`` while the network is recorded."""
+        return _Proxy(node, self)
+
+
+class _Proxy(fx.Proxy):
+    def __iadd__(self, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
+    def __isub__(self, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.isub, (self, other), {})
+
+    def __imul__(self, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
+
+    def __itruediv__(self, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.itruediv, (self, other), {})
+
+
 def replace_inplace_operations(traced: fx.GraphModule) -> None:
     """Rewrite every in-place operation of a recorded network, in the order of execution.
 
@@ -40,6 +62,7 @@ def replace_inplace_operations(traced: fx.GraphModule) -> None:
         if "out" in node.kwargs:
             raise ConversionError(f"{node.name}: writes its result to out=; return it instead")
         source = _overwritten(traced, node)
+        node.target = OUT_OF_PLACE.get(node.target, node.target)
         if source is None:
             continue
         later = set(order[position + 1 :])
@@ -51,8 +74,6 @@ def replace_inplace_operations(traced: fx.GraphModule) -> None:
                 )
         if isinstance(node.target, str) and node.op == "call_method":
             node.target = node.target.removesuffix("_")
-        else:
-            node.target = OUT_OF_PLACE.get(node.target, node.target)
         source.replace_all_uses_with(node, delete_user_cb=later.__contains__)
 
 

@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from snncore.conversion.errors import ConversionError
-from snncore.conversion.inplace import replace_inplace_operations
+from snncore.conversion.inplace import InplaceTracer, replace_inplace_operations
 
 RELU_FUNCTIONS = (F.relu, F.relu_, torch.relu, torch.relu_)
 RELU_METHODS = ("relu", "relu_")
@@ -49,7 +49,7 @@ def trace_network(ann: nn.Module) -> fx.GraphModule:
     """
     root = copy.deepcopy(ann).eval()
     try:
-        graph = fx.Tracer().trace(root)
+        graph = InplaceTracer().trace(root)
         traced = fx.GraphModule(root, graph)
     except Exception as error:  # the tracer meets arbitrary user code
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -126,11 +126,13 @@ def dense(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
 
 
 def two_branches(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
-    def forward(self: Any, x: Tensor) -> Tensor:
-        return torch.cat((F.avg_pool2d(self.left(x), 2, 1), self.pool(self.right(x))), dim=-3)
+    window = min(2, shape.side)
 
-    parts = {"left": plain(shape, relu)[0], "right": normalised(shape, relu)[0], "pool": nn.AvgPool2d(2, stride=1)}
-    return Step(forward, **parts), Shape(8, shape.side - 1)
+    def forward(self: Any, x: Tensor) -> Tensor:
+        return torch.cat((F.avg_pool2d(self.left(x), window), self.pool(self.right(x))), dim=-3)
+
+    parts = {"left": plain(shape, relu)[0], "right": normalised(shape, relu)[0], "pool": nn.AvgPool2d(window)}
+    return Step(forward, **parts), Shape(8, shape.side // window)
 
 
 def shared(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
@@ -160,7 +162,8 @@ def arithmetic(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
 
 
 def average_pool(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
-    return nn.AvgPool2d(2, 1), Shape(shape.channels, shape.side - 1)
+    window = min(2, shape.side)
+    return nn.AvgPool2d(window), Shape(shape.channels, shape.side // window)
 
 
 def padded_average_pool(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
@@ -262,12 +265,13 @@ HEADS: dict[str, Head] = {
 }
 
 
-def build(blocks: list[str], head: str, relu: str, seed: int, exact: bool = False, side: int = 6) -> nn.Module:
-    """A network in float64 for images ``[B, 2, side, side]``, in evaluation mode.
+def build(blocks: list[str], head: str, relu: str, seed: int, exact: bool = False) -> nn.Module:
+    """A network in float64 for images ``[B, 2, 6, 6]``, in evaluation mode.
 
-    ``exact``: weights are small dyadic numbers, so that sums come out the same in any order.
+    ``exact``: weights and window sizes are powers of two or small multiples of one, so that sums come out the same in any
+    order; for images ``[B, 2, 8, 8]``.
     """
-    shape, parts = Shape(2, side), []
+    shape, parts = Shape(2, 8 if exact else 6), []
     for name in blocks:
         part, shape = BLOCKS[name](shape, relu)
         parts.append(part)
@@ -302,8 +306,9 @@ def fill(network: nn.Module, seed: int, exact: bool = False) -> None:
                 module.weight.copy_(dyadic(torch.rand(module.weight.shape, generator=random) + 0.5))
 
 
-def images(seed: int, count: int = 3, side: int = 6, exact: bool = False) -> Tensor:
+def images(seed: int, count: int = 3, side: int | None = None, exact: bool = False) -> Tensor:
     """Images ``[count, 2, side, side]`` in float64 with values in [-1, 1]."""
+    side = side or (8 if exact else 6)
     x = torch.rand(count, 2, side, side, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
     return (x * 8).round() / 8 if exact else x
 

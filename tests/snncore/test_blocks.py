@@ -16,6 +16,7 @@ from snncore.neurons.base import largest_below
 from snncore.neurons.blocks import column_blocks, time_matrices
 
 quick = settings(deadline=None, derandomize=True, max_examples=120)
+SEEDS = st.integers(0, 2**16)
 
 NEURONS: dict[str, Callable[[int], SpikingNeuron]] = {
     "TMN": lambda steps: MomentumNeuron.tmn(1.0, steps, precharge=min(1, steps)),
@@ -29,11 +30,17 @@ NEURONS: dict[str, Callable[[int], SpikingNeuron]] = {
     "OPI": lambda steps: IntegrateFireNeuron(0.3, steps, initial=0.5),
 }
 
+
+def last(x: Tensor) -> Tensor:
+    """Channels last in memory."""
+    return x.movedim(2, -1).contiguous().movedim(-1, 2)
+
+
 # [T, B, C, H, W] -> the same values in another layout.
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "contiguous": lambda x: x.contiguous(),
-    "channels-last steps": lambda x: x.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3),
-    "channels-last with gaps": lambda x: torch.stack([x, x], 1).permute(0, 1, 2, 4, 5, 3).contiguous()[:, 0].permute(0, 1, 4, 2, 3),
+    "channels-last steps": last,
+    "channels-last with gaps": lambda x: last(torch.cat([x, x], 1))[:, : x.shape[1]],
     "time last": lambda x: x.permute(1, 2, 3, 4, 0).contiguous().permute(4, 0, 1, 2, 3),
     "every second sample": lambda x: torch.stack([x, x], 2).flatten(1, 2)[:, ::2],
     "batch transposed": lambda x: x.transpose(1, 2).contiguous().transpose(1, 2),
@@ -65,12 +72,12 @@ def shapes(draw: st.DrawFn) -> tuple[int, ...]:
 
 
 @quick
-@given(st.sampled_from(sorted(NEURONS)), st.integers(1, 8), shapes(), st.sampled_from([torch.float32, torch.float64]), st.integers())
+@given(st.sampled_from(sorted(NEURONS)), st.integers(1, 8), shapes(), st.sampled_from([torch.float32, torch.float64]), SEEDS)
 def test_multi_step_single_step_and_inplace_give_the_same_spikes(
     name: str, steps: int, shape: tuple[int, ...], dtype: torch.dtype, seed: int
 ) -> None:
     neuron = NEURONS[name](steps)
-    z = currents((steps, *shape), dtype, seed % 2**31)
+    z = currents((steps, *shape), dtype, seed)
     before = z.clone()
     spikes = neuron(z)
     assert spikes.shape == z.shape

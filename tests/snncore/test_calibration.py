@@ -89,7 +89,7 @@ def test_maximum_is_exact_and_dtype_does_not_matter() -> None:
     assert close(histogram(half).percentile(70), float(np.percentile(half.double().numpy(), 70)))
 
 
-@quick
+@settings(quick, max_examples=25)
 @given(st.lists(activation_values, min_size=2, max_size=60), st.randoms(use_true_random=False), st.integers(1, 59))
 def test_neither_order_nor_batches_matter(values: list[float], random: object, cut: int) -> None:
     x = torch.tensor(values, dtype=torch.float32)

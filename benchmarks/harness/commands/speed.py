@@ -43,7 +43,7 @@ def speed_command(
         candidates["TMN, single-step"] = convert(ann, [images], tmn(), timesteps, mode="single-step")
         times = _interleaved(candidates, images, repeats)
     base = times["trained network"]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"network": name, "ms": seconds * 1e3, "ratio": seconds / base, "ratio_per_timestep": seconds / base / timesteps}
         for name, seconds in times.items()
     ]

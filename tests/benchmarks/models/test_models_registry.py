@@ -1,0 +1,151 @@
+"""The networks: sizes against the published definitions, shapes, and what a converter relies on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from benchmarks.errors import CannotRun
+from benchmarks.models import MODELS, build_model, load_checkpoint, model_spec
+from benchmarks.models.resnet_cifar import PadShortcut
+from torch import fx, nn
+
+SMALL = [name for name in MODELS if not name.startswith("torchvision/")]
+ANY_SIZE = [name for name in SMALL if not name.startswith("vgg16") or name.endswith("-thin")]
+
+
+def on_meta(name: str, num_classes: int, in_channels: int = 3) -> nn.Module:
+    with torch.device("meta"):
+        return build_model(name, num_classes, in_channels).eval()
+
+
+def macs(model: nn.Module, *shape: int) -> int:
+    counts = []
+
+    def count(layer: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        positions = output[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
+        counts.append(positions * layer.weight.numel())
+
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(count)
+    model(torch.empty(1, *shape, device="meta"))
+    return sum(counts)
+
+
+@pytest.mark.parametrize(
+    ("name", "millions_of_parameters", "millions_of_macs"),
+    [
+        ("resnet20", 0.27, 40.8),
+        ("resnet20-pad", 0.27, 40.6),
+        ("resnet20-wide", 4.3, 647.7),
+        ("resnet20-ternary", 11.2, 215.7),
+        ("resnet18", 11.17, 555.4),
+        ("vgg16", 14.7, 313.2),
+        ("vgg16-max", 14.7, 313.2),
+        ("vgg16-qcfs", 33.6, 332.1),
+    ],
+)
+def test_sizes_are_those_of_the_definition(name: str, millions_of_parameters: float, millions_of_macs: float) -> None:
+    model = on_meta(name, 10)
+    digits = len(str(millions_of_parameters).split(".")[1])
+    assert round(sum(p.numel() for p in model.parameters()) / 1e6, digits) == millions_of_parameters
+    assert macs(model, 3, 32, 32) / 1e6 == pytest.approx(millions_of_macs, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("torchvision/resnet34", 21_797_672),
+        ("torchvision/resnet50", 25_557_032),
+        ("torchvision/vgg16", 138_357_544),
+        ("torchvision/vgg16_bn", 138_365_992),
+    ],
+)
+def test_imagenet_networks_are_torchvisions(name: str, parameters: int) -> None:
+    model = on_meta(name, 1000)
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert model(torch.empty(2, 3, 224, 224, device="meta")).shape == (2, 1000)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_layers_is_the_number_in_the_name(name: str) -> None:
+    spec = model_spec(name)
+    assert spec.name == name
+    assert spec.paper_name.endswith(f"-{spec.layers}")
+    assert spec.definition.endswith(".")
+
+
+def test_definitions_tell_the_networks_apart() -> None:
+    assert len({spec.definition for spec in MODELS.values()}) == len(MODELS)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (8, 16), (28, 28), (32, 32)])
+@pytest.mark.parametrize("name", ANY_SIZE)
+def test_small_and_oblong_images_are_taken(name: str, size: tuple[int, int]) -> None:
+    assert on_meta(name, 7, 1)(torch.empty(2, 1, *size, device="meta")).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_activation_is_a_module_of_its_own_in_the_traced_graph(name: str) -> None:
+    traced = fx.symbolic_trace(on_meta(name, 10))
+    called = [node.target for node in traced.graph.nodes if node.op == "call_module"]
+    assert len(called) == len(set(called))
+    relus = [target for target in called if isinstance(traced.get_submodule(target), nn.ReLU)]
+    assert len(relus) == sum(isinstance(module, nn.ReLU) for module in traced.modules())
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_only_the_max_variant_pools_by_maximum(name: str) -> None:
+    pools = [module for module in on_meta(name, 10).modules() if isinstance(module, nn.MaxPool2d)]
+    assert bool(pools) == name.endswith("-max")
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet20-pad", "resnet18-thin", "vgg16-thin"])
+def test_tracing_keeps_the_values(name: str) -> None:
+    torch.manual_seed(0)
+    model = build_model(name, 10, 1).eval()
+    images = torch.randn(2, 1, 8, 16)
+    with torch.no_grad():
+        assert torch.equal(fx.symbolic_trace(model)(images), model(images))
+
+
+def test_pad_shortcut_takes_every_second_pixel_and_adds_zeros_on_both_sides() -> None:
+    x = torch.randn(2, 4, 6, 8)
+    y = PadShortcut(4, 8, stride=2)(x)
+    assert torch.equal(y[:, 2:6], x[:, :, ::2, ::2])
+    assert not y[:, :2].any()
+    assert not y[:, 6:].any()
+
+
+def test_resnet20_has_the_names_that_public_checkpoints_use() -> None:
+    shapes = {name: tuple(value.shape) for name, value in on_meta("resnet20", 10).state_dict().items()}
+    assert shapes["conv1.weight"] == (16, 3, 3, 3)
+    assert shapes["layer2.0.downsample.0.weight"] == (32, 16, 1, 1)
+    assert shapes["layer3.0.downsample.1.running_var"] == (64,)
+    assert shapes["layer3.2.bn2.weight"] == (64,)
+    assert shapes["fc.bias"] == (10,)
+    assert len(shapes) == 128  # 22 weights, 1 bias and 21 BatchNorms of 5
+
+
+@pytest.mark.parametrize(("checkpoint", "classes"), [("cifar10_resnet20", 10), ("cifar100_resnet20", 100)])
+def test_resnet20_takes_the_public_checkpoints(checkpoint: str, classes: int) -> None:
+    path = Path(os.environ.get("SNNBENCH_WEIGHTS", "")) / f"{checkpoint}.safetensors"
+    if not path.is_file():
+        pytest.skip("SNNBENCH_WEIGHTS holds no such checkpoint")
+    model = build_model("resnet20", classes)
+    metadata = load_checkpoint(model, path)
+    assert {"mean", "std"} <= set(metadata)
+    assert model.bn1.num_batches_tracked > 0
+
+
+def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(CannotRun, match=r"'resnet21'.*resnet20, resnet20-pad.*vgg16-thin"):
+        build_model("resnet21", 10)
+
+
+def test_imagenet_networks_refuse_gray_images() -> None:
+    with pytest.raises(CannotRun, match="3 input channels"):
+        build_model("torchvision/resnet34", 10, 1)

@@ -1,0 +1,119 @@
+"""Trained networks in the cache: trained once, the same bytes again, one file per everything that matters."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from benchmarks.errors import CannotRun
+from benchmarks.models import checkpoint_hash, read_metadata
+from benchmarks.training import Recipe, trained_network
+from benchmarks.training.source_digest import code_digest, training_code
+
+NET = "resnet20-thin"
+cache_module = importlib.import_module("benchmarks.training.cache")
+
+
+@pytest.fixture(autouse=True)
+def _quick_recipes(quick: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipes = {"quick": replace(quick, epochs=1), "other": replace(quick, name="other", epochs=1, weight_decay=0.0)}
+    monkeypatch.setattr(cache_module, "recipe", recipes.__getitem__)
+    monkeypatch.setenv("SNNBENCH_CACHE", str(tmp_path))
+
+
+def forbid_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(cache_module, "train", fail)
+
+
+def test_a_network_is_trained_once(samples: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = trained_network(NET, samples, "quick", 0)
+    forbid_training(monkeypatch)
+    model, path, sha = trained_network(NET, samples, "quick", 0)
+    assert path == first.checkpoint_path
+    assert path.parent == tmp_path / "networks"
+    assert sha == first.sha == checkpoint_hash(path)
+    assert not model.training
+    images = torch.randn(3, 1, 8, 8)
+    assert torch.equal(model(images), first.model(images))
+
+
+def test_training_again_gives_the_same_bytes(samples: Any) -> None:
+    first = trained_network(NET, samples, "quick", 0)
+    first.checkpoint_path.unlink()
+    assert trained_network(NET, samples, "quick", 0).sha == first.sha
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", None])
+def test_a_damaged_file_is_trained_again_with_a_warning(
+    samples: Any, damage: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = trained_network(NET, samples, "quick", 0)
+    path = first.checkpoint_path
+    path.write_bytes(path.read_bytes()[:-100] if damage is None else damage)
+    with caplog.at_level(logging.WARNING):
+        assert trained_network(NET, samples, "quick", 0).sha == first.sha
+    assert "again" in caplog.text
+
+
+def test_every_cause_of_a_network_has_its_own_file(samples: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def path(*arguments: Any, **named: Any) -> Path:
+        return trained_network(*arguments, **named).checkpoint_path
+
+    paths = [
+        path(NET, samples, "quick", 0),
+        path(NET, samples, "quick", 1),
+        path(NET, samples, "other", 0),
+        path("resnet18-thin", samples, "quick", 0),
+        path(NET, replace(samples, fingerprint="1" * 32), "quick", 0),
+        path(NET, samples, "quick", 0, num_classes=3),
+    ]
+    monkeypatch.setattr(cache_module, "training_code", lambda: "another version")
+    paths.append(path(NET, samples, "quick", 0))
+    assert len(set(paths)) == len(paths)
+
+
+def test_the_metadata_says_where_the_network_came_from(samples: Any) -> None:
+    metadata = read_metadata(trained_network(NET, samples, "quick", 7).checkpoint_path)
+    assert metadata["architecture"] == NET
+    assert metadata["dataset_fingerprint"] == samples.fingerprint
+    assert metadata["seed"] == "7"
+    assert json.loads(metadata["recipe"])["learning_rate"] == 0.1
+    assert json.loads(metadata["mean"])[0] == pytest.approx(samples.images.double().mean().item() / 255)
+    assert len(json.loads(metadata["std"])) == 1
+
+
+def test_a_failed_training_leaves_no_file(samples: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise CannotRun("the loss is not finite")
+
+    monkeypatch.setattr(cache_module, "train", fail)
+    with pytest.raises(CannotRun):
+        trained_network(NET, samples, "quick", 0)
+    assert not list((tmp_path / "networks").glob("*.safetensors"))
+
+
+def test_the_digest_follows_code_and_not_comments(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+
+    def digest(text: str) -> str:
+        file.write_text(text, encoding="utf-8")
+        return code_digest([file])
+
+    base = digest("def f(x):\n    return x + 1\n")
+    assert digest('"""Module."""\n\n\ndef f(x):\n    """One more."""\n    # why\n    return (x + 1)\n') == base
+    assert digest("def f(x):\n    return x + 2\n") != base
+    assert digest("def g(x):\n    return x + 1\n") != base
+
+
+def test_the_digest_covers_models_and_training() -> None:
+    assert len(training_code()) == 64
+    assert training_code() == training_code()

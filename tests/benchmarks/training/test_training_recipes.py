@@ -1,0 +1,63 @@
+"""Recipes: complete, checked, and every value with its source."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from importlib import resources
+
+import pytest
+from benchmarks.errors import CannotRun
+from benchmarks.training import Recipe, recipe, recipe_names
+
+
+def test_every_recipe_is_valid() -> None:
+    assert {"digits", "digit-pairs", "mnist", "cifar-resnet", "cifar-vgg"} == set(recipe_names())
+    for name in recipe_names():
+        assert recipe(name).name == name
+
+
+def test_every_value_has_its_source_beside_it() -> None:
+    text = resources.files("benchmarks.training").joinpath("recipes.toml").read_text(encoding="utf-8")
+    values = [line for line in text.splitlines() if "=" in line.split("#")[0]]
+    assert len(values) == len(recipe_names()) * (len(fields(Recipe)) - 1)
+    for line in values:
+        assert len(line.partition("#")[2].strip()) >= 4, line
+
+
+def test_embedded_recipes_are_reproducible() -> None:
+    for name in ("digits", "digit-pairs"):
+        embedded = recipe(name)
+        assert (embedded.precision, embedded.device) == ("float64", "cpu")
+        assert embedded.significant_bits <= 16
+
+
+def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(CannotRun, match=r"'cifar'.*digits, digit-pairs"):
+        recipe("cifar")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"device": "tpu"},
+        {"precision": "float16"},
+        {"threads": -1},
+        {"significant_bits": 25},
+        {"significant_bits": 1},
+        {"epochs": 0},
+        {"batch_size": 1},
+        {"optimizer": "rmsprop"},
+        {"optimizer": "adam"},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("inf")},
+        {"learning_rate": float("nan")},
+        {"momentum": 1.0},
+        {"momentum": 0.0},
+        {"weight_decay": -1.0},
+        {"warmup": 1.0},
+        {"shift": -1},
+    ],
+)
+def test_a_value_without_sense_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(CannotRun, match="recipe digits"):
+        replace(recipe("digits"), **change)

@@ -1,0 +1,284 @@
+"""What cannot be converted is refused in one line that names the operation and says what can be done."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from small_networks import Step, build, conv, images
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, prune
+
+from snncore import CSSCode, ConversionError, MomentumNeuron, SpikingNetwork, calibrate, convert, tmn
+from snncore.conversion import Percentile
+
+
+def points(count: int = 6, width: int = 4) -> Tensor:
+    return torch.rand(count, width, generator=torch.Generator().manual_seed(0))
+
+
+def mlp(middle: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 4), nn.ReLU(), middle, nn.Linear(4, 4))
+
+
+def on_spikes(function: Callable[[Tensor], Any]) -> nn.Module:
+    """``function`` of the spikes of a hidden layer of an MLP."""
+    layers = {"first": nn.Linear(4, 4), "last": nn.Linear(4, 4)}
+    return Step(lambda self, x: self.last(function(F.relu(self.first(x)))), **layers)
+
+
+def on_maps(function: Callable[[Tensor], Any]) -> nn.Module:
+    """``function`` of the spike maps of a hidden convolution."""
+    return Step(lambda self, x: function(F.relu(self.first(x))), first=conv(2, 4)).double()
+
+
+def refusal(network: nn.Module, x: Tensor | None = None, **arguments: Any) -> str:
+    with pytest.raises(ConversionError) as caught:
+        convert(network.eval(), [points() if x is None else x], **arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 400
+    return message
+
+
+REPLACE = "replace it and train again"
+
+# name: (network, node that is named, words of the advice)
+OPERATIONS: dict[str, tuple[nn.Module, str, str]] = {
+    "SiLU": (mlp(nn.SiLU()), "'SiLU' (node _2)", REPLACE),
+    "GELU": (mlp(nn.GELU()), "'GELU' (node _2)", REPLACE),
+    "LeakyReLU": (mlp(nn.LeakyReLU()), "'LeakyReLU' (node _2)", REPLACE),
+    "ReLU6": (mlp(nn.ReLU6()), "'ReLU6' (node _2)", REPLACE),
+    "Softmax": (mlp(nn.Softmax(dim=1)), "'Softmax' (node _2)", REPLACE),
+    "LayerNorm": (mlp(nn.LayerNorm(4)), "'LayerNorm' (node _2)", REPLACE),
+    "GroupNorm": (mlp(nn.GroupNorm(2, 4)), "'GroupNorm' (node _2)", REPLACE),
+    "torch.sin": (on_spikes(torch.sin), "'sin' (node sin)", REPLACE),
+    "torch.sigmoid": (on_spikes(torch.sigmoid), "'sigmoid' (node sigmoid)", REPLACE),
+    "sigmoid method": (on_spikes(lambda x: x.sigmoid()), "'sigmoid' (node sigmoid)", REPLACE),
+    "F.silu": (on_spikes(F.silu), "'silu' (node silu)", REPLACE),
+    "sigmoid_ as a statement": (on_spikes(lambda x: (torch.sigmoid_(x), x)[1]), "'sigmoid_' (node sigmoid_)", REPLACE),
+    "power": (on_spikes(lambda x: x**2), "'pow' (node pow_1)", REPLACE),
+    "abs": (on_spikes(abs), "'abs' (node", REPLACE),
+    "maximum": (on_spikes(lambda x: torch.maximum(x, x + 1)), "'maximum' (node maximum)", REPLACE),
+    "matrix product": (on_spikes(lambda x: x @ x.T), "'getattr' (node", REPLACE),
+    "data attribute": (on_spikes(lambda x: x.data), "'getattr' (node getattr_1)", REPLACE),
+    "argmax": (on_spikes(lambda x: x.argmax(1)), "'argmax' (node argmax)", REPLACE),
+    "product of two signals": (on_spikes(lambda x: x * x), "'mul' (node mul)", "of two signals is not linear"),
+    "product with another signal": (on_spikes(lambda x: x * (x + 1)), "'mul' (node mul)", "of two signals is not linear"),
+    "quotient of a signal": (on_spikes(lambda x: 1 / (x + 2)), "'truediv' (node truediv)", "of two signals is not linear"),
+    "rounded quotient": (on_spikes(lambda x: torch.div(x, 2, rounding_mode="floor")), "'div' (node div)", "without rounding_mode"),
+    "sum with alpha": (on_spikes(lambda x: torch.add(x, x, alpha=2)), "'add' (node add)", "write it as a product and a sum"),
+    "MC dropout": (on_spikes(lambda x: F.dropout(x, 0.5)), "'dropout' (node dropout)", REPLACE),
+    "reshape over the batch": (on_spikes(lambda x: x.reshape(-1, 8)), "'reshape' (node reshape)", "keep the first dimension"),
+    "transposed batch": (on_spikes(lambda x: x.transpose(-2, 1)), "'transpose' (node transpose)", "keep the first dimension"),
+    "permuted batch": (on_spikes(lambda x: x.permute(1, 0)), "'permute' (node permute)", "keep the first dimension"),
+    "slice of the batch": (on_spikes(lambda x: x[:3]), "'getitem' (node getitem)", "keep the first dimension"),
+    "flattened batch": (on_spikes(lambda x: x.flatten()), "'flatten' (node flatten)", "keep the first dimension"),
+    "mean over the batch": (on_spikes(lambda x: x - x.mean(0)), "'mean' (node mean)", "without the first"),
+    "mean over everything": (on_spikes(lambda x: x.mean()), "'mean' (node mean)", "name the dimensions to average over"),
+    "concatenation of the batch": (on_spikes(lambda x: torch.cat([x, x])), "'cat' (node cat)", "along another dimension"),
+}
+MAPS: dict[str, tuple[nn.Module, str, str]] = {
+    "max-pooling": (on_maps(lambda x: F.max_pool2d(F.avg_pool2d(x, 2), 2)), "'max_pool2d' (node max_pool2d)", "average pooling"),
+    "adaptive max-pooling": (on_maps(lambda x: F.adaptive_max_pool2d(x, 1)), "(node adaptive_max_pool2d)", REPLACE),
+    "bilinear interpolation": (
+        on_maps(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear")),
+        "'interpolate' (node interpolate)",
+        "use mode='nearest'",
+    ),
+    "positional bilinear": (on_maps(lambda x: F.interpolate(x, None, 2, "bilinear")), "'interpolate'", "use mode='nearest'"),
+    "padding with ones": (on_maps(lambda x: F.pad(x, (1, 1), value=1.0)), "'pad' (node pad)", "pad with zeros"),
+    "reflecting padding": (on_maps(lambda x: F.pad(x, (1, 1), mode="reflect")), "'pad' (node pad)", "pad with zeros"),
+    "InstanceNorm": (nn.Sequential(conv(2, 4), nn.ReLU(), nn.InstanceNorm2d(4)).double(), "'InstanceNorm2d' (node _2)", REPLACE),
+    "transposed convolution": (
+        nn.Sequential(conv(2, 4), nn.ReLU(), nn.ConvTranspose2d(4, 2, 2)).double(),
+        "'ConvTranspose2d' (node _2)",
+        REPLACE,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(OPERATIONS))
+def test_operations_without_spiking_counterpart(name: str) -> None:
+    network, node, advice = OPERATIONS[name]
+    message = refusal(network)
+    assert node in message
+    assert advice in message
+
+
+@pytest.mark.parametrize("name", list(MAPS))
+def test_operations_on_maps_without_spiking_counterpart(name: str) -> None:
+    network, node, advice = MAPS[name]
+    message = refusal(network, images(0))
+    assert node in message
+    assert advice in message
+
+
+def test_max_pooling_is_refused_behind_anything_but_the_first_relu() -> None:
+    deep = nn.Sequential(conv(2, 4), nn.ReLU(), conv(4, 4), nn.ReLU(), nn.MaxPool2d(2)).double()
+    shared = Step(lambda self, x: F.max_pool2d(y := F.relu(self.first(x)), 2) + y[:, :, ::2, ::2], first=conv(2, 4)).double()
+    for network, node in ((deep, "'MaxPool2d' (node _4)"), (shared, "'max_pool2d' (node max_pool2d)")):
+        message = refusal(network, images(0))
+        assert node in message
+        assert "the largest train is not the train of the largest value; use average pooling" in message
+
+
+# ---- networks that cannot be recorded ---------------------------------------------------------------------------------
+
+
+def test_control_flow_that_depends_on_the_data() -> None:
+    class Branching(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.relu() if x.sum() > 0 else x
+
+    message = refusal(Branching())
+    assert message.startswith("Branching cannot be recorded by torch.fx (")
+    assert message.endswith("remove control flow that depends on the data from its forward")
+
+
+def test_assignment_into_a_tensor() -> None:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        y = F.relu(self.first(x))
+        y[:, 0] = 0
+        return y
+
+    assert "cannot be recorded by torch.fx" in refusal(Step(forward, first=nn.Linear(4, 4)))
+
+
+def test_several_inputs() -> None:
+    class Two(nn.Module):
+        def forward(self, image: Tensor, other: Tensor) -> Tensor:
+            return (image + other).relu()
+
+    assert "takes several inputs (image, other); wrap it" in refusal(Two())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        parametrizations.weight_norm,
+        parametrizations.spectral_norm,
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+        lambda layer: layer.register_forward_hook(lambda *_: None) and layer,
+    ],
+    ids=["weight norm", "spectral norm", "pruning", "hook"],
+)
+def test_weights_that_are_computed_when_the_layer_runs(change: Callable[[nn.Module], nn.Module]) -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), change(nn.Linear(4, 4)))
+    expected = network.eval()(points())
+    message = refusal(network)
+    assert message.startswith("_2: a parametrization or a hook may change what this layer computes; make it permanent")
+    assert torch.equal(network(points()), expected)  # and the network still works
+
+
+def test_batch_norm_without_running_statistics() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=False), nn.ReLU())
+    assert refusal(network).startswith("_1: batch normalisation without running statistics depends on the batch; train with")
+
+
+@pytest.mark.parametrize("network", [nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4), nn.Flatten(), nn.Linear(4, 2))])
+def test_no_relu_at_all(network: nn.Module) -> None:
+    assert "does not depend on any ReLU" in refusal(network)
+
+
+def test_one_output_without_relu() -> None:
+    network = Step(lambda self, x: (F.relu(self.first(x)), self.first(x)), first=nn.Linear(4, 4))
+    assert "an output of the network does not depend on any ReLU" in refusal(network)
+
+
+# ---- arguments --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timesteps", [0, -1, 1.5, True, "8", None])
+def test_timesteps(timesteps: Any) -> None:
+    with pytest.raises(ValueError, match=r"timesteps must be a whole number of at least 1, got"):
+        convert(mlp(nn.ReLU()), [points()], timesteps=timesteps)
+
+
+@pytest.mark.parametrize("mode", ["multistep", "", None, "single"])
+def test_mode(mode: Any) -> None:
+    with pytest.raises(ValueError, match="unknown mode .*; known: multi-step, single-step"):
+        convert(mlp(nn.Identity()), [points()], mode=mode)
+
+
+@pytest.mark.parametrize("mode", ["multi-step", "single-step"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_broken_images(mode: Any, bad: float) -> None:
+    converted = convert(mlp(nn.Identity()), [points()], mode=mode)
+    x = points()
+    x[1, 1] = bad
+    with pytest.raises(ValueError, match="the input contains NaN or infinity; look at the data and its normalisation"):
+        converted(x)
+
+
+def test_unknown_percentile_and_precharge() -> None:
+    with pytest.raises(ValueError, match="a percentile is a number from 0 to 100"):
+        convert(mlp(nn.Identity()), [points()], tmn(threshold=Percentile(999)))
+    with pytest.raises(ValueError, match="precharge must be a whole number"):
+        convert(mlp(nn.Identity()), [points()], tmn(precharge=-1))
+
+
+# ---- calibrations -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 5)),
+        nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.ReLU(), nn.Linear(4, 4)),
+        nn.Sequential(nn.Linear(4, 4, bias=False), nn.ReLU(), nn.Identity(), nn.Linear(4, 4)),
+        nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)),
+    ],
+    ids=["width", "more ReLUs", "bias", "other place"],
+)
+def test_a_calibration_of_another_network(other: nn.Module) -> None:
+    calibration = calibrate(other, [points()])
+    with pytest.raises(ConversionError, match=r"the calibration of this Sequential comes from another network; calibrate this one"):
+        convert(mlp(nn.Identity()), calibration)
+    convert(other, calibration)
+
+
+def test_a_calibration_serves_the_same_architecture_with_other_weights() -> None:
+    calibration = calibrate(mlp(nn.Identity()), [points()])
+    assert isinstance(convert(mlp(nn.Identity()), calibration), SpikingNetwork)
+
+
+def test_no_calibration_images() -> None:
+    with pytest.raises(ConversionError, match="no calibration images were given; pass batches of training images"):
+        convert(mlp(nn.Identity()), [])
+
+
+def test_a_sparse_layer_with_a_zero_percentile() -> None:
+    network = mlp(nn.Identity())
+    with torch.no_grad():
+        network[0].weight.zero_()
+        network[0].bias.copy_(torch.tensor([1.0, -1, -1, -1]))
+    message = refusal(network, method=tmn(threshold=Percentile(50)))
+    assert message.startswith("_1: the threshold came out as 0, since nearly all activations are 0; use Percentile(")
+
+
+# ---- neurons and codes that do not fit --------------------------------------------------------------------------------
+
+
+def test_running_a_neuron_for_another_number_of_timesteps() -> None:
+    with pytest.raises(ValueError, match=r"expected currents \[T=4, ...\]"):
+        MomentumNeuron.tmn(1.0, 4)(torch.zeros(5, 2))
+
+
+def test_decoding_another_number_of_timesteps() -> None:
+    with pytest.raises(ValueError, match="expected 4 timesteps first"):
+        CSSCode(4).decode(torch.zeros(5, 2))
+
+
+def test_refusals_leave_the_network_alone() -> None:
+    network = build(["residual"], "mean", "inplace module", 0)
+    broken = nn.Sequential(network, nn.Softmax(dim=1)).train()
+    state = {k: v.clone() for k, v in broken.state_dict().items()}
+    with pytest.raises(ConversionError):
+        convert(broken, [images(0)])
+    assert broken.training
+    assert all(operator.eq(v.tolist(), state[k].tolist()) for k, v in broken.state_dict().items())

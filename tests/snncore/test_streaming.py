@@ -1,0 +1,212 @@
+"""Single-step mode: the spikes of multi-step mode, bit for bit, in memory that does not grow with T."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_networks import Step, build, conv, fill, flat, images, multi_step_spikes, networks, single_step_spikes
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.overrides import TorchFunctionMode
+
+from snncore import ConversionMethod, MomentumNeuron, SpikingNetwork, convert, opi, rate, tmn, tsa
+from snncore.coding import Code
+from snncore.conversion.calibration import ActivationHistogram
+
+quick = settings(deadline=None, derandomize=True, max_examples=40)
+
+
+def power_of_two(histogram: ActivationHistogram, code: Code) -> float:
+    """A threshold below the largest activation that keeps all sums exact."""
+    return 2.0 ** torch.tensor(histogram.maximum).log2().floor().item() if histogram.maximum else 0.0
+
+
+METHODS: dict[str, ConversionMethod] = {
+    "TMN L=0": tmn(0, threshold=power_of_two),
+    "TMN L=1": tmn(1, threshold=power_of_two),
+    "TMN L=2": tmn(2, threshold=power_of_two),
+    "TMN L=3": tmn(3, threshold=power_of_two),
+    "TMN binary": tmn(1, ratio=1.0, ternary=False, threshold=power_of_two),
+    "TSA L=0": tsa(0, threshold=power_of_two),
+    "TSA L=1": tsa(1, threshold=power_of_two),
+    "TSA L=3": tsa(3, threshold=power_of_two),
+    "rate": rate(threshold=power_of_two),
+    "OPI": opi(threshold=power_of_two),
+}
+
+
+def assert_same_spikes(network: nn.Module, x: Tensor, method: ConversionMethod, timesteps: int) -> None:
+    converted = convert(network, [x], method, timesteps, mode="single-step")
+    before = x.clone()
+    expected = multi_step_spikes(converted, x)
+    spikes, steps = single_step_spikes(converted, x)
+    assert list(spikes) == list(expected)
+    for name, train in spikes.items():
+        assert torch.equal(train, expected[name]), name
+    assert len(steps) == timesteps
+    out = flat(converted(x))
+    again = flat(converted(x))
+    converted.mode = "multi-step"
+    for streamed, repeated, layered in zip(out, again, flat(converted(x)), strict=True):
+        assert torch.equal(streamed, repeated)
+        assert torch.allclose(streamed, layered, rtol=1e-12, atol=1e-12)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.filterwarnings("ignore:.*no calibration image activates")
+@quick
+@given(networks(exact=True), st.sampled_from(sorted(METHODS)), st.integers(1, 6), st.integers(0, 2**16))
+def test_single_step_and_multi_step_spikes_are_the_same_bits(
+    network: nn.Module, method: str, timesteps: int, seed: int
+) -> None:
+    assert_same_spikes(network, images(seed, exact=True), METHODS[method], timesteps)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("shortcut", ["residual", "projected residual", "padded residual", "dense", "pre-activation"])
+def test_residual_connections_wait_for_their_partners(shortcut: str, method: str) -> None:
+    network = build([shortcut, "residual"], "joined", "inplace module", seed=2, exact=True)
+    assert_same_spikes(network, images(2, exact=True), METHODS[method], 5)
+
+
+def test_float32_networks_stream_the_same_spikes() -> None:
+    network = build(["residual", "projected residual"], "view", "module", seed=2, exact=True).float()
+    assert_same_spikes(network, images(2, exact=True).float(), METHODS["TMN L=1"], 5)
+
+
+def test_branches_of_very_different_depth() -> None:
+    """The shallow branch of the sum waits for several neurons; the image itself joins last."""
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        first = self.relu(self.inner(x))
+        deep = first
+        for layer in self.layers:
+            deep = self.relu(layer(deep))
+        y = self.relu(deep + first + self.skip(x))
+        return torch.cat([y, first, self.skip(x)], 1)
+
+    parts = {"inner": conv(2, 2), "skip": conv(2, 2), "layers": nn.ModuleList(conv(2, 2) for _ in range(4))}
+    network = Step(forward, **parts, relu=nn.ReLU(inplace=True)).double().eval()
+    fill(network, 0, exact=True)
+    x = images(0, exact=True)
+    for method in ("TMN L=0", "TMN L=3", "TSA L=1", "OPI"):
+        assert_same_spikes(network, x, METHODS[method], 6)
+    converted = convert(network, [x], METHODS["TMN L=3"], 6)
+    assert converted.latency == 6 + 3 * 6
+
+
+def in_place_on_analog(self: Any, x: Tensor) -> Tensor:
+    y = self.a(x)
+    y += self.b(self.relu(self.b(x)))
+    return self.c(self.relu(y))
+
+
+def in_place_on_a_waiting_signal(self: Any, x: Tensor) -> Tensor:
+    y = self.b(F.relu(self.a(x)))
+    z = self.b(F.relu(y)) + y
+    y += 1
+    return self.c(F.relu(z)) + self.c(F.relu(y))
+
+
+def image_viewed_by_size(self: Any, x: Tensor) -> Tensor:
+    return self.c(F.relu(self.a(x.view(x.size(0), x.shape[1])))) / x.size(1)
+
+
+@pytest.mark.parametrize(
+    "forward", [in_place_on_analog, in_place_on_a_waiting_signal, image_viewed_by_size], ids=lambda f: f.__name__
+)
+def test_in_place_sums_and_sizes_in_a_stream(forward: Any) -> None:
+    layers = {"a": nn.Linear(6, 6), "b": nn.Linear(6, 6), "c": nn.Linear(6, 2), "relu": nn.ReLU()}
+    network = Step(forward, **layers).double().eval()
+    fill(network, 0, exact=True)
+    x = torch.randint(-8, 9, (7, 6), generator=torch.Generator().manual_seed(0)).double() / 8
+    network.c.weight.data.mul_(6)
+    network.c.bias.data.mul_(6)
+    for method in ("TMN L=0", "TMN L=2", "OPI"):
+        assert_same_spikes(network, x, METHODS[method], 5)
+
+
+def test_outputs_arrive_one_per_timestep_and_decode_to_the_output() -> None:
+    network = build(["residual"], "mean", "module", 0)
+    x = images(0)
+    converted = convert(network, [x], timesteps=6, mode="single-step")
+    steps = list(converted.steps(x))
+    assert [step.shape for step in steps] == [(3, 3)] * 6
+    assert torch.allclose(converted.code.decode(torch.stack(steps)), converted(x), rtol=1e-12)
+
+
+def test_a_stream_may_be_left_early_and_two_may_run_at_once() -> None:
+    network = build(["residual"], "mean", "module", 0)
+    converted = convert(network, [images(0)], timesteps=6, mode="single-step")
+    first, second = converted.steps(images(0)), converted.steps(images(1))
+    expected = list(converted.steps(images(0))), list(converted.steps(images(1)))
+    abandoned = converted.steps(images(2))
+    next(abandoned)
+    del abandoned
+    for a, b, wanted_a, wanted_b in zip(first, second, *expected, strict=True):
+        assert torch.equal(a, wanted_a)
+        assert torch.equal(b, wanted_b)
+
+
+# ---- memory -----------------------------------------------------------------------------------------------------------
+
+
+class PeakMemory(TorchFunctionMode):
+    """Largest number of bytes that tensors made under it held at one time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peak = 0
+        self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, Tensor):
+            storage = out.untyped_storage()
+            self._alive[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
+        self._alive = {key: (ref, size) for key, (ref, size) in self._alive.items() if not ref.expired()}
+        self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
+        return out
+
+
+def peak_bytes(converted: SpikingNetwork, x: Tensor) -> int:
+    with PeakMemory() as memory:
+        converted(x)
+    return memory.peak
+
+
+def test_the_measurement_sees_what_is_held_and_what_is_freed() -> None:
+    with PeakMemory() as memory:
+        for _ in range(5):
+            x = torch.zeros(100, dtype=torch.float64) + 1
+        del x
+        kept = [torch.zeros(1000, dtype=torch.float64) for _ in range(3)]
+    assert len(kept) == 3
+    assert 24_000 <= memory.peak <= 25_600
+
+
+@pytest.mark.parametrize("method", [tmn(0), tmn(3), tsa(1), opi()], ids=["L=0", "L=3", "TSA", "OPI"])
+@pytest.mark.parametrize("blocks", [["residual", "residual"], ["padded residual", "arithmetic"]], ids=" ".join)
+def test_single_step_memory_does_not_grow_with_the_timesteps(blocks: list[str], method: ConversionMethod) -> None:
+    network, x = build(blocks, "joined", "module", 0), images(0)
+    peaks = {}
+    for mode in ("single-step", "multi-step"):
+        for timesteps in (24, 72):  # the pipeline is at most 18 steps deep: it is full in both
+            converted = convert(network, [x], method, timesteps, mode)  # type: ignore[arg-type]
+            peaks[mode, timesteps] = peak_bytes(converted, x)
+    assert peaks["single-step", 72] == peaks["single-step", 24]
+    assert peaks["multi-step", 72] > 2 * peaks["multi-step", 24]
+
+
+def test_neuron_state_is_a_fixed_number_of_potentials() -> None:
+    like = torch.zeros(5, 3)
+    for timesteps in (4, 64):
+        with PeakMemory() as memory:
+            state = MomentumNeuron.tmn(1.0, timesteps).start(like)
+        assert memory.peak == 2 * like.numel() * 4
+        assert state.potential.shape == like.shape
