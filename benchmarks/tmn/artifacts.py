@@ -266,6 +266,8 @@ def figure4a(profile: Profile) -> list[Row]:
     for predictive in (True, False):
         for precharge in settings.get("precharge", []):
             for timesteps in settings["timesteps"]:
+                if precharge > timesteps:
+                    continue  # after T steps there is no input left to wait for
                 key = {
                     "predictive_spiking": "yes" if predictive else "no",
                     "precharge_steps": precharge,
@@ -285,7 +287,7 @@ def figure4a(profile: Profile) -> list[Row]:
                     (timesteps,),
                     count=True,
                 )
-                latency = _steps("TMN", timesteps, choice, precharge=min(precharge, timesteps))["latency"]
+                latency = _steps("TMN", timesteps, choice, precharge=precharge)["latency"]
                 rows.append(Row(number, key, partial(_energy, choice, timesteps, latency), (measurement,)))
     return rows
 
