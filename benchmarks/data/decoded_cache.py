@@ -44,9 +44,8 @@ def cached_set(spec: DatasetSpec, split: str, content: str, decode: Callable[[],
 
 def entry_path(spec: DatasetSpec, split: str, content: str) -> Path:
     """Where the decoded images of one split and content are kept."""
-    key = hashlib.blake2b(
-        "\n".join((_LAYOUT, spec.image_column, spec.label_column, content)).encode(), digest_size=16
-    ).hexdigest()
+    identity = f"{_LAYOUT}\n{spec.image_column}\n{spec.label_column}\n{content}"
+    key = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
     return cache_dir() / "data" / spec.name.replace("/", "--") / f"{split}-{key}.safetensors"
 
 

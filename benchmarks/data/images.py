@@ -24,21 +24,35 @@ class Images(Protocol):
     """What an evaluation needs of labelled images, whether they are in memory or streamed."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the data set."""
+
     @property
-    def split(self) -> str: ...
+    def split(self) -> str:
+        """``train`` or ``test``."""
+
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """32 hex digits over the samples."""
+
     @property
-    def source(self) -> str: ...
+    def source(self) -> str:
+        """Where the samples came from and how many of the official number they are, in words."""
+
     @property
-    def channels(self) -> int: ...
+    def channels(self) -> int:
+        """Colour channels, C."""
+
     def __len__(self) -> int: ...
-    def take(self, n: int) -> Images: ...
-    def slice(self, start: int, stop: int) -> Images: ...
-    def batches(
-        self, mean: Sequence[float], std: Sequence[float], batch_size: int
-    ) -> Iterator[tuple[Tensor, Tensor]]: ...
+
+    def take(self, n: int) -> Images:
+        """The first ``n`` samples."""
+
+    def slice(self, start: int, stop: int) -> Images:
+        """Samples ``start`` .. ``stop`` - 1."""
+
+    def batches(self, mean: Sequence[float], std: Sequence[float], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Normalised images float32 [B, C, H, W], channels-last, and labels int64 [B], in order."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ Exit codes: 0 fine; 1 a number differs; 2 cannot run (one line says what is miss
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -36,12 +37,20 @@ app.command("speed")(speed_command)
 
 def main() -> None:
     """Run the command line; turns errors that a user can mend into one line and exit code 2."""
+    # As Ctrl-C, so that parallel processes are ended too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
     except CannotRun as error:
         _fail(str(error), 2)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
     except click.ClickException as error:
         _fail(error.format_message(), 2)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}; finished measurements are kept, mend this and run the same command again", 2)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; finished measurements are kept, run the same command again to go on", 130)
     else:

@@ -6,10 +6,12 @@ is faster than one process with many threads, and each finished unit is cached, 
 
 from __future__ import annotations
 
-import importlib
+import inspect
 import math
+import os
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,16 @@ from numpy.typing import NDArray
 
 import benchmarks
 import snncore
+from benchmarks.data.images import normalised_batches
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.harness.artifacts import CORRECT, Artifact, Row
 from benchmarks.harness.cache import MeasurementCache, source_digest
 from benchmarks.harness.files import atomic_write_bytes
 from benchmarks.harness.provenance import collect, write_provenance
 from benchmarks.harness.results import (
+    TableSchema,
     correctness_key,
+    format_cell,
     read_correctness,
     read_table,
     row_keys,
@@ -38,8 +43,17 @@ from benchmarks.harness.results import (
 from benchmarks.harness.statistics import accuracy_columns
 from benchmarks.measurements.base import Arrays, Measurement, merge
 from benchmarks.measurements.lab import Lab
+from benchmarks.methods import METHODS, method
 from benchmarks.paths import cache_dir
 from benchmarks.profiles import NetworkChoice
+
+# Every layer makes and drops large temporaries. By default glibc returns them to the system at once and gets them back page
+# by page, a third of the time of a long train; worker processes keep what they freed instead, in huge pages.
+WORKER_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 33),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
+    "THP_MEM_ALLOC_ENABLE": "1",
+}
 
 Report = Callable[[str, float, float], None]
 """``(stage, done, total)``: progress in units of expected cost."""
@@ -124,7 +138,9 @@ class Run:
             seeds=sorted({choice.seed for choice in found if choice.recipe}),
             profile_hash=self.lab.profile.digest,
             datasets={f"{c.dataset} {split}": p.fingerprints[split] for c, p in found.items() for split in ("train", "test")},
-            checkpoints={f"{c.architecture} on {c.dataset} ({p.checkpoint})": p.fingerprints["checkpoint"] for c, p in found.items()},
+            checkpoints={
+                f"{c.architecture} on {c.dataset} ({p.checkpoint})": p.fingerprints["checkpoint"] for c, p in found.items()
+            },
             wall_time_s=time.monotonic() - self.started,
             table=table,
         )
@@ -174,8 +190,10 @@ class Run:
         if not costs:
             return results
         self.execution.report(stage, 0.0, total)
+        for name, value in WORKER_MEMORY.items():
+            os.environ.setdefault(name, value)
         numbered = ((i, *call) for i, call in enumerate(calls))
-        with joblib.parallel_config(backend=self.execution.backend if workers > 1 else "sequential"):
+        with self._backend(workers):
             parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
             for index, result in parallel(joblib.delayed(_call)(*call) for call in numbered):
                 if isinstance(result, CannotRun) and not isinstance(result, NotAvailable):
@@ -184,6 +202,13 @@ class Run:
                 done += costs[index]
                 self.execution.report(stage, done, total)
         return results
+
+    def _backend(self, workers: int) -> joblib.parallel_config:
+        name = self.execution.backend if workers > 1 else "sequential"
+        try:
+            return joblib.parallel_config(backend=name)
+        except (ImportError, ValueError) as error:  # dask: not installed, or no Client
+            raise CannotRun(f"backend {name!r} cannot be used ({error}); use --backend loky") from error
 
     def _assemble(self, artifact: Artifact, units: dict[Measurement, list[Unit]]) -> Table:
         lines: list[dict[str, Any]] = []
@@ -227,7 +252,7 @@ def write(table: Table, run: Run, folder: Path, partial: bool) -> bool:
     schema = table.artifact.schema
     frame, correct = table.frame, table.correct
     if partial and path.exists():
-        frame, correct = _merge_stored(table, path)
+        frame, correct = _merge_stored(table, path, table.artifact.rows(run.lab.profile), run.plans[table.artifact.name])
     changed = write_table(path, frame, schema)
     if correct:
         write_correctness(path.with_suffix(".npz"), correct)
@@ -244,16 +269,30 @@ def check_writable(folder: Path) -> None:
     probe.unlink()
 
 
-def _merge_stored(table: Table, path: Path) -> tuple[pd.DataFrame, dict[str, NDArray[np.bool_]]]:
+def _merge_stored(
+    table: Table, path: Path, rows: list[Row], selected: list[Row]
+) -> tuple[pd.DataFrame, dict[str, NDArray[np.bool_]]]:
+    """Stored lines of all rows but the ``selected`` ones, and the fresh lines, in the order of ``rows``."""
     schema = table.artifact.schema
     stored = read_table(path, schema)
-    fresh = dict(zip(row_keys(table.frame, schema), table.frame.to_dict("records"), strict=True))
-    names, replaced = row_keys(stored, schema), set(fresh)
-    rows = [fresh.pop(name, line) for name, line in zip(names, stored.to_dict("records"), strict=True)]
+    kept = [line for line in stored.to_dict("records") if not any(_belongs(line, row, schema) for row in selected)]
+
+    def position(line: dict[Hashable, Any]) -> int:
+        return next((i for i, row in enumerate(rows) if _belongs(line, row, schema)), len(rows))
+
+    lines = sorted([*kept, *table.frame.to_dict("records")], key=position)
     npz = path.with_suffix(".npz")
     correct = read_correctness(npz) if npz.exists() else {}
-    kept = {name: bits for name, bits in correct.items() if name.rpartition("#")[0] not in replaced}
-    return pd.DataFrame([*rows, *fresh.values()], columns=schema.names), kept | table.correct
+    names = set(row_keys(pd.DataFrame(kept, columns=schema.names), schema)) if kept else set()
+    return (
+        pd.DataFrame(lines, columns=schema.names),
+        {name: bits for name, bits in correct.items() if name.rpartition("#")[0] in names} | table.correct,
+    )
+
+
+def _belongs(line: dict[Hashable, Any], row: Row, schema: TableSchema) -> bool:
+    """Whether a line of a table is one of ``row``'s; those of a group differ in the key columns that the row leaves open."""
+    return all(format_cell(line[c.name], c) == format_cell(row.key[c.name], c) for c in schema.keys if c.name in row.key)
 
 
 @dataclass(frozen=True)
@@ -270,8 +309,11 @@ _LABS: dict[Any, Lab] = {}
 
 
 def _own(lab: Lab) -> Lab:
-    """This process's lab: networks and data stay loaded between units."""
-    return _LABS.setdefault((lab.profile.digest, lab.weights, lab.offline), lab)
+    """This worker's lab: networks and data stay loaded between units. Threads share none: measuring changes networks."""
+    key = (threading.get_ident(), lab.profile.digest, lab.weights, lab.offline)
+    if key not in _LABS:
+        _LABS[key] = replace(lab, _made={})
+    return _LABS[key]
 
 
 def _call(index: int, function: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
@@ -287,6 +329,7 @@ def _prepare(lab: Lab, choice: NetworkChoice) -> Prepared:
     try:
         own = _own(lab)
         trained = own.trained(choice)
+        normalised_batches(own.images(choice.dataset, "test"), trained.mean, trained.std, lab.profile.batch)
         return Prepared(own.fingerprints(choice), own.test_images(choice, None), trained.checkpoint)
     except NotAvailable as error:
         return Prepared(reason=str(error))
@@ -310,8 +353,8 @@ def _selected(artifact: Artifact, rows: list[Row], numbers: set[int] | None) -> 
         return rows
     unknown = numbers - {row.number for row in rows}
     if unknown:
-        last = max(row.number for row in rows)
-        raise CannotRun(f"{artifact.name} has no row {min(unknown)}; rows are numbered 1 to {last}")
+        there = f"rows are numbered 1 to {max(row.number for row in rows)}" if rows else "it has no rows in this profile"
+        raise CannotRun(f"{artifact.name} has no row {min(unknown)}; {there}")
     return [row for row in rows if row.number in numbers]
 
 
@@ -324,7 +367,7 @@ def _code_of(measurement: Measurement) -> str:
     if name not in _DIGESTS:
         root = Path(benchmarks.__file__).parent
         paths = [Path(snncore.__file__).parent, *(root / part for part in ("measurements", "methods"))]
-        if ":" in name and (own := importlib.import_module(name.partition(":")[0]).__file__):
-            paths.append(Path(own))
+        if name and name not in METHODS:
+            paths.append(Path(inspect.getfile(type(method(name)))))
         _DIGESTS[name] = source_digest(paths)
     return _DIGESTS[name]

@@ -31,8 +31,10 @@ class ConversionLoss(Measurement):
         return 1.2 * max(self.timesteps) + 1
 
     def run(self, lab: Lab, start: int, stop: int) -> Arrays:
-        """Arrays ``each_ann [n]``, ``each_snn [n, len(timesteps)]``; with ``count`` also sums ``spikes`` (positive,
-        negative), ``neurons`` (neurons times images), ``acs``, ``macs`` (first layer, one presentation).
+        """Arrays ``each_ann [n]`` and ``each_snn [n, len(timesteps)]``.
+
+        With ``count`` also the sums ``spikes`` (positive, negative), ``neurons`` (neurons times images), ``acs`` and
+        ``macs`` (first layer, one presentation).
         """
         ann = lab.network(self.network)
         snn = lab.converted(self.network, self.calibration, self.method, self.options, max(self.timesteps))

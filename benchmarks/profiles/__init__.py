@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import threshold_rule
 from benchmarks.models import model_spec
+from benchmarks.training import recipe
+
+SEE = "see benchmarks/profiles/embedded.toml"
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,6 @@ class Profile:
         default = f"profile {self.name} names no network for {dataset} {architecture}"
         raise NotAvailable(self.missing.get(f"{dataset} {architecture}", self.missing.get(dataset, default)))
 
-    def settings(self, paper: str, artifact: str) -> dict[str, Any]:
-        """The entries of ``[papers.<paper>.<artifact>]``."""
-        return dict(self.papers.get(paper, {}).get(artifact, {}))
-
 
 def profile_names() -> list[str]:
     """Profiles that come with the project."""
@@ -80,7 +80,7 @@ def load_profile(name: str) -> Profile:
         CannotRun: no such profile; a file that is not TOML, lacks an entry or has one too many; unknown names in it.
     """
     if name in profile_names():
-        text = (resources.files("benchmarks") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
+        text = _shipped(name)
     elif name.endswith(".toml"):
         try:
             text = Path(name).read_text(encoding="utf-8")
@@ -93,26 +93,67 @@ def load_profile(name: str) -> Profile:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise CannotRun(f"profile {name} is not valid TOML: {error}") from error
-    try:
-        profile = Profile(
-            **{key: table.pop(key) for key in ("name", "title", "calibration", "calibration_images", "batch", "shard")},
-            networks=tuple(NetworkChoice(**entry) for entry in table.pop("networks")),
-            missing=table.pop("missing", {}),
-            papers=table.pop("papers", {}),
-            digest=hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
-        )
-    except KeyError as error:
-        raise CannotRun(f"profile {name} lacks the entry {error}; see benchmarks/profiles/embedded.toml") from error
-    except TypeError as error:
-        raise CannotRun(f"profile {name}: {error} in [[networks]]; see benchmarks/profiles/embedded.toml") from error
-    if table:
-        raise CannotRun(f"profile {name} has unknown entries: {', '.join(table)}; see benchmarks/profiles/embedded.toml")
+    if table.get("name") in profile_names() and text != _shipped(str(table["name"])):
+        raise CannotRun(f"profile {name}: the name {table['name']!r} is that of a profile of the project; choose another")
+    return _checked(name, table, hashlib.blake2b(text.encode(), digest_size=8).hexdigest())
+
+
+def _shipped(name: str) -> str:
+    return (resources.files("benchmarks") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _checked(name: str, table: dict[str, Any], digest: str) -> Profile:
+    """The profile that a TOML file holds, with every name in it known and every entry of its type."""
+    due = {"name": str, "title": str, "calibration": str, "calibration_images": int, "batch": int, "shard": int, "networks": list}
+    optional = {"missing": dict, "papers": dict}
+    for entry, kind in (due | optional).items():
+        if entry in due and entry not in table:
+            raise CannotRun(f"profile {name} lacks the entry {entry!r}; {SEE}")
+        if entry in table and type(table[entry]) is not kind:
+            raise CannotRun(f"profile {name}: {entry} must be {KINDS[kind]}, got {table[entry]!r}; {SEE}")
+    if unknown := [entry for entry in table if entry not in due | optional]:
+        raise CannotRun(f"profile {name} has unknown entries: {', '.join(unknown)}; {SEE}")
+    if not re.fullmatch(r"\w[\w.-]*", table["name"]):
+        raise CannotRun(f"profile {name}: the name {table['name']!r} cannot name a folder; use letters, digits, '-' and '_'")
     for number in ("calibration_images", "batch", "shard"):
-        value = getattr(profile, number)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise CannotRun(f"profile {name}: {number} must be a whole number of at least 1, got {value!r}")
-    threshold_rule(profile.calibration)
-    for choice in profile.networks:
-        dataset_spec(choice.dataset)
-        model_spec(choice.architecture)
-    return profile
+        if table[number] < 1:
+            raise CannotRun(f"profile {name}: {number} must be a whole number of at least 1, got {table[number]!r}")
+    for entry, value in table.get("missing", {}).items():
+        if not isinstance(value, str):
+            raise CannotRun(f"profile {name}: {entry!r} in [missing] must be a text, got {value!r}; {SEE}")
+    try:
+        threshold_rule(table["calibration"])
+        networks = tuple(_network(entry) for entry in table["networks"])
+    except CannotRun as error:
+        raise CannotRun(f"profile {name}: {error}") from error
+    named = [(choice.paper_dataset, choice.paper_architecture) for choice in networks]
+    for pair in named:
+        if named.count(pair) > 1:
+            raise CannotRun(f"profile {name} names two networks for {' '.join(pair)}; keep one")
+    missing, papers = table.get("missing", {}), table.get("papers", {})
+    scalars = {entry: table[entry] for entry in due if entry != "networks"}
+    return Profile(**scalars, networks=networks, missing=missing, papers=papers, digest=digest)
+
+
+def _network(entry: Any) -> NetworkChoice:
+    """One of [[networks]]. Raises CannotRun for an entry or a name that is missing, unknown or of another type."""
+    where = f"an entry of [[networks]] ({SEE})"
+    if not isinstance(entry, dict):
+        raise CannotRun(f"{where} must be {KINDS[dict]}, got {entry!r}")
+    known = {field.name: int if field.name == "seed" else str for field in fields(NetworkChoice)}
+    for key, value in entry.items():
+        if key not in known:
+            raise CannotRun(f"{where} has the unknown key {key!r}; known: {', '.join(known)}")
+        if type(value) is not known[key]:
+            raise CannotRun(f"{where}: {key} must be {KINDS[known[key]]}, got {value!r}")
+    if lacking := [key for key in ("paper_dataset", "paper_architecture", "dataset", "architecture") if key not in entry]:
+        raise CannotRun(f"{where} lacks {lacking[0]!r}")
+    choice = NetworkChoice(**entry)
+    dataset_spec(choice.dataset)
+    model_spec(choice.architecture)
+    if choice.recipe is not None:
+        recipe(choice.recipe)
+    return choice
+
+
+KINDS: dict[type, str] = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}

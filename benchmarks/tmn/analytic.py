@@ -10,8 +10,10 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from benchmarks.methods import method, threshold_rule
 from snncore.coding import CSSCode
-from snncore.neurons import MomentumNeuron
+from snncore.conversion import tmn
+from snncore.neurons import MomentumNeuron, SpikingNeuron
 
 TRAINS = 10_000
 RATIOS = (0.30, 0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)
@@ -74,6 +76,19 @@ def residual_energy(ratio: float, spread: float) -> float:
     return float(residuals[0].square().mean())
 
 
+def firing_threshold(neuron: Callable[[float, int], SpikingNeuron]) -> float:
+    """Smallest current, of 0.01, 0.02, ..., that makes the preset fire in its first firing step, over the full threshold.
+
+    For one pre-charge step the current comes in that step alone, so that the potential grows by beta, as the threshold does.
+    """
+    preset = neuron(1.0, 4)
+    sizes = torch.arange(1, 121, dtype=torch.float64) / 100
+    currents = torch.zeros(4, len(sizes), dtype=torch.float64)
+    currents[0] = sizes
+    fires = preset(currents)[0] > 0
+    return float(sizes[fires].min())
+
+
 def _all_trains(timesteps: int) -> Tensor:
     return torch.tensor(list(product((-1.0, 0.0, 1.0), repeat=timesteps)), dtype=torch.float64).T.contiguous()
 
@@ -85,6 +100,7 @@ def _relu(trains: Tensor, beta: float) -> Tensor:
 IDENTITY = "largest difference of u[T] and weighted integration"
 GATE = "trains gated wrongly by the first spike"
 ENERGY = "E[u^2]/v^2, uniform currents"
+PRESET = "predictive over full threshold, as it fires"
 STEPS = range(1, 9)
 
 CASES = (
@@ -99,4 +115,8 @@ CASES = (
         for spread in (0.5, 0.75, 1.0)
         for ratio in RATIOS
     ),
+    Case("Sec. 3.3", PRESET, "neuron", partial(firing_threshold, MomentumNeuron)),
+    Case("Sec. 3.3", PRESET, "neuron, TMN preset", partial(firing_threshold, MomentumNeuron.tmn)),
+    Case("Sec. 3.3", PRESET, "conversion by default", lambda: firing_threshold(tmn().neuron)),
+    Case("Sec. 3.3", PRESET, "method TMN", lambda: firing_threshold(method("TMN").conversion(threshold_rule("maximum")).neuron)),
 )

@@ -15,10 +15,9 @@ from benchmarks.models import model_spec
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.published import read_published
 from benchmarks.tmn import analytic
+from benchmarks.tmn.settings import PAPER, settings_of
 from snncore.coding import capacity, enumerate_values
 from snncore.counting import energy_mj
-
-PAPER = "tmn"
 
 STEP_COLUMNS = (
     Column("precharge_steps", "int", minimum=0, doc="steps per layer before its first spike"),
@@ -69,7 +68,7 @@ def _conversion_row(profile: Profile, number: int, key: Values) -> Row:
 
 def _timesteps_measured_together(profile: Profile, choice: NetworkChoice, name: str, timesteps: int) -> tuple[int, ...]:
     """The steps that ``timesteps_curve`` measures in one run with this one, so that both rows share it."""
-    settings = profile.settings(PAPER, "timesteps")
+    settings = settings_of(profile, "timesteps")
     listed = tuple(settings.get("methods", {}).get(name, ()))
     on_curve = [choice.paper_dataset, choice.paper_architecture] in settings.get("networks", [])
     return listed if _is_anytime(name) and on_curve and timesteps in listed else ()
@@ -126,7 +125,7 @@ TABLE2 = TableSchema(
 
 def timesteps_curve(profile: Profile) -> list[Row]:
     """TMN, plain rate coding and OPI at several step counts and calibrations, on the same trained networks."""
-    settings = profile.settings(PAPER, "timesteps")
+    settings = settings_of(profile, "timesteps")
     options = settings.get("calibration", {})
     rows: list[Row] = []
     for network in settings.get("networks", []):
@@ -534,7 +533,7 @@ TABLE4 = TableSchema(
 
 def _network_of(profile: Profile, artifact: str) -> tuple[NetworkChoice | None, dict[str, Any], str]:
     """The network that a profile names for a figure, its settings, and why there is none."""
-    settings = profile.settings(PAPER, artifact)
+    settings = settings_of(profile, artifact)
     if "network" not in settings:
         raise CannotRun(f"profile {profile.name} lacks network in [papers.{PAPER}.{artifact}]; see the profiles of the project")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,16 +59,18 @@ def precharge(frame: pd.DataFrame, subject: str) -> Figure:
     figure = Figure(figsize=(WIDTH, 5.6))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1.5, 1.0))
     lengths = sorted(frame["precharge_steps"].unique())
+    ann = float(frame["ann_metric"].iloc[0])
+    height = partial(_height, ann=ann, margin=max(0.1, 2 * (float(frame["snn_metric"].max()) - ann)))
     for switch, color, label in (("yes", BLUE, "with TPS"), ("no", ORANGE, "without")):
         for index, length in enumerate(lengths):
             rows = frame[(frame["predictive_spiking"] == switch) & (frame["precharge_steps"] == length)]
             rows = rows.sort_values("timesteps")
             style: dict[str, Any] = {"color": _shade(color, index, len(lengths)), "marker": MARKERS[index % len(MARKERS)]}
-            top.plot(rows["timesteps"], rows["snn_metric"], label=f"{label}, L = {length}", **style)
+            top.plot(rows["timesteps"], height(rows["snn_metric"]), label=f"{label}, L = {length}", **style)
             bottom.plot(rows["timesteps"], rows["energy_mj"] * 1000, linestyle="--", **style)
-    ann = float(frame["ann_metric"].iloc[0])
-    top.axhline(ann, color=GREY, linewidth=1.0, linestyle=":", label="trained network")
-    _distance_scale(top, ann, frame["snn_metric"])
+    top.axhline(height(ann), color=GREY, linewidth=1.0, linestyle=":", label="trained network")
+    ticks = [ann - loss for loss in (80, 40, 20, 10, 5, 2, 1, 0.5, 0.2, 0) if loss <= ann]
+    top.set_yticks([height(tick) for tick in ticks], [f"{tick:.1f}" for tick in ticks])
     top.set_ylabel("accuracy, %\n(distance to the trained\nnetwork is logarithmic)")
     bottom.set_ylabel("energy, µJ per image")
     bottom.set_ylim(bottom=0)
@@ -77,18 +80,6 @@ def precharge(frame: pd.DataFrame, subject: str) -> Figure:
     figure.legend(handles, labels, loc="outside right center")
     _title(figure, f"Predictive spiking (TPS) and pre-charge length L: {subject}")
     return figure
-
-
-def _distance_scale(axes: Axes, ann: float, accuracies: pd.Series) -> None:
-    """Scale by the logarithm of the distance to ``ann``, so that a tenth of a point can be seen beside chance."""
-    margin = max(0.1, 2 * (float(accuracies.max()) - ann))
-    axes.set_yscale("function", functions=(
-        lambda y: -np.log10(np.maximum(ann + margin - y, margin / 4)), lambda z: ann + margin - 10.0**-z
-    ))  # fmt: skip
-    axes.yaxis.set_major_locator(FixedLocator([ann - loss for loss in (80, 40, 20, 10, 5, 2, 1, 0.5, 0.2, 0) if loss <= ann]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.1f}"))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_ylim(float(accuracies.min()) - 2, max(ann, float(accuracies.max())) + margin / 3)
 
 
 def depth(frame: pd.DataFrame, subject: str) -> Figure:
@@ -150,7 +141,7 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
         right.plot(rows["ratio"], rows[measure], color=color, marker=marker, linestyle=line, label=label)
         least = rows.iloc[int(rows[measure].to_numpy().argmin())]
         right.plot(least["ratio"], least[measure], marker, color="none", markersize=10, markeredgecolor=BLACK)
-    right.set(title="Mean over neurons and images (circled: minimum)", xlabel="predictive threshold / v", yscale="log")
+    right.set(title="Means over neurons and images; circled: least", xlabel="predictive threshold / v", yscale="log")
     right.set_ylabel("mean |u[T]| / v,  E[u[T]²] / v²")
     right.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     right.yaxis.set_minor_locator(NullLocator())
@@ -246,9 +237,14 @@ def _loss_axes(axes: Axes, longest: float) -> None:
     axes.set_xlabel("timesteps T")
 
 
+def _height(accuracy: Any, ann: float, margin: float) -> Any:
+    """Accuracy on a scale of its distance to ``ann``, so that a tenth of a point can be seen beside chance."""
+    return -np.log10(ann + margin - accuracy)
+
+
 def _shade(color: str, index: int, count: int) -> tuple[float, ...]:
     """From light to full colour: the longer the pre-charge, the darker."""
-    share = 1.0 if count == 1 else 0.35 + 0.65 * index / (count - 1)
+    share = 1.0 if count == 1 else 0.45 + 0.55 * index / (count - 1)
     return tuple(1 - share * (1 - part) for part in to_rgb(color))
 
 

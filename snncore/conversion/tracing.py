@@ -47,14 +47,19 @@ def trace_network(ann: nn.Module) -> fx.GraphModule:
     Raises:
         ConversionError: the forward pass depends on the data (``if x.sum() > 0``) or cannot be recorded for another reason.
     """
-    root = copy.deepcopy(ann).eval()
+    try:
+        root = copy.deepcopy(ann).eval()
+    except Exception as error:  # computed weights that carry gradients cannot be copied
+        raise ConversionError(
+            f"{type(ann).__name__} cannot be copied ({_first_line(error)}); "
+            "make computed weights permanent first (prune.remove, remove_weight_norm)"
+        ) from error
     try:
         graph = InplaceTracer().trace(root)
         traced = fx.GraphModule(root, graph)
     except Exception as error:  # the tracer meets arbitrary user code
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConversionError(
-            f"{type(ann).__name__} cannot be recorded by torch.fx ({reason}); "
+            f"{type(ann).__name__} cannot be recorded by torch.fx ({_first_line(error)}); "
             "remove control flow that depends on the data from its forward"
         ) from error
     _one_image_input(traced)
@@ -70,6 +75,10 @@ def trace_network(ann: nn.Module) -> fx.GraphModule:
     traced.recompile()
     traced.delete_all_unused_submodules()
     return traced
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def call_module(traced: fx.GraphModule, node: fx.Node, module: nn.Module, arguments: tuple[Any, ...]) -> None:

@@ -22,6 +22,7 @@ from snncore.conversion.calibration import ActivationHistogram
 from snncore.conversion.operations import SumPool, Total
 from snncore.conversion.rewriting import CONVOLUTIONS, ChannelAffine
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*no calibration image activates")
 quick = settings(deadline=None, derandomize=True, max_examples=40)
 
 

@@ -13,7 +13,7 @@ from small_networks import Step, build, conv, images
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 
-from snncore import CSSCode, ConversionError, MomentumNeuron, SpikingNetwork, calibrate, convert, tmn
+from snncore import ConversionError, CSSCode, MomentumNeuron, SpikingNetwork, calibrate, convert, tmn
 from snncore.conversion import Percentile
 
 
@@ -27,8 +27,7 @@ def mlp(middle: nn.Module) -> nn.Module:
 
 def on_spikes(function: Callable[[Tensor], Any]) -> nn.Module:
     """``function`` of the spikes of a hidden layer of an MLP."""
-    layers = {"first": nn.Linear(4, 4), "last": nn.Linear(4, 4)}
-    return Step(lambda self, x: self.last(function(F.relu(self.first(x)))), **layers)
+    return Step(lambda self, x: function(F.relu(self.first(x))), first=nn.Linear(4, 4))
 
 
 def on_maps(function: Callable[[Tensor], Any]) -> nn.Module:
@@ -64,13 +63,14 @@ OPERATIONS: dict[str, tuple[nn.Module, str, str]] = {
     "power": (on_spikes(lambda x: x**2), "'pow' (node pow_1)", REPLACE),
     "abs": (on_spikes(abs), "'abs' (node", REPLACE),
     "maximum": (on_spikes(lambda x: torch.maximum(x, x + 1)), "'maximum' (node maximum)", REPLACE),
-    "matrix product": (on_spikes(lambda x: x @ x.T), "'getattr' (node", REPLACE),
+    "matrix product": (on_spikes(lambda x: x[:, None] @ x[:, :, None]), "'matmul' (node matmul)", REPLACE),
+    "transposing attribute": (on_spikes(lambda x: x.T), "'getattr' (node getattr_1)", REPLACE),
     "data attribute": (on_spikes(lambda x: x.data), "'getattr' (node getattr_1)", REPLACE),
     "argmax": (on_spikes(lambda x: x.argmax(1)), "'argmax' (node argmax)", REPLACE),
     "product of two signals": (on_spikes(lambda x: x * x), "'mul' (node mul)", "of two signals is not linear"),
     "product with another signal": (on_spikes(lambda x: x * (x + 1)), "'mul' (node mul)", "of two signals is not linear"),
     "quotient of a signal": (on_spikes(lambda x: 1 / (x + 2)), "'truediv' (node truediv)", "of two signals is not linear"),
-    "rounded quotient": (on_spikes(lambda x: torch.div(x, 2, rounding_mode="floor")), "'div' (node div)", "without rounding_mode"),
+    "rounded quotient": (on_spikes(lambda x: x.div(2, rounding_mode="floor")), "'div' (node div)", "without rounding_mode"),
     "sum with alpha": (on_spikes(lambda x: torch.add(x, x, alpha=2)), "'add' (node add)", "write it as a product and a sum"),
     "MC dropout": (on_spikes(lambda x: F.dropout(x, 0.5)), "'dropout' (node dropout)", REPLACE),
     "reshape over the batch": (on_spikes(lambda x: x.reshape(-1, 8)), "'reshape' (node reshape)", "keep the first dimension"),
@@ -92,7 +92,7 @@ MAPS: dict[str, tuple[nn.Module, str, str]] = {
     ),
     "positional bilinear": (on_maps(lambda x: F.interpolate(x, None, 2, "bilinear")), "'interpolate'", "use mode='nearest'"),
     "padding with ones": (on_maps(lambda x: F.pad(x, (1, 1), value=1.0)), "'pad' (node pad)", "pad with zeros"),
-    "reflecting padding": (on_maps(lambda x: F.pad(x, (1, 1), mode="reflect")), "'pad' (node pad)", "pad with zeros"),
+    "reflecting padding": (on_maps(lambda x: F.pad(x, (1, 1, 1, 1), mode="reflect")), "'pad' (node pad)", "pad with zeros"),
     "InstanceNorm": (nn.Sequential(conv(2, 4), nn.ReLU(), nn.InstanceNorm2d(4)).double(), "'InstanceNorm2d' (node _2)", REPLACE),
     "transposed convolution": (
         nn.Sequential(conv(2, 4), nn.ReLU(), nn.ConvTranspose2d(4, 2, 2)).double(),
@@ -163,16 +163,28 @@ def test_several_inputs() -> None:
         parametrizations.weight_norm,
         parametrizations.spectral_norm,
         lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+        nn.utils.weight_norm,
         lambda layer: layer.register_forward_hook(lambda *_: None) and layer,
     ],
-    ids=["weight norm", "spectral norm", "pruning", "hook"],
+    ids=["weight norm", "spectral norm", "pruning", "old weight norm", "hook"],
 )
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
 def test_weights_that_are_computed_when_the_layer_runs(change: Callable[[nn.Module], nn.Module]) -> None:
     network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), change(nn.Linear(4, 4)))
-    expected = network.eval()(points())
+    with torch.no_grad():
+        expected = network.eval()(points())
     message = refusal(network)
     assert message.startswith("_2: a parametrization or a hook may change what this layer computes; make it permanent")
-    assert torch.equal(network(points()), expected)  # and the network still works
+    with torch.no_grad():
+        assert torch.equal(network(points()), expected)  # and the network still works
+
+
+def test_a_network_that_cannot_be_copied() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), prune.l1_unstructured(nn.Linear(4, 4), "weight", 0.5))
+    network(points())  # the pruned weight now carries a gradient
+    message = refusal(network)
+    assert message.startswith("Sequential cannot be copied (")
+    assert message.endswith("make computed weights permanent first (prune.remove, remove_weight_norm)")
 
 
 def test_batch_norm_without_running_statistics() -> None:
@@ -237,7 +249,7 @@ def test_unknown_percentile_and_precharge() -> None:
 )
 def test_a_calibration_of_another_network(other: nn.Module) -> None:
     calibration = calibrate(other, [points()])
-    with pytest.raises(ConversionError, match=r"the calibration of this Sequential comes from another network; calibrate this one"):
+    with pytest.raises(ConversionError, match="the calibration of this Sequential comes from another network; calibrate"):
         convert(mlp(nn.Identity()), calibration)
     convert(other, calibration)
 

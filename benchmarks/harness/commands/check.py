@@ -60,7 +60,8 @@ def check_command(
     stored = {artifact.name: read_table(folder / f"{artifact.name}.csv", artifact.schema) for artifact in chosen}
     with progress(jobs, backend, as_json) as execution:
         tables = list(Run(lab, chosen, execution, numbers).tables())
-    compared = {table.artifact.name: _compare(table, stored[table.artifact.name], folder, numbers is not None) for table in tables}
+    partial = numbers is not None
+    compared = {table.artifact.name: _compare(table, stored[table.artifact.name], folder, partial) for table in tables}
     failed = sum(len(c.differences) for c in compared.values())
     if as_json:
         print_json({name: {"differences": _records(c.differences), "notes": _records(c.notes)} for name, c in compared.items()})
@@ -68,7 +69,7 @@ def check_command(
         for name, comparison in compared.items():
             _print(name, comparison, quiet)
         lines = sum(len(table.frame) for table in tables)
-        console.print(f"{len(tables)} tables, {lines} lines: {failed} differences" if failed else f"{len(tables)} tables, {lines} lines agree")
+        console.print(f"{len(tables)} tables, {lines} lines{f': {failed} differences' if failed else ' agree'}")
     if failed:
         raise typer.Exit(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from benchmarks.errors import CannotRun
+from benchmarks.harness.artifacts import PAPERS
 from benchmarks.harness.run import Execution
 from benchmarks.measurements.lab import Lab
 from benchmarks.profiles import Profile, load_profile
 
-console = Console()
+LAST_ROW = 100_000
+"""More than any table has; keeps a mistyped range from filling the memory."""
+
+# Tables that go to a file or a log are not squeezed into 80 columns.
+console = Console(width=None if sys.stdout.isatty() else 160)
 errors = Console(stderr=True)
 
 Paper = Annotated[str, typer.Argument(help="Paper, e.g. tmn (see: snnbench list papers).")]
@@ -41,7 +47,16 @@ def make_lab(profile: str, weights: list[str] | None, offline: bool) -> Lab:
         if not (name and separator and path):
             raise CannotRun(f"--weights {entry!r} is not of the form NAME=FILE, e.g. cifar10_resnet20=weights/net.safetensors")
         pairs.append((name, str(Path(path).resolve())))
-    return Lab(load_profile(profile), tuple(pairs), offline)
+    loaded = load_profile(profile)
+    known = {choice.weights for choice in loaded.networks}
+    for name, _ in pairs:
+        if name not in known:
+            names = ", ".join(sorted(filter(None, known))) or "none"
+            raise CannotRun(f"--weights names {name!r}, which profile {loaded.name} does not use; it uses: {names}")
+    for paper in loaded.papers:
+        if paper not in PAPERS:
+            raise CannotRun(f"profile {loaded.name} has a section of the unknown paper {paper!r}; known: {', '.join(PAPERS)}")
+    return Lab(loaded, tuple(pairs), offline)
 
 
 def parse_rows(text: str) -> set[int] | None:
@@ -53,7 +68,10 @@ def parse_rows(text: str) -> set[int] | None:
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise CannotRun(f"--rows {text!r} is not a list of row numbers; write e.g. --rows 7,15 or --rows 1-6")
-        rows |= set(range(int(first), int(last if dash else first) + 1))
+        end = int(last if dash else first)
+        if end > LAST_ROW:
+            raise CannotRun(f"--rows {text!r} goes beyond row {LAST_ROW}; write e.g. --rows 7,15 or --rows 1-6")
+        rows |= set(range(int(first), end + 1))
     if not rows:
         raise CannotRun(f"--rows {text!r} names no row; write e.g. --rows 7,15 or --rows 1-6")
     return rows

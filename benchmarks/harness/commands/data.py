@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from rich.table import Table
 
 from benchmarks.data import locate, open_images
 from benchmarks.harness.commands.common import AsJson, Offline, ProfileName, Weights, console, make_lab, print_json
+from benchmarks.measurements.lab import TORCHVISION
 from benchmarks.models.weights import find_checkpoint
+from benchmarks.profiles import NetworkChoice, profile_names
 
 
 def data_command(
@@ -24,11 +27,7 @@ def data_command(
 
     Examples: snnbench data | snnbench data --profile workstation --fingerprint
     """
-    from benchmarks.profiles import profile_names
-
-    found = {
-        name: _needs(name, weights, offline, fingerprint) for name in ([profile] if profile else profile_names())
-    }
+    found = {name: _needs(name, weights, offline, fingerprint) for name in ([profile] if profile else profile_names())}
     if as_json:
         print_json(found)
         return
@@ -60,8 +59,11 @@ def _needs(profile: str, weights: list[str] | None, offline: bool, fingerprint: 
     for choice in lab.profile.networks:
         if choice.weights is None:
             continue
-        path = find_checkpoint(choice.weights, explicit)
-        how = f"--weights {choice.weights}=FILE, or SNNBENCH_WEIGHTS/{choice.weights}.safetensors"
+        if choice.weights.startswith(TORCHVISION):
+            path, how = _torchvision_file(choice), "torchvision downloads it when it is first run"
+        else:
+            path = find_checkpoint(choice.weights, explicit)
+            how = f"--weights {choice.weights}=FILE, or SNNBENCH_WEIGHTS/{choice.weights}.safetensors"
         recipe = f"; else trained by recipe {choice.recipe}" if choice.recipe else ""
         needs.append(
             {
@@ -73,3 +75,12 @@ def _needs(profile: str, weights: list[str] | None, offline: bool, fingerprint: 
             }
         )
     return needs
+
+
+def _torchvision_file(choice: NetworkChoice) -> Path | None:
+    """Where torchvision keeps the weights of a choice, None if they are not there yet."""
+    from torchvision.models import get_model_weights
+
+    entry = get_model_weights(choice.architecture.removeprefix("torchvision/"))[str(choice.weights).removeprefix(TORCHVISION)]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rsplit("/", 1)[1]
+    return path if path.exists() else None

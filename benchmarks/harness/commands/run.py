@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.markup import escape
 from rich.table import Table as Printed
 
@@ -90,18 +91,50 @@ def _record(table: Table, changed: bool) -> dict[str, Any]:
     return {"artifact": table.artifact.name, "changed": changed, "rows": rows}
 
 
-SHOWN = ["row", "dataset", "method", "architecture", "calibration", "timesteps", "latency", "ann_metric", "snn_metric", "loss", "status", "code", "capacity", "enumerated", "claim", "quantity", "case", "value", "predictive_spiking", "precharge_steps", "spike_rate", "energy_mj", "ratio", "scope", "mean_abs", "mean_square"]
-MOST_LINES = 40
+LABELS = {
+    "row": "row",
+    "claim": "claim",
+    "quantity": "quantity",
+    "case": "case",
+    "value": "value",
+    "code": "code",
+    "capacity": "values",
+    "enumerated": "enumerated",
+    "dataset": "dataset",
+    "method": "method",
+    "architecture": "network",
+    "calibration": "calibration",
+    "predictive_spiking": "predictive",
+    "precharge_steps": "pre-charge",
+    "ratio": "ratio",
+    "scope": "neurons",
+    "mean_abs": "mean |u|/v",
+    "mean_square": "mean (u/v)^2",
+    "timesteps": "T",
+    "snn_metric_paper": "paper SNN %",
+    "ann_metric": "ANN %",
+    "snn_metric": "SNN %",
+    "loss": "loss",
+    "spike_rate": "spike rate",
+    "energy_mj": "mJ",
+    "status": "status",
+}
+"""Columns that are worth a look in the terminal; the files have all of them."""
+MOST_LINES = 64
 
 
 def _print(table: Table, changed: bool, folder: Path) -> None:
     schema = table.artifact.schema
+    path = folder / f"{table.artifact.name}.csv"
     lines = format_rows(table.frame, schema, table.artifact.name)
-    shown = [i for i, name in enumerate(schema.names) if name in SHOWN]
-    state = "new or changed" if changed else "unchanged"
-    printed = Printed(*(schema.names[i] for i in shown), title=f"{table.artifact.title} ({state})", title_justify="left")
-    for line in lines[:MOST_LINES]:
+    title = f"{table.artifact.title}: {len(lines)} lines, {'new or changed' if changed else 'unchanged'} in {path}"
+    if len(lines) > MOST_LINES:
+        console.print(escape(title), soft_wrap=True)
+        return
+    shown = [i for i, name in enumerate(schema.names) if name in LABELS]
+    printed = Printed(box=box.SIMPLE_HEAD, title=escape(title), title_justify="left", pad_edge=False)
+    for i in shown:
+        printed.add_column(LABELS[schema.names[i]], no_wrap=True)
+    for line in lines:
         printed.add_row(*(escape(line[i]) for i in shown))
     console.print(printed)
-    if len(lines) > MOST_LINES:
-        console.print(f"... {len(lines) - MOST_LINES} more lines in {folder / table.artifact.name}.csv")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import torch
@@ -12,9 +13,11 @@ import typer
 from rich.table import Table
 from torch import Tensor
 
+from benchmarks.errors import CannotRun
 from benchmarks.harness.commands.common import AsJson, console, print_json
 from benchmarks.models import build_model, model_spec
 from snncore import convert, opi, rate, tmn, tsa
+from snncore.conversion import ConversionError
 
 
 def speed_command(
@@ -36,7 +39,7 @@ def speed_command(
     torch.manual_seed(0)
     images = torch.randn(batch, 3, size, size).to(memory_format=torch.channels_last)
     ann = build_model(model_spec(network).name, 10).eval().to(memory_format=torch.channels_last)
-    with torch.no_grad():
+    with torch.no_grad(), _refusal(network, size):
         candidates: dict[str, Callable[[Tensor], Any]] = {"trained network": ann}
         for method in (tmn(), tsa(), rate(), opi()):
             candidates[f"{method.name}, multi-step"] = convert(ann, [images], method, timesteps)
@@ -56,6 +59,14 @@ def speed_command(
         per_step = "" if row["network"] == "trained network" else f"{row['ratio_per_timestep']:.2f}"
         table.add_row(row["network"], f"{row['ms']:.1f}", f"{row['ratio']:.2f}", per_step)
     console.print(table)
+
+
+@contextmanager
+def _refusal(network: str, size: int) -> Iterator[None]:
+    try:
+        yield
+    except ConversionError as error:
+        raise CannotRun(f"{network} cannot be timed on {size}x{size} images: {error}") from error
 
 
 def _interleaved(candidates: dict[str, Callable[[Tensor], Any]], images: Tensor, repeats: int) -> dict[str, float]:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import fx, nn
+
 from benchmarks.errors import CannotRun
 from benchmarks.models import MODELS, build_model, load_checkpoint, model_spec
 from benchmarks.models.resnet_cifar import PadShortcut
-from torch import fx, nn
 
 SMALL = [name for name in MODELS if not name.startswith("torchvision/")]
 ANY_SIZE = [name for name in SMALL if not name.startswith("vgg16") or name.endswith("-thin")]

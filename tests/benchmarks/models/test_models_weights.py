@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from benchmarks.errors import CannotRun
 from benchmarks.models import build_model, checkpoint_hash, find_checkpoint, load_checkpoint, read_metadata
 from benchmarks.models.checkpoint_files import write_checkpoint
-from torch import Tensor, nn
 
 METADATA = {"mean": "[0.1]", "std": "[0.2]", "dataset": "digits"}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+
 from benchmarks.training import Recipe, recipe
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from benchmarks.errors import CannotRun
 from benchmarks.models import checkpoint_hash, read_metadata
 from benchmarks.training import Recipe, trained_network

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from benchmarks.models import build_model
-from benchmarks.training.randomness import augment, generator, initialize
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+
+from benchmarks.models import build_model
+from benchmarks.training.randomness import augment, generator, initialize
 
 
 def test_streams_depend_on_seed_and_purpose_alone() -> None:
@@ -49,6 +50,7 @@ def translated(image: torch.Tensor, down: int, right: int) -> torch.Tensor:
     return canvas[:, abs(down) : abs(down) + height, abs(right) : abs(right) + width]
 
 
+@settings(deadline=None, max_examples=40)
 @given(shift=st.integers(0, 3), flip=st.booleans(), seed=st.integers(0, 100), height=st.integers(3, 6))
 def test_every_image_is_moved_and_mirrored_by_itself(shift: int, flip: bool, seed: int, height: int) -> None:
     images = torch.randint(1, 256, (6, 2, height, 5), dtype=torch.uint8)

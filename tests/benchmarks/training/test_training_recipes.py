@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from importlib import resources
 
 import pytest
+
 from benchmarks.errors import CannotRun
 from benchmarks.training import Recipe, recipe, recipe_names
 

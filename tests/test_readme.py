@@ -1,0 +1,26 @@
+"""The README's example runs as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_example_converts_a_network_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    names: dict[str, object] = {"__name__": "example"}
+    exec(example, names)
+    assert "T=8, latency 10 steps" in capsys.readouterr().out
+    assert float(names["error"]) < 0.02  # type: ignore[arg-type]
+
+
+def test_links_lead_to_files() -> None:
+    root = README.parent
+    for page in (README, root / "CONTRIBUTING.md"):
+        links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+        missing = [link for link in links if "://" not in link and not (root / link).exists()]
+        assert missing == []
