@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import Any
 
-import click
 import typer
 from rich.markup import escape
 
@@ -20,6 +20,9 @@ from benchmarks.harness.commands.listing import list_command
 from benchmarks.harness.commands.report import report_command
 from benchmarks.harness.commands.run import run_command
 from benchmarks.harness.commands.speed import speed_command
+
+# Newer versions of typer bring a click of their own; this is the base of the usage errors of either.
+ClickException: Any = typer.BadParameter.__bases__[0].__bases__[0]
 
 app = typer.Typer(
     help="Reproducible benchmarks for spiking neural networks.",
@@ -43,15 +46,15 @@ def main() -> None:
         code = app(standalone_mode=False)
     except CannotRun as error:
         _fail(str(error), 2)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+    except ClickException as error:
+        if type(error).__name__ != "NoArgsIsHelpError":
+            _fail(error.format_message(), 2)
+        typer.echo(error.format_message(), err=True)  # the help, on many lines
         sys.exit(2)
-    except click.ClickException as error:
-        _fail(error.format_message(), 2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}; finished measurements are kept, mend this and run the same command again", 2)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted; finished measurements are kept, run the same command again to go on", 130)
     else:
         sys.exit(code if isinstance(code, int) else 0)

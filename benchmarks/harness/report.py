@@ -149,19 +149,22 @@ def _section(section: Section, tables: Tables, profile: Profile, paper: str) -> 
     if missing:
         command = f"snnbench run {paper} {' '.join(missing)} --profile {profile.name}"
         parts: Body = [f"Not run yet: `{command}`."]
-    elif section.always or not (reasons := _reasons(tables, section.artifacts)):
+    elif section.always or not (empty := [tables[name] for name in section.artifacts if measured(tables[name]).empty]):
         parts = section.build({name: tables[name] for name in section.artifacts}, profile)
     else:
-        parts = [f"Not run: {'; '.join(map(markdown.plain, reasons))}."]
+        parts = [f"Not run: {reasons(pd.concat(frame['status'] for frame in empty))}."]
     texts = [part if isinstance(part, str) else f"![{part.alt}]({paper}/{part.name}.svg)" for part in parts]
     drawings = [part for part in parts if isinstance(part, Drawing)]
     return "\n\n".join([f"## {section.title}", *texts]), drawings
 
 
-def _reasons(tables: Tables, names: Sequence[str]) -> list[str]:
-    """Why a table has no measured row; empty if every table has one."""
-    empty = [tables[name] for name in names if measured(tables[name]).empty]
-    return list(dict.fromkeys(s.removeprefix(NOT_RUN) for frame in empty for s in frame["status"])) if empty else []
+def reasons(status: pd.Series) -> str:
+    """Why rows were not run, each reason once; those that differ only after a colon are joined."""
+    groups: dict[str, dict[str, None]] = {}
+    for text in status[status.str.startswith(NOT_RUN)].str.removeprefix(NOT_RUN):
+        head, _, detail = text.partition(": ")
+        groups.setdefault(head, {}).update({detail: None} if detail else {})
+    return "; ".join(markdown.plain(f"{head}: {', '.join(details)}" if details else head) for head, details in groups.items())
 
 
 def _write_figure(path: Path, drawing: Drawing) -> Path:
@@ -191,9 +194,12 @@ def _claims(paper: str, verdicts: dict[str, Verdict]) -> str:
     printed = read_published(paper, "claims").set_index("id")
     rows = []
     for name, verdict in verdicts.items():
-        statement, where, tolerance = (markdown.plain(str(printed.at[name, c])) for c in ("statement", "where", "tolerance"))
-        rows.append([f"**{name}**", f"{statement} ({where})", tolerance, mark(verdict.status), verdict.evidence])
-    return markdown.table(["", "What the paper says", "Reproduced if", "Verdict", "Evidence"], rows)
+        columns = ("statement", "where", "metric", "tolerance")
+        statement, where, metric, tolerance = (markdown.plain(str(printed.at[name, column])) for column in columns)
+        says = f"{statement} ({where}).<br><sub>{metric}: {tolerance}</sub>"
+        rows.append([f"**{name}**", says, mark(verdict.status), verdict.evidence])
+    header = ["", "What the paper says<br><sub>what we call reproduced</sub>", "Verdict", "Evidence"]
+    return markdown.table(header, rows)
 
 
 def mark(status: str) -> str:
@@ -334,28 +340,21 @@ def _digest(path: Path) -> str:
 
 def _not_run(artifacts: dict[str, Artifact], tables: Tables, paper: str, profile: Profile) -> str:
     """A table of reasons; those that differ only after a colon share a line."""
-    groups: dict[str, tuple[dict[str, None], list[str]]] = {}
+    groups: dict[str, tuple[list[pd.Series], list[str]]] = {}
     for name, frame in tables.items():
         skipped = frame[frame["status"].str.startswith(NOT_RUN)]
-        reasons = skipped["status"].str.removeprefix(NOT_RUN)
-        heads = reasons.str.partition(": ")[0] if len(skipped) else reasons
-        for head, rows in skipped.groupby(heads, sort=False):
-            details, where = groups.setdefault(str(head), ({}, []))
-            details.update(dict.fromkeys(t for r in reasons[rows.index] if (t := r.partition(": ")[2])))
+        heads = [status.removeprefix(NOT_RUN).partition(": ")[0] for status in skipped["status"]]
+        for head in dict.fromkeys(heads):
+            rows = skipped[[other == head for other in heads]]
+            status, where = groups.setdefault(head, ([], []))
+            status.append(rows["status"])
             where.append(_which(artifacts[name], rows))
+    lines = [[reasons(pd.concat(status)), "; ".join(where)] for status, where in groups.values()]
     for name in artifacts:
         if name not in tables:
             command = f"snnbench run {paper} {name} --profile {profile.name}"
-            groups[f"not run yet; `{command}`"] = ({}, [_short(artifacts[name])])
-    lines = [
-        [head if head.startswith("not run yet") else _reason(head, list(details)), "; ".join(where)]
-        for head, (details, where) in groups.items()
-    ]
+            lines.append([f"not run yet: `{command}`", _short(artifacts[name])])
     return markdown.table(["Why", "What"], lines) if lines else ""
-
-
-def _reason(head: str, details: list[str]) -> str:
-    return markdown.plain(f"{head}: {', '.join(details)}" if details else head)
 
 
 def _which(artifact: Artifact, rows: pd.DataFrame) -> str:

@@ -186,14 +186,14 @@ def shorter_precharge_suffices(tables: Tables) -> Verdict:
     matching = [pair for pair, gain in pairs.items() if (gain >= -0.1).all()]
     best = max(pairs, key=lambda pair: ((pairs[pair] >= -0.1).mean(), pairs[pair].min()))
     if matching:
-        listed = enumeration([f"{a} against {b}" for a, b in matching])
+        listed = enumeration([f"{a} that of {b}" for a, b in matching])
         worst = min(pairs[pair].min() for pair in matching)
-        evidence = f"Pre-charge with against without, matching at every T: {listed} (worst {number(worst, sign=True)} points)."
-        return judge([True], is_stand_in(rows), evidence)
+        evidence = f"At every T, a pre-charge with predictive spiking matches without: {listed}"
+        return judge([True], is_stand_in(rows), f"{evidence} (least advantage {number(worst, sign=True)} points).")
     gain = pairs[best]
     evidence = (
-        f"No pair matches at every T; best is pre-charge {best[0]} with against {best[1]} without, at"
-        f" {(gain >= -0.1).sum()} of {len(gain)} T (worst {number(gain.min(), sign=True)} points at T = {gain.idxmin()})."
+        f"No pair matches at every T; nearest are pre-charge {best[0]} with and {best[1]} without predictive spiking, at"
+        f" {(gain >= -0.1).sum()} of {len(gain)} T (down to {number(gain.min(), sign=True)} points at T = {least(gain):g})."
     )
     return judge(gain >= -0.1, is_stand_in(rows), evidence)
 
@@ -204,12 +204,12 @@ def predictive_is_more_accurate(tables: Tables) -> Verdict:
     pairs = _pairs(tables)
     gain = (pairs["snn_metric_yes"] - pairs["snn_metric_no"]).round(2)
     worse = pairs.assign(gain=gain)[gain < 0].sort_values("gain", kind="stable")
-    evidence = f"Not below at {len(pairs) - len(worse)} of {len(pairs)} settings (pre-charge and T)"
+    evidence = f"At least as accurate at {len(pairs) - len(worse)} of {len(pairs)} settings of pre-charge and T"
     evidence += f", gains up to {number(gain.max(), sign=True)} points"
     if len(worse):
         named = enumeration([_deviation(row) for _, row in worse.head(WORST).iterrows()])
         evidence += f"; lower {'most ' if len(worse) > WORST else ''}at {named}"
-        evidence += f"; {_within(worse)} of these {len(worse)} within the 95 % intervals of both losses"
+        evidence += f"; each loss inside the other's 95 % interval at {_within(worse)} of these {len(worse)}"
     return judge(gain >= 0, is_stand_in(pairs), f"{evidence}.")
 
 

@@ -60,7 +60,8 @@ def precharge(frame: pd.DataFrame, subject: str) -> Figure:
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1.5, 1.0))
     lengths = sorted(frame["precharge_steps"].unique())
     ann = float(frame["ann_metric"].iloc[0])
-    height = partial(_height, ann=ann, margin=max(0.1, 2 * (float(frame["snn_metric"].max()) - ann)))
+    margin = max(0.1, 4 * (float(frame["snn_metric"].max()) - ann))
+    height = partial(_height, ann=ann, margin=margin)
     for switch, color, label in (("yes", BLUE, "with TPS"), ("no", ORANGE, "without")):
         for index, length in enumerate(lengths):
             rows = frame[(frame["predictive_spiking"] == switch) & (frame["precharge_steps"] == length)]
@@ -69,7 +70,7 @@ def precharge(frame: pd.DataFrame, subject: str) -> Figure:
             top.plot(rows["timesteps"], height(rows["snn_metric"]), label=f"{label}, L = {length}", **style)
             bottom.plot(rows["timesteps"], rows["energy_mj"] * 1000, linestyle="--", **style)
     top.axhline(height(ann), color=GREY, linewidth=1.0, linestyle=":", label="trained network")
-    ticks = [ann - loss for loss in (80, 40, 20, 10, 5, 2, 1, 0.5, 0.2, 0) if loss <= ann]
+    ticks = [ann - loss for loss in (80, 40, 20, 10, 5, 2, 1, 0.5, 0.2, 0) if loss <= ann and (loss == 0 or loss > margin)]
     top.set_yticks([height(tick) for tick in ticks], [f"{tick:.1f}" for tick in ticks])
     top.set_ylabel("accuracy, %\n(distance to the trained\nnetwork is logarithmic)")
     bottom.set_ylabel("energy, µJ per image")
@@ -125,7 +126,7 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
         left.plot(rows["residual"], rows["density"], color=color, linewidth=width, label=f"{ratio:.2f}",
                   linestyle="--" if ratio > 0.5 else "-", zorder=3 if ratio == 0.5 else 2)
     left.set(title="Mean |u[T]| of each neuron", xlabel="mean |u[T]| / v", ylabel="density over neurons")
-    left.set_xlim(0, _last_visible(density))
+    left.set_xlim(*_visible(density))
     left.set_ylim(bottom=0)
     left.legend(title="predictive\nthreshold / v", loc="center left", bbox_to_anchor=(1.0, 0.5))
     styles = {
@@ -140,8 +141,8 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
             continue
         right.plot(rows["ratio"], rows[measure], color=color, marker=marker, linestyle=line, label=label)
         least = rows.iloc[int(rows[measure].to_numpy().argmin())]
-        right.plot(least["ratio"], least[measure], marker, color="none", markersize=10, markeredgecolor=BLACK)
-    right.set(title="Means over neurons and images; circled: least", xlabel="predictive threshold / v", yscale="log")
+        right.plot(least["ratio"], least[measure], "o", color="none", markersize=11, markeredgecolor=BLACK)
+    right.set(title="Means; circled: least", xlabel="predictive threshold / v", yscale="log")
     right.set_ylabel("mean |u[T]| / v,  E[u[T]²] / v²")
     right.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     right.yaxis.set_minor_locator(NullLocator())
@@ -164,7 +165,7 @@ def losses(frame: pd.DataFrame, calibration: str) -> Figure:
 
 def calibrations(frame: pd.DataFrame, paper: str) -> Figure:
     """Conversion loss of TMN over timesteps, a line per calibration option."""
-    rows = frame[frame["method"] == "TMN"]
+    rows = compared(frame)
     names = list(dict.fromkeys(rows["calibration"]))
     curves = [
         (name, RULES[i % 7], MARKERS[i % 7], f"{name} (paper)" if name == paper else name, rows[rows["calibration"] == name])
@@ -173,6 +174,13 @@ def calibrations(frame: pd.DataFrame, paper: str) -> Figure:
     figure = _loss_panels(rows, curves, band=paper)
     _title(figure, f"TMN: conversion loss by calibration option (band: 95 % interval of {paper})")
     return figure
+
+
+def compared(frame: pd.DataFrame) -> pd.DataFrame:
+    """TMN's rows at those T of a network at which more than one calibration option was measured; all if there is none."""
+    rows = frame[frame["method"] == "TMN"]
+    options = rows.groupby(["dataset", "architecture", "timesteps"])["calibration"].transform("nunique")
+    return rows[options > 1] if (options > 1).any() else rows
 
 
 # ---- helpers ----------------------------------------------------------------------------------------------------------
@@ -209,16 +217,20 @@ def _loss_panels(rows: pd.DataFrame, curves: Sequence[Curve], band: str | None =
     return figure
 
 
+def titled(row: pd.Series) -> str:
+    """What a row was measured on, for a title."""
+    return measured_on(row) + (" (stand-in)" if row["status"] == "stand-in" else "")
+
+
 def _network(rows: pd.DataFrame, dataset: str, architecture: str) -> str:
-    row = rows[(rows["dataset"] == dataset) & (rows["architecture"] == architecture)].iloc[0]
-    return measured_on(row)
+    return titled(rows[(rows["dataset"] == dataset) & (rows["architecture"] == architecture)].iloc[0])
 
 
 def measured_on(row: pd.Series) -> str:
     """What a row was measured on: as papers name it, a stand-in by its own name."""
     dataset, architecture = row["dataset_used"], row["architecture_used"]
     if row["status"] == "stand-in":
-        return f"{architecture} on {dataset} (stand-in)"
+        return f"{architecture} on {dataset}"
     return f"{model_spec(architecture).paper_name} on {dataset_spec(dataset).paper_name}"
 
 
@@ -258,9 +270,10 @@ def _title(figure: Figure, text: str) -> None:
     figure.suptitle(text, x=0.01, ha="left", fontsize=10.5)
 
 
-def _last_visible(density: pd.DataFrame) -> float:
-    visible = density[density["density"] > 0.01 * density["density"].max()]
-    return float(visible["residual"].max()) + 0.02
+def _visible(density: pd.DataFrame) -> tuple[float, float]:
+    """Where any density is more than a hundredth of the highest."""
+    shown = density["residual"][density["density"] > 0.01 * density["density"].max()]
+    return float(shown.min()) - 0.02, float(shown.max()) + 0.02
 
 
 def _one_two_five(low: float, high: float) -> list[float]:

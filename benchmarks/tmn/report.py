@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.harness.claims import Tables
-from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, small, table
-from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured
+from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
+from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons
 from benchmarks.profiles import Profile
 from benchmarks.published import read_published
 from benchmarks.tmn import figures
 from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPES, error_ratios, toy_grid
-from benchmarks.tmn.figures import measured_on
+from benchmarks.tmn.figures import measured_on, titled
 
 NAME = "TMN"
 REFERENCE = (
@@ -150,7 +150,8 @@ def timesteps(tables: Tables, profile: Profile) -> Body:
         Drawing("timesteps", alt, partial(figures.losses, rows, CALIBRATION)),
     ]
     for _, network in chosen.groupby(["dataset", "architecture"], sort=False):
-        parts += [f"**{_marked(network.iloc[0])}**: loss in points [95 %]", _same_and_exponential_steps(network)]
+        parts += [f"Loss in points [95 %], {_marked(network.iloc[0])}:", _same_and_exponential_steps(network)]
+        parts += _smaller_at(network)
     return parts
 
 
@@ -164,10 +165,25 @@ def _same_and_exponential_steps(rows: pd.DataFrame) -> str:
     return table(header, lines, "rrrrrr")
 
 
+def _smaller_at(rows: pd.DataFrame) -> list[str]:
+    """At which T the point estimates favour TMN over rate coding with 2^T steps."""
+    loss = {(row["method"], int(row["timesteps"])): row["loss"] for _, row in rows.iterrows()}
+    parts = []
+    for name in ("rate", "OPI"):
+        both = [t for t in range(1, 17) if ("TMN", t) in loss and (name, 2**t) in loss]
+        smaller = [t for t in both if loss["TMN", t] < loss[name, 2**t]]
+        if both:
+            where = f"T = {ranges(smaller)}" if smaller else "no T"
+            parts.append(f"{NAMES[name]} with 2^T steps at {where} of T = {ranges(both)}")
+    return [f"TMN with T steps loses less than {' and than '.join(parts)}."] if parts else []
+
+
 def calibrations(tables: Tables, profile: Profile) -> Body:
     """Named calibration options of TMN side by side."""
     rows = measured(tables["timesteps"])
-    rows = rows[rows["method"] == "TMN"]
+    if (rows["method"] != "TMN").all():
+        return ["No row of TMN was measured."]
+    rows = figures.compared(rows)
     options = [f"- `{name}`: {RULES.get(name, 'an option of its own')}" for name in dict.fromkeys(rows["calibration"])]
     parts: list[str | Drawing] = [
         "Where the threshold of a layer lies; everything else is the same. Bold: least loss for this T.",
@@ -186,7 +202,7 @@ def calibrations(tables: Tables, profile: Profile) -> Body:
             [_calibration(str(name)), *(_bold(line[t], least[t]) for t in losses.columns)] for name, line in losses.iterrows()
         ]
         header = ["Loss in points", *(f"T = {t}" for t in losses.columns)]
-        parts += [f"**{_marked(network.iloc[0])}**", table(header, lines, "l" + "r" * len(losses.columns))]
+        parts += [f"{_marked(network.iloc[0])}:", table(header, lines, "l" + "r" * len(losses.columns))]
         parts += _best(network, losses)
     return parts
 
@@ -200,23 +216,25 @@ def _bold(value: float, least: float) -> str:
 
 
 def _best(rows: pd.DataFrame, losses: pd.DataFrame) -> list[str]:
-    """What the best option buys over the paper's, on average over T >= 5."""
-    late = losses.loc[:, losses.columns.to_numpy() >= 5].mean(axis=1).dropna()
-    if CALIBRATION not in late or len(late) < 2:
+    """What the best option buys over the paper's, on average over the T at which all were measured."""
+    common = losses.dropna(axis="columns")
+    if CALIBRATION not in common.index or common.empty or len(common) < 2:
         return []
-    best, gain = str(late.idxmin()), late[CALIBRATION] - late.min()
-    if best == CALIBRATION:
-        return ["On average over T ≥ 5 the paper's option loses least."]
-    own = rows[(rows["calibration"] == CALIBRATION) & (rows["timesteps"] >= 5)]
+    average = common.mean(axis="columns")
+    best, gain = str(average.idxmin()), average[CALIBRATION] - average.min()
+    where = f"On average over T = {ranges(map(int, common.columns))}"
+    if gain == 0:
+        return [f"{where} the paper's option loses least."]
+    own = rows[(rows["calibration"] == CALIBRATION) & rows["timesteps"].isin(common.columns)]
     half = ((own["loss_ci95_high"] - own["loss_ci95_low"]) / 2).mean()
     return [
-        f"On average over T ≥ 5 `{best}` loses least, {number(gain)} points less than the paper's option; the 95 % interval of"
-        f" a single loss is about ± {number(half)}."
+        f"{where} `{best}` loses least, {number(gain)} points less than the paper's option; the 95 % interval of a single loss"
+        f" is about ± {number(half)}."
     ]
 
 
 def _marked(row: pd.Series) -> str:
-    return f"{measured_on(row)} †" if row["status"] == "stand-in" else measured_on(row)
+    return f"*{measured_on(row)}* †" if row["status"] == "stand-in" else measured_on(row)
 
 
 # ---- figures ----------------------------------------------------------------------------------------------------------
@@ -242,7 +260,7 @@ def figure4a(tables: Tables, profile: Profile) -> Body:
     """Accuracy and energy over timesteps by predictive spiking and pre-charge."""
     rows = measured(tables["figure4a"])
     first = rows.iloc[0]
-    what = f"{measured_on(first)}, {int(first['n_test']):,} test images"
+    what = f"{titled(first)}, {int(first['n_test']):,} test images"
     return [
         "Predictive spiking fires at half the threshold, with both signs, and resets by the full one; without it a neuron"
         " fires at the full threshold, with positive spikes only. L: pre-charge steps per layer."
@@ -252,7 +270,7 @@ def figure4a(tables: Tables, profile: Profile) -> Body:
             "Accuracy (solid) and energy (dashed) over timesteps, with and without predictive spiking, by pre-charge length",
             partial(figures.precharge, rows, what),
         ),
-        f"Accuracy in %, on {_marked(first)}:",
+        f"Accuracy in %, {_marked(first)}:",
         _grid(rows, "snn_metric", 2),
         _details(
             "Energy and spike rate",
@@ -283,7 +301,7 @@ def figure4b(tables: Tables, profile: Profile) -> Body:
     """Encoding error over depth."""
     rows = measured(tables["figure4b"])
     first = rows.iloc[0]
-    what = f"{measured_on(first)}, {int(first['n_test']):,} test images"
+    what = f"{titled(first)}, {int(first['n_test']):,} test images"
     zero, half = error_ratios(rows, "rate"), error_ratios(rows, "OPI")
     lines = [
         [f"{t}", f"{2 ** int(t)}", *_ratio_cells(zero, t), *_ratio_cells(half, t)] for t in sorted(rows["tmn_timesteps"].unique())
@@ -298,7 +316,7 @@ def figure4b(tables: Tables, profile: Profile) -> Body:
             "Encoding error over depth, TMN at T steps against rate coding at 2^T steps, one panel per T",
             partial(figures.depth, rows, what),
         ),
-        f"Ratio of errors (geometric mean over depth, below 1 where TMN is better), on {_marked(first)}:",
+        f"Ratio of errors (geometric mean over depth, below 1 where TMN is better), {_marked(first)}:",
         table(header, lines, "rrrrrr"),
     ]
 
@@ -314,7 +332,7 @@ def figure4c(tables: Tables, profile: Profile) -> Body:
     """Residual potential over the predictive threshold."""
     rows, density = measured(tables["figure4c"]), measured(tables["figure4c_density"])
     first = rows.iloc[0]
-    what = f"{measured_on(first)}, {int(first['n_test']):,} test images"
+    what = f"{titled(first)}, {int(first['n_test']):,} test images"
     return [
         "What is left on the membranes after the last step, for several predictive thresholds. *All neurons* include those that"
         " code a negative value and are silenced by the gate; *neurons that spiked* sent at least one spike for the image."
@@ -324,7 +342,7 @@ def figure4c(tables: Tables, profile: Profile) -> Body:
             "Distribution of the residual potential by predictive threshold; its means with their minima",
             partial(figures.residual, rows, density, what),
         ),
-        f"Residuals in units of the full threshold v, on {_marked(first)}:",
+        f"Residuals in units of the full threshold v, {_marked(first)}:",
         _residuals(rows),
     ]
 
@@ -347,9 +365,13 @@ def analytic(tables: Tables, profile: Profile) -> Body:
     rows = tables["analytic"]
     parts: list[str] = ["No data and no network: exact identities, and a toy model."]
     exact = rows[rows["claim"] != "T02"]
-    lines = [[row["claim"], plain(row["quantity"]), row["case"], f"{row['value']:g}"] for _, row in exact.iterrows()]
+    kinds = exact["case"].str.replace(r", T=\d+$", "", regex=True)
+    lines = [
+        [claim, plain(quantity), kind, _steps_of(part), ", ".join(f"{value:g}" for value in part["value"])]
+        for (claim, quantity, kind), part in exact.groupby(["claim", "quantity", kinds], sort=False)
+    ]
     if lines:
-        parts.append(_details("Identities (T01, T23)", [table(["Claim", "Quantity", "Case", "Value"], lines, "lllr")]))
+        parts.append(table(["Claim", "Quantity", "Case", "T", "Values"], lines, "lllll"))
     if (rows["claim"] == "T02").any():
         grid = toy_grid(tables)
         least = grid.min()
@@ -363,6 +385,11 @@ def analytic(tables: Tables, profile: Profile) -> Body:
             table(header, cells, "r" * len(header)),
         ]
     return parts
+
+
+def _steps_of(rows: pd.DataFrame) -> str:
+    steps = [case.rpartition(", T=")[2] for case in rows["case"] if ", T=" in case]
+    return ranges(map(int, steps)) if steps else DASH
 
 
 def _least(value: float, least: float) -> str:
@@ -401,10 +428,10 @@ def table3(tables: Tables, profile: Profile) -> Body:
     doubtful = [line[0] for line in lines if "not" in line[-1]]
     status = "" if measured(tables["table3"]).empty else " (this report shows the audit only)"
     return [
-        f"Not measured yet: {_why(tables['table3'])}{status}.",
+        f"Not measured yet: {reasons(tables['table3']['status'])}{status}.",
         "What can be checked is whether the printed energies follow from the printed counts at 4.6 pJ per multiply-accumulate"
-        f" (MAC) and 0.9 pJ per accumulate (AC), up to their last digits. {enumeration([f'Row {n}' for n in doubtful])}"
-        f" {'does' if len(doubtful) == 1 else 'do'} not.",
+        f" (MAC) and 0.9 pJ per accumulate (AC), up to their last digits. Rows {enumeration(doubtful)}"
+        " do not.",
         table(header, lines, "rllrrrrrl"),
     ]
 
@@ -428,12 +455,7 @@ def _half_digit(value: Decimal) -> Decimal:
 
 def table4(tables: Tables, profile: Profile) -> Body:
     """Table 4: not measured yet."""
-    return [f"Not measured yet: {_why(tables['table4'])}."]
-
-
-def _why(frame: pd.DataFrame) -> str:
-    reasons = dict.fromkeys(frame["status"].str.removeprefix(NOT_RUN))
-    return "; ".join(map(plain, reasons))
+    return [f"Not measured yet: {reasons(tables['table4']['status'])}."]
 
 
 SECTIONS = (

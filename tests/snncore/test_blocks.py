@@ -15,7 +15,7 @@ from snncore.neurons import SpikingNeuron, blocks
 from snncore.neurons.base import largest_below
 from snncore.neurons.blocks import column_blocks, time_matrices
 
-quick = settings(deadline=None, derandomize=True, max_examples=120)
+quick = settings(deadline=None, derandomize=True, max_examples=100)
 SEEDS = st.integers(0, 2**16)
 
 NEURONS: dict[str, Callable[[int], SpikingNeuron]] = {

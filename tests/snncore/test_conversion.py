@@ -39,7 +39,7 @@ def trained_output(network: nn.Module, x: Tensor) -> Any:
 # ---- (a) accuracy -----------------------------------------------------------------------------------------------------
 
 
-@settings(quick, max_examples=30)
+@settings(quick, max_examples=20)
 @given(networks(), st.integers(0, 2**16))
 def test_any_network_is_approximated_twice_as_well_with_every_step(network: nn.Module, seed: int) -> None:
     x = images(seed)
@@ -50,7 +50,7 @@ def test_any_network_is_approximated_twice_as_well_with_every_step(network: nn.M
     assert fine < 1e-7 or fine < coarse * 2.0**-8 * 16  # thresholds are float32 maxima: 1e-7 is as good as exact
 
 
-@settings(quick, max_examples=20)
+@settings(quick, max_examples=12)
 @given(networks(), st.integers(0, 2**16))
 def test_the_default_method_and_the_others_agree_with_the_trained_network(network: nn.Module, seed: int) -> None:
     x = images(seed)
@@ -84,7 +84,7 @@ def counts_behind(network: SpikingNetwork, node: fx.Node) -> int:
     return below * layer.count if isinstance(layer, Total) else below
 
 
-@settings(quick, max_examples=30)
+@settings(quick, max_examples=20)
 @given(networks(), st.integers(0, 2**16), st.sampled_from([tmn(), tsa(), opi()]))
 def test_what_is_called_spikes_is_integer_and_what_is_analog_has_no_time(
     network: nn.Module, seed: int, method: ConversionMethod
@@ -156,7 +156,7 @@ def test_rate_coding_is_binary() -> None:
 # ---- (c) the trained network is left alone ----------------------------------------------------------------------------
 
 
-@settings(quick, max_examples=10)
+@settings(quick, max_examples=6)
 @given(networks(), st.booleans())
 def test_the_trained_network_and_the_images_are_left_alone(network: nn.Module, training: bool) -> None:
     network.train(training)

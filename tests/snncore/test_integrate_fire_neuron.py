@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from snncore import IntegrateFireNeuron, RateCode
 
-quick = settings(deadline=None, derandomize=True, max_examples=150)
+quick = settings(deadline=None, derandomize=True, max_examples=60)
 
 
 def reference(currents: list[Fraction], threshold: Fraction, initial: Fraction) -> tuple[list[int], Fraction]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from snncore import CSSCode, MomentumNeuron
 from snncore.neurons.momentum import GATES
 
-quick = settings(deadline=None, derandomize=True, max_examples=150)
+quick = settings(deadline=None, derandomize=True, max_examples=70)
 HALF = Fraction(1, 2)
 
 
@@ -105,7 +105,7 @@ def trains(draw: st.DrawFn, p: Parameters, most: int = 6) -> list[list[Fraction]
 # ---- against the reference --------------------------------------------------------------------------------------------
 
 
-@settings(quick, max_examples=250)
+@settings(quick, max_examples=200)
 @given(st.data())
 def test_spikes_and_residual_are_those_of_the_rational_reference(data: st.DataObject) -> None:
     p = data.draw(parameters())

@@ -18,7 +18,7 @@ from snncore import ConversionMethod, MomentumNeuron, SpikingNetwork, convert, o
 from snncore.coding import Code
 from snncore.conversion.calibration import ActivationHistogram
 
-quick = settings(deadline=None, derandomize=True, max_examples=40)
+quick = settings(deadline=None, derandomize=True, max_examples=30)
 
 
 def power_of_two(histogram: ActivationHistogram, code: Code) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from snncore import ConversionError
 from snncore.conversion.tracing import ChannelAffine, describe, module_of, trace_network
 
-quick = settings(deadline=None, derandomize=True, max_examples=30)
+quick = settings(deadline=None, derandomize=True, max_examples=20)
 
 
 def traced_equals(network: nn.Module, x: Tensor) -> fx.GraphModule:

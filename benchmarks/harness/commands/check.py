@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table as Printed
 
 from benchmarks.errors import CannotRun
 from benchmarks.harness.artifacts import select_artifacts
@@ -91,9 +90,6 @@ def _records(differences: list[Difference]) -> list[dict[str, str]]:
 
 def _print(name: str, comparison: Comparison, quiet: bool) -> None:
     listed = [("differs", d) for d in comparison.differences] + [("note", d) for d in ([] if quiet else comparison.notes)]
-    if not listed:
-        return
-    printed = Printed("", "row", "column", "stored", "fresh", "reason", title=name, title_justify="left")
-    for kind, d in listed:
-        printed.add_row(kind, *map(escape, (d.row, d.column, d.stored, d.fresh, d.reason)))
-    console.print(printed)
+    for kind, difference in listed:
+        # One line each, however narrow the terminal is: a log can then be searched.
+        console.print(escape(f"{name} {kind}: {difference}"), soft_wrap=True)

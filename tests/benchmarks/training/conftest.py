@@ -21,10 +21,10 @@ class Samples:
 
 @pytest.fixture
 def samples() -> Samples:
-    """Bright left or right halves under noise, 8x8 pixels: uint8 [64, 1, 8, 8], two classes."""
+    """Bright left or right halves under noise, 8x8 pixels: uint8 [32, 1, 8, 8], two classes."""
     source = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 120, (64, 1, 8, 8), generator=source)
-    labels = torch.arange(64) % 2
+    images = torch.randint(0, 120, (32, 1, 8, 8), generator=source)
+    labels = torch.arange(32) % 2
     images[labels == 0, :, :, :4] += 120
     images[labels == 1, :, :, 4:] += 120
     return Samples(images.to(torch.uint8), labels)
@@ -32,5 +32,5 @@ def samples() -> Samples:
 
 @pytest.fixture
 def quick() -> Recipe:
-    """Eight steps, otherwise as for the digits."""
+    """Four steps, otherwise as for the digits."""
     return replace(recipe("digits"), name="quick", epochs=2, batch_size=16)

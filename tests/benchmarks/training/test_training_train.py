@@ -29,7 +29,7 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 
 
 def test_it_learns_and_returns_a_float32_network_for_evaluation(samples: Any, quick: Recipe) -> None:
-    model = train(NET, samples, replace(quick, epochs=4), seed=0)
+    model = train(NET, samples, replace(quick, epochs=8), seed=0)
     assert not model.training
     assert all(p.dtype == torch.float32 and p.is_contiguous() for p in model.parameters())
     mean, std = channel_statistics(samples.images)
@@ -103,8 +103,8 @@ def test_the_number_of_threads_is_put_back(samples: Any, quick: Recipe) -> None:
 
 def test_progress_counts_the_steps(samples: Any, quick: Recipe) -> None:
     seen: list[tuple[int, int]] = []
-    train(NET, samples, replace(quick, batch_size=30), seed=0, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(step, 4) for step in (1, 2, 3, 4)]  # 64 images: two full batches of 30 per epoch
+    train(NET, samples, replace(quick, batch_size=15), seed=0, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(step, 4) for step in (1, 2, 3, 4)]  # 32 images: two full batches of 15 per epoch
 
 
 @pytest.mark.parametrize("optimizer", [{"optimizer": "adam", "momentum": 0.0, "nesterov": False}, {}])

@@ -1,0 +1,356 @@
+"""Running: the same bytes however often it is repeated, killed, sharded or shared between processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness import run as running
+from benchmarks.harness.provenance import read_provenance
+from benchmarks.harness.results import read_correctness, read_table
+from benchmarks.measurements import ConversionLoss, EncodingError
+from benchmarks.methods import TMN
+from benchmarks.tmn.artifacts import ARTIFACTS
+from snncore.conversion import tmn
+
+SCHEMAS = {artifact.name: artifact.schema for artifact in ARTIFACTS}
+ROOT = Path(__file__).parents[3]
+
+
+def count_runs(bench: Any, kind: type) -> list[tuple[int, int]]:
+    """Notes the shards that a measurement runs on from now on."""
+    seen: list[tuple[int, int]] = []
+    original = kind.run
+
+    def noted(self: Any, lab: Any, start: int, stop: int) -> Any:
+        seen.append((start, stop))
+        return original(self, lab, start, stop)
+
+    bench.patch.setattr(kind, "run", noted)
+    return seen
+
+
+# ---- first and second run ---------------------------------------------------------------------------------------------
+
+
+def test_the_first_run_writes_every_table_with_what_stands_behind_it(finished: Any) -> None:
+    names = set(finished.files())
+    assert names >= {f"{name}.{kind}" for name in SCHEMAS for kind in ("csv", "json")}
+    assert {name for name in names if name.endswith(".npz")} == {"table2.npz", "figure4a.npz", "timesteps.npz"}
+    assert not [name for name in names if name.startswith(".")]
+    table = read_table(finished.results / "timesteps.csv", SCHEMAS["timesteps"])
+    assert table["status"].tolist() == ["stand-in"] * 5
+    assert table["n_test"].tolist() == [40, 40, 40, 40, 20]
+    correct = read_correctness(finished.results / "timesteps.npz")
+    key = "CIFAR-10,ResNet-20,TMN,percentile-99.99,3#snn"
+    assert table["snn_metric"][1] == pytest.approx(100 * correct[key].mean(), abs=0.005)
+
+
+def test_rows_that_cannot_run_say_why_and_do_not_stop_the_others(finished: Any) -> None:
+    table = read_table(finished.results / "table2.csv", SCHEMAS["table2"]).set_index("row")
+    assert table.loc[7, "status"] == "stand-in"
+    assert table.loc[8, "status"] == "not run: too large for a test"
+    assert table.loc[14, "status"] == "not run: quantised networks not available yet"
+    assert table["status"].str.startswith("not run: method not available yet: ").sum() > 10
+
+
+def test_provenance_names_data_weights_and_table(finished: Any) -> None:
+    record = read_provenance(finished.results / "timesteps.json")
+    assert list(record["checkpoints"]) == ["resnet20-thin on sklearn/digits (tiny.safetensors)"]
+    assert set(record["datasets"]) == {"sklearn/digits train", "sklearn/digits test"}
+    assert record["seeds"] == []  # given weights have no seed of ours
+    assert read_provenance(finished.results / "figure1d.json")["checkpoints"] == {}
+
+
+def test_a_second_run_changes_no_byte_and_measures_nothing(finished: Any) -> None:
+    before = finished.files()
+    measured = count_runs(finished, ConversionLoss) + count_runs(finished, EncodingError)
+    ran = finished.run()
+    assert ran.code == 0
+    assert not any(entry["changed"] for entry in json.loads(ran.out))
+    assert measured == []
+    assert finished.files() == before
+
+
+def test_a_second_run_with_an_empty_cache_gives_the_same_bytes(finished: Any) -> None:
+    before = finished.files()
+    finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
+    assert finished.run("timesteps", "figure4b", "figure4c").code == 0
+    assert finished.files() == before
+
+
+# ---- killed -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_run_goes_on_where_it_was(finished: Any) -> None:
+    reference = finished.tables()
+    finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
+    original = EncodingError.run
+    done: list[tuple[int, int]] = []
+
+    def interrupted(self: Any, lab: Any, start: int, stop: int) -> Any:
+        if done:
+            raise KeyboardInterrupt
+        done.append((start, stop))
+        return original(self, lab, start, stop)
+
+    before = finished.files()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EncodingError, "run", interrupted)
+        stopped = finished.run("figure4b")
+    assert stopped.code == 130 and "run the same command again" in stopped.err
+    assert finished.files() == before
+
+    resumed = count_runs(finished, EncodingError)
+    assert finished.run("figure4b").code == 0
+    assert len(resumed) == 3 * 2 - 1  # three methods on two shards, less the finished one
+    assert finished.tables() == reference
+
+
+@pytest.mark.parametrize("lost", ["csv", "npz", "json"])
+def test_a_run_killed_between_two_files_is_completed(finished: Any, lost: str) -> None:
+    reference = finished.tables()
+    (finished.results / f"timesteps.{lost}").unlink()
+    assert finished.run("timesteps").code == 0
+    assert finished.tables() == reference
+    assert (finished.results / "timesteps.json").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_what_it_finished(finished: Any, weights_folder: Path) -> None:
+    """With a profile of its own, because a new process has all test images."""
+    profile = finished.write_profile(("timesteps = [2]\n\n[papers.tmn.figure4c]", "timesteps = [2]\ntest_images = 400\n\n[papers.tmn.figure4c]"))
+    command = [sys.executable, "-m", "benchmarks.harness.cli", "run", "tmn", "figure4b", "--profile", profile, "--jobs", "1"]
+
+    def start(name: str) -> tuple[subprocess.Popen[bytes], Path]:
+        environment = os.environ | {"SNNBENCH_CACHE": str(finished.folder / name), "PYTHONPATH": str(ROOT)}
+        where = finished.folder / f"results-{name}"
+        process = subprocess.Popen([*command, "--no-report", "--results", str(where)], env=environment, cwd=finished.folder)
+        return process, where / "tiny" / "tmn" / "figure4b.csv"
+
+    process, csv = start("killed")
+    entries = finished.folder / "killed" / "measurements"
+    while process.poll() is None and not list(entries.glob("*/*.npz")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL and not csv.exists()
+    kept = {path.name for path in entries.glob("*/*.npz")}
+    assert 0 < len(kept) < 60
+
+    process, csv = start("killed")
+    assert process.wait() == 0
+    process, whole = start("whole")
+    assert process.wait() == 0
+    assert csv.read_bytes() == whole.read_bytes()
+    assert kept <= {path.name for path in entries.glob("*/*.npz")}
+
+
+# ---- shards, rows, processes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shard", [40, 1000])
+def test_the_size_of_shards_does_not_matter(finished: Any, shard: int) -> None:
+    reference = finished.tables()
+    profile = finished.write_profile(("shard = 20", f"shard = {shard}"))
+    assert finished.run("timesteps", "figure4b", profile=profile).code == 0
+    assert finished.tables() == reference
+
+
+def test_rows_are_reproduced_and_others_kept(finished: Any) -> None:
+    reference = finished.files()
+    path = finished.results / "timesteps.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    assert finished.run("timesteps", "--rows", "2").code == 0
+    assert finished.files() == reference
+
+    path.write_text("".join(lines[:2] + lines[3:]))  # row 2 is missing
+    assert finished.run("timesteps", "--rows", "2").code == 0
+    assert path.read_text() == "".join(lines)
+    assert finished.tables() == {name: content for name, (content, _) in reference.items() if not name.endswith(".json")}
+
+
+def test_rows_run_one_by_one_end_in_the_order_of_the_table(finished: Any) -> None:
+    reference = finished.tables()
+    for kind in ("csv", "npz", "json"):
+        (finished.results / f"timesteps.{kind}").unlink()
+    for rows in ("5", "2-3", "1,4"):
+        assert finished.run("timesteps", "--rows", rows).code == 0
+    assert finished.tables() == reference
+
+
+def test_a_row_that_was_not_run_leaves_no_trace_once_it_is(finished: Any) -> None:
+    """Figure 4(b) has one line for a row that is not run and one per layer for one that is."""
+    reference = finished.tables()
+    without = finished.write_profile(('paper_dataset = "CIFAR-10"', 'paper_dataset = "CIFAR-9"'))
+    assert finished.run("figure4b", profile=without).code == 0
+    assert len((finished.results / "figure4b.csv").read_text().splitlines()) == 1 + 3
+    for row in ("3", "1", "2"):
+        assert finished.run("figure4b", "--rows", row).code == 0
+    assert finished.tables() == reference
+
+
+def test_threads_share_no_network(finished: Any) -> None:
+    """A measurement hangs observers on the networks that it measures; two threads on one would mix their sums."""
+    reference = finished.tables()
+    finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
+    command = ("run", "tmn", "figure4b", "--profile", "tiny.toml", "--jobs", "3", "--backend", "threading", "--no-report", "--json")
+    assert finished.call(*command).code == 0
+    assert finished.tables() == reference
+
+
+@pytest.mark.slow
+def test_parallel_processes_give_the_same_bytes(finished: Any) -> None:
+    """With all test images in both runs, because another process does not know of the few."""
+    profile = finished.write_profile(("timesteps = [2]\n\n[papers.tmn.figure4c]", "timesteps = [2]\ntest_images = 100\n\n[papers.tmn.figure4c]"))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    tables = []
+    for jobs in ("1", "2"):
+        environment["SNNBENCH_CACHE"] = str(finished.folder / f"cache-{jobs}")
+        where = finished.folder / f"results-{jobs}"
+        command = [sys.executable, "-m", "benchmarks.harness.cli", "run", "tmn", "figure4b", "--profile", profile]
+        command += ["--jobs", jobs, "--no-report", "--results", str(where)]
+        subprocess.run(command, env=environment, cwd=finished.folder, check=True)
+        tables.append((where / "tiny" / "tmn" / "figure4b.csv").read_bytes())
+    assert tables[0] == tables[1]
+
+
+# ---- a method of one's own --------------------------------------------------------------------------------------------
+
+OWN_METHOD = """
+from benchmarks.methods.rate import Rate
+from snncore.conversion import rate
+
+
+class Own(Rate):
+    name = "own"
+
+    def conversion(self, threshold, **options):
+        return rate({initial}, threshold)
+"""
+
+
+@pytest.fixture
+def own_method(finished: Any) -> Callable[[float], None]:
+    def write(initial: float) -> None:
+        (finished.folder / "own_method_of_a_test.py").write_text(OWN_METHOD.format(initial=initial))
+        sys.modules.pop("own_method_of_a_test", None)
+        running._DIGESTS.clear()
+
+    finished.patch.syspath_prepend(str(finished.folder))
+    finished.patch.setattr(sys, "dont_write_bytecode", True)
+    return write
+
+
+def test_a_method_by_import_path_runs_and_its_code_counts(finished: Any, own_method: Callable[[float], None]) -> None:
+    path = "own_method_of_a_test:Own"
+    profile = finished.write_profile(("rate = [2, 4] }", f'rate = [2, 4], "{path}" = [2, 4] }}'))
+
+    def measured() -> list[list[str]]:
+        own_rows = [line.split(",") for line in (finished.results / "timesteps.csv").read_text().splitlines() if path in line]
+        assert len(own_rows) == 2 and all(row[-1] == "stand-in" for row in own_rows)
+        return [row[5:] for row in own_rows]
+
+    own_method(0.0)
+    assert finished.run("timesteps", profile=profile).code == 0
+    rate_rows = [line.split(",")[5:] for line in (finished.results / "timesteps.csv").read_text().splitlines() if ",rate," in line]
+    assert measured() == rate_rows  # it is plain rate coding under another name
+
+    ran_again = count_runs(finished, ConversionLoss)
+    assert finished.run("timesteps", profile=profile).code == 0
+    assert ran_again == []
+    own_method(0.5)  # changed code is measured anew
+    assert finished.run("timesteps", profile=profile).code == 0
+    assert len(ran_again) == 2
+
+
+# ---- check ------------------------------------------------------------------------------------------------------------
+
+
+def differences(ran: Any, artifact: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(ran.out)[artifact]["differences"]
+    return found
+
+
+def test_check_agrees_right_after_a_run(finished: Any) -> None:
+    ran = finished.check()
+    assert ran.code == 0
+    assert all(not found["differences"] and not found["notes"] for found in json.loads(ran.out).values())
+
+
+def test_check_sees_one_test_image(finished: Any) -> None:
+    path = finished.results / "table2.csv"
+    table = read_table(path, SCHEMAS["table2"])
+    old = table.set_index("row").loc[7, "snn_metric"]
+    altered = path.read_text().replace(f",{old:.2f},", f",{old + 100 / 40:.2f},")
+    assert altered != path.read_text()
+    path.write_text(altered)
+    ran = finished.check("table2")
+    assert ran.code == 1
+    assert ("7,CIFAR-10,TMN", "snn_metric") in {(d["row"][:14], d["column"]) for d in differences(ran, "table2")}
+    printed = finished.call("check", "tmn", "table2", "--profile", "tiny.toml", "--jobs", "1")
+    assert printed.code == 1
+    (line,) = [line for line in printed.out.splitlines() if "| snn_metric:" in line]
+    assert "7,CIFAR-10,TMN" in line and f"{old:.2f}" in line
+
+
+def changed_ratio(finished: Any) -> None:
+    """The predictive threshold of TMN at 0.55 of the full one. In a fresh cache, whose keys do not know of a patch."""
+
+    def conversion(self: TMN, threshold: Any, precharge: int = 1, ratio: float = 0.55, ternary: bool = True) -> Any:
+        return tmn(precharge, ratio, ternary, threshold)
+
+    finished.patch.setattr(TMN, "conversion", conversion)
+    finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
+
+
+def test_check_sees_another_predictive_threshold(finished: Any) -> None:
+    changed_ratio(finished)
+    ran = finished.check("figure4b", "analytic")
+    assert ran.code == 1
+    found = {(d["row"], d["column"]) for d in differences(ran, "figure4b")}
+    assert ("2,TMN,2,1", "mse") in found
+    assert not [row for row, _ in found if "TMN" not in row]
+    (preset,) = differences(ran, "analytic")
+    assert preset["row"].endswith("method TMN") and preset["column"] == "value"
+    assert (float(preset["stored"]), float(preset["fresh"])) == (0.5, 0.55)
+
+
+def test_check_names_a_missing_row(finished: Any) -> None:
+    path = finished.results / "figure4c.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:1] + lines[2:]))
+    ran = finished.check("figure4c")
+    assert ran.code == 1
+    assert [(d["row"], d["column"]) for d in differences(ran, "figure4c")] == [("0.40,all", "rows")]
+
+
+def test_check_names_what_has_no_correctness(finished: Any) -> None:
+    (finished.results / "timesteps.npz").unlink()
+    ran = finished.check("timesteps")
+    assert ran.code == 1
+    assert {d["column"] for d in differences(ran, "timesteps")} == {"ann_metric", "snn_metric"}
+    assert "no stored per-sample correctness" in differences(ran, "timesteps")[0]["reason"]
+
+
+def test_check_of_some_rows_looks_at_those_alone(finished: Any) -> None:
+    path = finished.results / "timesteps.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    assert finished.check("timesteps", "--rows", "1-4").code == 0
+    assert finished.check("timesteps").code == 1
+
+
+def test_check_changes_nothing(finished: Any) -> None:
+    before = finished.files()
+    changed_ratio(finished)
+    assert finished.check("figure4b").code == 1
+    assert finished.files() == before

@@ -1,0 +1,114 @@
+"""Methods: found by name, import path or entry point, and how they count their steps."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from benchmarks import methods
+from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.methods import METHODS, Method, Steps, method, threshold_rule
+from benchmarks.methods.base import THRESHOLD_RULES
+from snncore.conversion.calibration import ActivationHistogram
+from snncore.neurons import IntegrateFireNeuron, MomentumNeuron
+
+OWN = """
+from benchmarks.methods import TMN
+
+class Own(TMN):
+    name = "own"
+
+instance = Own()
+number = 3
+class Unrelated: ...
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "own_methods_under_test.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "own_methods_under_test", raising=False)
+    return "own_methods_under_test"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_says_what_it_is(name: str) -> None:
+    found = method(name)
+    assert found.name == name and found.reference and found.coding in ("CSS", "rate")
+    assert found.conversion(threshold_rule("maximum")).threshold is THRESHOLD_RULES["maximum"]
+
+
+def test_tmn_is_the_papers_neuron() -> None:
+    neuron = method("TMN").conversion(threshold_rule("maximum")).neuron(3.0, 4)
+    assert isinstance(neuron, MomentumNeuron)
+    assert (neuron.threshold, neuron.beta, neuron.delay, neuron.ratio) == (3.0, 2.0, 1, 0.5)
+    assert neuron.ternary and neuron.gate == "first-spike"
+
+
+def test_options_reach_the_neuron() -> None:
+    made = method("TMN").conversion(threshold_rule("maximum"), precharge=3, ratio=0.6, ternary=False).neuron(1.0, 4)
+    assert isinstance(made, MomentumNeuron)
+    assert (made.delay, made.ratio, made.ternary) == (3, 0.6, False)
+
+
+@pytest.mark.parametrize(("name", "initial"), [("rate", 0.0), ("OPI", 0.5)])
+def test_rate_methods_differ_in_where_the_membrane_starts(name: str, initial: float) -> None:
+    conversion = method(name).conversion(threshold_rule("maximum"))
+    neuron = conversion.neuron(2.0, 4)
+    assert isinstance(neuron, IntegrateFireNeuron) and neuron.initial == initial and conversion.anytime
+
+
+def test_steps_are_counted_apart() -> None:
+    assert method("TMN").steps(8, 20) == Steps(coding=8, precharge=1, presimulation=0, latency=28)
+    assert method("TMN").steps(8, 16, precharge=2) == Steps(8, 2, 0, 40)
+    assert method("TMN").steps(8, 16, precharge=0, ratio=1.0) == Steps(8, 0, 0, 8)
+    assert method("OPI").steps(64, 20) == method("rate").steps(64, 20) == Steps(64, 0, 0, 64)
+
+
+def test_an_unknown_method_leaves_the_other_rows_alone() -> None:
+    with pytest.raises(NotAvailable, match="method not available yet: QCFS"):
+        method("QCFS")
+
+
+def test_a_method_by_import_path(own: str) -> None:
+    found = method(f"{own}:Own")
+    assert found.name == "own" and isinstance(found, Method)
+    assert method(f"{own}:instance").name == "own"
+
+
+@pytest.mark.parametrize("attribute", ["number", "Unrelated"])
+def test_something_else_by_import_path(own: str, attribute: str) -> None:
+    with pytest.raises(CannotRun, match="is not a benchmarks.methods.Method; subclass it"):
+        method(f"{own}:{attribute}")
+
+
+@pytest.mark.parametrize("path", ["no_such_module_at_all:Own", "json:NoSuchClass"])
+def test_an_import_path_that_leads_nowhere(path: str) -> None:
+    with pytest.raises(CannotRun, match=r"cannot be imported .* give package.module:Class"):
+        method(path)
+
+
+def test_a_method_by_entry_point(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("mine", f"{own}:Own", "snnbench.methods")
+    monkeypatch.setattr(methods, "entry_points", lambda group: [point] if group == "snnbench.methods" else [])
+    assert method("mine").name == "own"
+    with pytest.raises(NotAvailable):
+        method("thine")
+
+
+def test_threshold_rules_by_name() -> None:
+    import torch
+
+    histogram = ActivationHistogram()
+    histogram.update(torch.linspace(0.001, 1.0, 1000))
+    code = method("TMN").conversion(threshold_rule("maximum")).neuron(1.0, 4).code
+    thresholds = {name: rule(histogram, code) for name, rule in THRESHOLD_RULES.items()}
+    assert thresholds["maximum"] == 1.0
+    assert thresholds["percentile-99.9"] < thresholds["percentile-99.99"] <= thresholds["percentile-99.999"] <= 1.0
+    assert all(0.5 < value <= 1.0 for value in thresholds.values())
+    with pytest.raises(CannotRun, match="unknown calibration 'median'; known: percentile-99.9"):
+        threshold_rule("median")

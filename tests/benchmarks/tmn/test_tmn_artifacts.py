@@ -1,0 +1,152 @@
+"""Artifacts of the TMN room: every published row is a row here, and resolves to a network or to a reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from benchmarks.harness.artifacts import Row, artifacts_of, select_artifacts
+from benchmarks.harness.results import format_rows
+from benchmarks.measurements import ConversionLoss
+from benchmarks.profiles import load_profile
+from benchmarks.published import read_published
+from benchmarks.tmn import analytic
+from benchmarks.tmn.artifacts import ARTIFACTS
+from benchmarks.tmn.settings import settings_of
+from snncore.neurons import MomentumNeuron
+
+PROFILES = ("embedded", "paper", "workstation")
+BY_NAME = {artifact.name: artifact for artifact in ARTIFACTS}
+
+
+def rows_of(profile: str, artifact: str) -> list[Row]:
+    return BY_NAME[artifact].rows(load_profile(profile))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("artifact", BY_NAME)
+def test_rows_are_numbered_and_each_can_be_run_or_says_why_not(profile: str, artifact: str) -> None:
+    rows = rows_of(profile, artifact)
+    assert [row.number for row in rows] == list(range(1, len(rows) + 1))
+    keys = {column.name for column in BY_NAME[artifact].schema.keys}
+    for row in rows:
+        assert bool(row.reason) != (row.fill is not None)
+        assert set(row.key) | set(row.unmeasured) == keys
+        assert set(row.key) & set(row.unmeasured) == set()
+
+
+@pytest.mark.parametrize("artifact", BY_NAME)
+def test_a_table_of_rows_that_are_not_run_is_valid(artifact: str) -> None:
+    """No two rows share their keys, and the key columns are in their format."""
+    schema = BY_NAME[artifact].schema
+    lines = [row.key | row.unmeasured | {"status": "not run: a test"} for row in rows_of("embedded", artifact)]
+    if "ratio" in schema.names and "residual" in schema.names:
+        assert {line["residual"] for line in lines} == {0.0}
+    assert len(format_rows(pd.DataFrame(lines, columns=schema.names), schema, artifact)) == len(lines)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("table", ["table2", "table3", "table4"])
+def test_every_published_row_is_there_unchanged(profile: str, table: str) -> None:
+    printed = read_published("tmn", table)
+    rows = rows_of(profile, table)
+    assert len(rows) == len(printed)
+    for row, (_, published) in zip(rows, printed.iterrows(), strict=True):
+        for name, value in row.key.items():
+            assert (pd.isna(value) and pd.isna(published[name])) or value == published[name]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_full_precision_rows_of_the_methods_there_are_resolve(profile: str) -> None:
+    reasons = {row.number: row.reason for row in rows_of(profile, "table2") if row.reason}
+    ours = [row for row in rows_of(profile, "table2") if row.key["method"] in ("TMN", "OPI")]
+    for row in ours:
+        if row.key["no_quant"] == "no":
+            assert row.reason == "quantised networks not available yet"
+        elif profile == "workstation" and row.key["dataset"] == "ImageNet":
+            assert "--profile paper" in row.reason
+        else:
+            assert not row.reason
+    others = [row for row in rows_of(profile, "table2") if row.key["method"] not in ("TMN", "OPI")]
+    assert all(reasons[row.number] == f"method not available yet: {row.key['method']}" for row in others)
+    assert not any("names no network" in reason for reason in reasons.values())
+
+
+def test_every_row_uses_the_networks_that_the_paper_names() -> None:
+    for row in rows_of("paper", "table2"):
+        for measurement in row.measurements:
+            choice = measurement.network
+            assert (choice.paper_dataset, choice.paper_architecture) == (row.key["dataset"], row.key["architecture"])
+            assert measurement.test_images is None and isinstance(measurement, ConversionLoss)
+            assert row.key["timesteps"] in measurement.timesteps
+
+
+def test_a_step_count_is_measured_once_for_table_and_curve() -> None:
+    table = {m for row in rows_of("embedded", "table2") if row.key["method"] == "OPI" for m in row.measurements}
+    curve = {m for row in rows_of("embedded", "timesteps") for m in row.measurements}
+    shared = [m for m in table if m in curve]
+    assert {m.network.paper_dataset for m in shared} == {"CIFAR-10", "CIFAR-100"}
+    tmn = [row for row in rows_of("embedded", "table2") if row.number in (7, 20)]
+    assert all(row.measurements[0] in curve for row in tmn)
+
+
+def test_tmn_is_run_anew_for_every_step_count_and_rate_once() -> None:
+    rows = rows_of("embedded", "timesteps")
+    rates = {row.measurements for row in rows if row.key["method"] == "rate"}
+    tmns = [row.measurements for row in rows if row.key["method"] == "TMN"]
+    assert len(rates) == 2  # networks
+    assert len(set(tmns)) == len(tmns)
+
+
+def test_predictive_spiking_off_is_the_full_threshold_and_positive_spikes() -> None:
+    for row in rows_of("embedded", "figure4a"):
+        (measurement,) = row.measurements
+        assert isinstance(measurement, ConversionLoss) and measurement.count
+        on = row.key["predictive_spiking"] == "yes"
+        assert dict(measurement.options) == {"precharge": row.key["precharge_steps"], "ratio": 0.5 if on else 1.0, "ternary": on}
+
+
+def test_rate_coding_has_exponentially_more_steps_in_figure_4b() -> None:
+    for row in rows_of("embedded", "figure4b"):
+        exponent = row.key["tmn_timesteps"]
+        assert row.key["timesteps"] == (exponent if row.key["method"] == "TMN" else 2**exponent)
+
+
+def test_both_panels_of_figure_4c_share_their_measurements() -> None:
+    def measured(name: str) -> set[Any]:
+        return {m for row in rows_of("embedded", name) for m in row.measurements}
+
+    assert measured("figure4c") == measured("figure4c_density") and len(measured("figure4c")) == 9
+
+
+def test_artifacts_by_name() -> None:
+    assert list(artifacts_of("tmn")) == [artifact.name for artifact in ARTIFACTS]
+    assert [artifact.name for artifact in select_artifacts("tmn", ["figure4c", "table2"])] == ["table2", "figure4c"]
+    assert settings_of(load_profile("embedded"), "figure1d") == {}
+
+
+# ---- analytic ---------------------------------------------------------------------------------------------------------
+
+
+def test_identities_hold_and_the_gate_fails_below_beta_two() -> None:
+    assert [analytic.momentum_difference(2.0, t) for t in (1, 4, 8)] == [0.0] * 3
+    assert analytic.momentum_difference(1.5, 8) < 1e-9
+    assert [analytic.gate_mismatches(t) for t in range(1, 7)] == [0.0] * 6
+    assert analytic.gate_mismatches_by_rule(2.0, 6) == 0
+    assert analytic.gate_mismatches_by_rule(1.5, 2) == 0 < analytic.gate_mismatches_by_rule(1.5, 5)
+
+
+@pytest.mark.parametrize("ratio", [0.25, 0.5, 0.55, 1.0])
+@pytest.mark.parametrize("precharge", [0, 1, 2])
+def test_the_predictive_threshold_is_seen_from_outside(ratio: float, precharge: int) -> None:
+    def neuron(threshold: float, timesteps: int) -> MomentumNeuron:
+        return MomentumNeuron(threshold, timesteps, precharge=precharge, ratio=ratio)
+
+    assert analytic.firing_threshold(neuron) == ratio
+
+
+def test_every_preset_of_the_predictive_threshold_is_half_the_full_one() -> None:
+    presets = [case for case in analytic.CASES if case.quantity == analytic.PRESET]
+    assert len(presets) == 4 and all(case.compute() == 0.5 for case in presets)
