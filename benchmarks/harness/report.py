@@ -276,32 +276,41 @@ def _definitions(tables: Tables) -> list[str]:
 
 
 def _environments(records: dict[str, Any]) -> list[str]:
-    """One line per environment that tables were measured in."""
+    """One line per kind of machine, per set of versions and per commit that tables were measured with, and the effort."""
+    if not records:
+        return []
+    longest = max(record["wall_time_s"] for record in records.values())
+    memory = max(record["peak_memory_mb"] or 0.0 for record in records.values())
+    effort = f"The longest run behind these tables took {_duration(longest)} and {memory / 1000:.1f} GB in its largest process."
+    parts = (("Machine", _machine), ("Versions", _versions), ("Code", _commit))
+    return [*(line for title, part in parts for line in _lines(title, part, records)), effort]
+
+
+def _lines(title: str, part: Callable[[dict[str, Any]], str], records: dict[str, Any]) -> list[str]:
     groups: dict[str, list[str]] = {}
     for name, record in records.items():
-        groups.setdefault(_environment(record), []).append(name)
+        groups.setdefault(part(record), []).append(f"`{name}`")
     if len(groups) == 1:
-        return [f"{next(iter(groups))}. {_effort(list(records.values()))}"]
-    return [
-        f"{', '.join(f'`{name}`' for name in names)}: {environment}. {_effort([records[name] for name in names])}"
-        for environment, names in groups.items()
-    ]
+        return [f"{title}: {next(iter(groups))}."]
+    return [f"{title} of {markdown.enumeration(names)}: {text}." for text, names in groups.items()]
 
 
-def _environment(record: dict[str, Any]) -> str:
-    packages = [f"{name} {version}" for name, version in record["packages"].items() if version]
-    cpu, git = record["cpu"], record["git"]
-    commit = f"commit `{git['commit'][:10]}`" if git["commit"] else "no commit known"
-    changed = " with uncommitted changes" if git["dirty"] else ""
-    hardware = f"{cpu['model']} ({markdown.count(cpu['cores'], 'core')}, {cpu['capability']})"
+def _machine(record: dict[str, Any]) -> str:
+    cpu = record["cpu"]
     gpu = ", ".join(record["gpu"]) or "no GPU"
-    return f"{hardware}, {gpu}, {record['system']}; Python {record['python']}, {', '.join(packages)}; {commit}{changed}"
+    return f"{cpu['model']}, {markdown.count(cpu['cores'], 'core')}, {cpu['capability']}, {gpu}, {record['system']}"
 
 
-def _effort(records: list[dict[str, Any]]) -> str:
-    longest = max(record["wall_time_s"] for record in records)
-    memory = max((record["peak_memory_mb"] or 0.0 for record in records), default=0.0)
-    return f"The longest run behind these tables took {_duration(longest)} and {memory / 1000:.1f} GB in its largest process."
+def _versions(record: dict[str, Any]) -> str:
+    packages = [f"{name} {version}" for name, version in record["packages"].items() if version]
+    return f"Python {record['python']}, {', '.join(packages)}"
+
+
+def _commit(record: dict[str, Any]) -> str:
+    git = record["git"]
+    if not git["commit"]:
+        return "no commit known"
+    return f"commit `{git['commit'][:10]}`" + (" with uncommitted changes" if git["dirty"] else "")
 
 
 def _duration(seconds: float) -> str:
@@ -321,13 +330,13 @@ def _notes(
         notes.append(f"No provenance is stored for {markdown.enumeration(absent)}.")
     edited = [f"`{name}`" for name, r in records.items() if r.get("table_sha256") != _digest(folder / f"{name}.csv")]
     if edited:
-        notes.append(f"{markdown.enumeration(edited)} changed after the run that its provenance describes.")
+        notes.append(f"Changed after the run that the provenance describes: {markdown.enumeration(edited)}.")
     old = [f"`{n}`" for n, r in records.items() if r.get("schema_version") != artifacts[n].schema.version]
     if old:
-        notes.append(f"{markdown.enumeration(old)} was written under another version of its columns.")
+        notes.append(f"Written under another version of the columns: {markdown.enumeration(old)}.")
     other = [f"`{name}`" for name, r in records.items() if r.get("profile_hash") != profile.digest]
     if other:
-        notes.append(f"{markdown.enumeration(other)} was measured under another version of the profile file.")
+        notes.append(f"Measured under another version of the profile file: {markdown.enumeration(other)}.")
     return notes
 
 

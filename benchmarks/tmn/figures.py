@@ -271,8 +271,8 @@ def _title(figure: Figure, text: str) -> None:
 
 
 def _visible(density: pd.DataFrame) -> tuple[float, float]:
-    """Where any density is more than a hundredth of the highest."""
-    shown = density["residual"][density["density"] > 0.01 * density["density"].max()]
+    """Where any density is more than a fiftieth of the highest."""
+    shown = density["residual"][density["density"] > 0.02 * density["density"].max()]
     return float(shown.min()) - 0.02, float(shown.max()) + 0.02
 
 

@@ -367,7 +367,7 @@ def analytic(tables: Tables, profile: Profile) -> Body:
     exact = rows[rows["claim"] != "T02"]
     kinds = exact["case"].str.replace(r", T=\d+$", "", regex=True)
     lines = [
-        [claim, plain(quantity), kind, _steps_of(part), ", ".join(f"{value:g}" for value in part["value"])]
+        [str(claim), plain(str(quantity)), str(kind), _steps_of(part), ", ".join(f"{value:g}" for value in part["value"])]
         for (claim, quantity, kind), part in exact.groupby(["claim", "quantity", kinds], sort=False)
     ]
     if lines:

@@ -7,6 +7,7 @@ ReLU into a module of its own, drops what does nothing at inference and folds ba
 from __future__ import annotations
 
 import copy
+import threading
 from typing import Any
 
 import torch
@@ -24,6 +25,10 @@ IDENTITY_MODULES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Drop
 IDENTITY_METHODS = ("contiguous", "clone", "detach")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+TRACING = threading.Lock()
+"""``torch.fx`` patches ``nn.Module`` while it records, for all threads."""
 
 
 class ChannelAffine(nn.Module):
@@ -55,7 +60,8 @@ def trace_network(ann: nn.Module) -> fx.GraphModule:
             "make computed weights permanent first (prune.remove, remove_weight_norm)"
         ) from error
     try:
-        graph = InplaceTracer().trace(root)
+        with TRACING:
+            graph = InplaceTracer().trace(root)
         traced = fx.GraphModule(root, graph)
     except Exception as error:  # the tracer meets arbitrary user code
         raise ConversionError(

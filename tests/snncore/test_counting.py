@@ -29,7 +29,7 @@ class Plain(nn.Module):
         self.strided = nn.Conv2d(2, 4, 3, stride=2, padding=1, bias=False)
         self.grouped = nn.Conv2d(4, 4, 2, padding=1, groups=2)
         self.dilated = nn.Conv2d(4, 2, 2, dilation=2)
-        self.last = nn.Linear(2, 3)
+        self.last = nn.Linear(8, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.strided(torch.relu(self.first(x))))

@@ -59,9 +59,9 @@ def run_command(
         raise CannotRun("--rows selects rows of one artifact; name it, e.g. snnbench run tmn table2 --rows 7")
     lab = make_lab(profile, weights, offline)
     folder = results_folder(results, lab.profile, paper)
-    check_writable(folder)
     with progress(jobs, backend, as_json) as execution:
         run = Run(lab, chosen, execution, numbers)
+        check_writable(folder)
         tables = list(run.tables())
     changed = {table.artifact.name: write(table, run, folder, partial=numbers is not None) for table in tables}
     if not no_report:

@@ -109,9 +109,11 @@ def test_encoding_error_is_that_of_a_direct_computation(bench: Any, name: str) -
     steps = (2, 4)
     measured = EncodingError(CHOICE, "percentile-99.9", None, name, (), steps).run(bench, 0, IMAGES)
     expected: list[Tensor] = []
-    for relu in (bench.net.relu1, bench.net.relu2):
-        relu.register_forward_hook(lambda _, __, out: expected.append(out.double()))
+    relus = (bench.net.relu1, bench.net.relu2)
+    hooks = [relu.register_forward_hook(lambda _, __, out: expected.append(out.double())) for relu in relus]
     bench.net(bench.images)
+    for hook in hooks:
+        hook.remove()
     for i, timesteps in enumerate(steps):
         snn = bench.converted(CHOICE, "percentile-99.9", name, (), timesteps)
         trains: list[Tensor] = []
