@@ -38,6 +38,9 @@ app.command("report")(report_command)
 app.command("speed")(speed_command)
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
     """Run the command line; turns errors that a user can mend into one line and exit code 2."""
     # As Ctrl-C, so that parallel processes are ended too.
@@ -55,9 +58,10 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}; finished measurements are kept, mend this and run the same command again", 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; finished measurements are kept, run the same command again to go on", 130)
-    else:
-        sys.exit(code if isinstance(code, int) else 0)
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # some versions of typer return it instead of raising
+        _fail("interrupted; finished measurements are kept, run the same command again to go on", INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _fail(message: str, code: int) -> None:

@@ -197,7 +197,7 @@ def test_energy_of_the_printed_counts_is_the_printed_energy() -> None:
     assert energy_mj(1e9, 1e9, mac_pj=12.5, ac_pj=0.077) == pytest.approx(12.577)
 
 
-def _number(printed: object) -> float:
-    if not isinstance(printed, str):
+def _number(printed: str) -> float:
+    if not printed:
         return 0.0
     return float(printed[:-1]) * UNITS[printed[-1]]

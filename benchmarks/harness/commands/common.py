@@ -35,7 +35,7 @@ Reports = Annotated[Path, typer.Option("--reports", help="Folder of the reports.
 Weights = Annotated[list[str] | None, typer.Option("--weights", help="Checkpoint as NAME=FILE; may be given several times.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Keep off the network.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Parallel processes; 0: one per core.")]
-Backend = Annotated[str, typer.Option("--backend", help="joblib backend: loky, threading, dask (needs a running dask Client).")]
+Backend = Annotated[str, typer.Option("--backend", help="joblib backend: loky, multiprocessing or dask.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -80,8 +80,9 @@ def parse_rows(text: str) -> set[int] | None:
 @contextmanager
 def progress(jobs: int, backend: str, quiet: bool) -> Iterator[Execution]:
     """An execution that shows what runs, how far it is and how long it will take."""
-    if backend not in ("loky", "threading", "multiprocessing", "dask"):
-        raise CannotRun(f"unknown backend {backend!r}; known: loky, threading, multiprocessing, dask")
+    # No threads: torch.fx patches nn.Module for the whole process while it records a network.
+    if backend not in ("loky", "multiprocessing", "dask"):
+        raise CannotRun(f"unknown backend {backend!r}; known: loky, multiprocessing, dask")
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"))
     with Progress(*columns, TimeRemainingColumn(), console=errors, disable=quiet) as bar:
         tasks: dict[str, Any] = {}

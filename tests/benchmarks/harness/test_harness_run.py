@@ -198,15 +198,6 @@ def test_a_row_that_was_not_run_leaves_no_trace_once_it_is(finished: Any) -> Non
     assert finished.tables() == reference
 
 
-def test_threads_share_no_network(finished: Any) -> None:
-    """A measurement hangs observers on the networks that it measures; two threads on one would mix their sums."""
-    reference = finished.tables()
-    finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
-    command = ("run", "tmn", "figure4b", "--profile", "tiny.toml", "--jobs", "3", "--backend", "threading", "--no-report", "--json")
-    assert finished.call(*command).code == 0
-    assert finished.tables() == reference
-
-
 @pytest.mark.slow
 def test_parallel_processes_give_the_same_bytes(finished: Any) -> None:
     """With all test images in both runs, because another process does not know of the few."""
