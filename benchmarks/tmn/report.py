@@ -27,8 +27,9 @@ OUR_CHOICE = "The paper does not say on which network; this one is the choice of
 CODES = {"rate": "rate", "ttfs": "TTFS", "binary": "binary weights", "css": "CSS (TMN)"}
 NAMES = {"TMN": "TMN", "rate": "rate coding from zero", "OPI": "rate coding from half threshold (OPI)"}
 OPI = (
-    "OPI's own paper trains its network with a clipped ReLU whose bound becomes the threshold. Here only its initial potential is"
-    " taken over, on the network and with the thresholds that TMN gets, so a larger loss than printed is no verdict on that paper."
+    "OPI's own paper trains its network with a clipped ReLU whose bound becomes the threshold. Here only its initial potential "
+    "is taken over, on the network and with the thresholds that TMN gets, so a larger loss than printed is no verdict on that "
+    "paper."
 )
 RULES = {
     "percentile-99.99": "the paper's 99.99th percentile of the activations (it does not say whether zeros count; here they do)",
