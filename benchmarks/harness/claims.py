@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -37,6 +38,11 @@ class Verdict:
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
             raise ValueError(f"{self.status!r} is no verdict; one of {', '.join(STATUSES)}")
+
+
+def brief(status: str) -> str:
+    """A status without the advice that follows its reason, as in ``not run: no weights for x (...); give ...``."""
+    return re.split(r" \(|; ", status, maxsplit=1)[0]
 
 
 Check = Callable[[Tables], Verdict]

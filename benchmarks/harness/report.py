@@ -107,7 +107,7 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
         networks=_networks(artifacts, tables, records, profile),
         definitions=_definitions(tables),
         environments=_environments(records),
-        notes=_notes(artifacts, tables, records, profile, folder),
+        notes=_notes(artifacts, tables, records, folder),
         sections=[body for body, _ in pages],
         not_run=_not_run(artifacts, tables, paper, profile),
         needs_data=any(not DATASETS[c.dataset].embedded for c in profile.networks),
@@ -276,23 +276,24 @@ def _definitions(tables: Tables) -> list[str]:
 
 
 def _environments(records: dict[str, Any]) -> list[str]:
-    """One line per kind of machine, per set of versions and per commit that tables were measured with, and the effort."""
+    """On what machine, with which versions and commits tables were measured, and the effort."""
     if not records:
         return []
     longest = max(record["wall_time_s"] for record in records.values())
     memory = max(record["peak_memory_mb"] or 0.0 for record in records.values())
     effort = f"The longest run behind these tables took {_duration(longest)} and {memory / 1000:.1f} GB in its largest process."
     parts = (("Machine", _machine), ("Versions", _versions), ("Code", _commit))
-    return [*(line for title, part in parts for line in _lines(title, part, records)), effort]
+    return [*(f"{title}: {_groups(part, records)}." for title, part in parts), effort]
 
 
-def _lines(title: str, part: Callable[[dict[str, Any]], str], records: dict[str, Any]) -> list[str]:
+def _groups(part: Callable[[dict[str, Any]], str], records: dict[str, Any]) -> str:
+    """What all records have in common, or each variant with the tables behind it."""
     groups: dict[str, list[str]] = {}
     for name, record in records.items():
         groups.setdefault(part(record), []).append(f"`{name}`")
     if len(groups) == 1:
-        return [f"{title}: {next(iter(groups))}."]
-    return [f"{title} of {markdown.enumeration(names)}: {text}." for text, names in groups.items()]
+        return next(iter(groups))
+    return "; ".join(f"{text} ({', '.join(names)})" for text, names in groups.items())
 
 
 def _machine(record: dict[str, Any]) -> str:
@@ -320,9 +321,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _notes(
-    artifacts: dict[str, Artifact], tables: Tables, records: dict[str, Any], profile: Profile, folder: Path
-) -> list[str]:
+def _notes(artifacts: dict[str, Artifact], tables: Tables, records: dict[str, Any], folder: Path) -> list[str]:
     """What a reader must know before trusting the tables."""
     notes = []
     absent = [f"`{name}`" for name in tables if name not in records]
@@ -334,9 +333,6 @@ def _notes(
     old = [f"`{n}`" for n, r in records.items() if r.get("schema_version") != artifacts[n].schema.version]
     if old:
         notes.append(f"Written under another version of the columns: {markdown.enumeration(old)}.")
-    other = [f"`{name}`" for name, r in records.items() if r.get("profile_hash") != profile.digest]
-    if other:
-        notes.append(f"Measured under another version of the profile file: {markdown.enumeration(other)}.")
     return notes
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmarks.harness.claims import Check, NotTested, Tables, Verdict, claim, judge
+from benchmarks.harness.claims import Check, NotTested, Tables, Verdict, brief, claim, judge
 from benchmarks.harness.markdown import count, enumeration, interval, number, ranges, small
 
 CALIBRATION = "percentile-99.99"  # the paper's, App. D
@@ -26,7 +26,7 @@ def table_of(tables: Tables, name: str) -> pd.DataFrame:
     frame = tables[name]
     rows = frame[frame["status"].isin(["measured", "stand-in"])].reset_index(drop=True)
     if rows.empty:
-        reasons = list(dict.fromkeys(frame["status"].str.removeprefix("not run: ")))
+        reasons = list(dict.fromkeys(brief(status.removeprefix("not run: ")) for status in frame["status"]))
         raise NotTested(f"`{name}` was not run: {'; '.join(reasons) or 'it is empty'}.")
     return rows
 
@@ -143,11 +143,11 @@ def lower_error_than_rate(tables: Tables) -> Verdict:
         raise NotTested("`figure4b` lacks TMN or rate coding from an empty membrane.")
     below = (zero < 1).groupby(level="tmn_timesteps").all()
     evidence = (
-        f"Lower at {(zero < 1).sum()} of {len(zero)} depths and T against u[0] = 0 (ratio {small(zero.min())} to"
-        f" {small(zero.max())}{_except(zero)})"
+        f"Lower at {(zero < 1).sum()} of {len(zero)} depths and T against u[0] = 0 (ratio {number(zero.min())} to"
+        f" {number(zero.max())}{_except(zero)})"
     )
     if not half.empty:
-        evidence += f"; against u[0] = v/2 at {(half < 1).sum()} of {len(half)} ({small(half.min())} to {small(half.max())})"
+        evidence += f"; against u[0] = v/2 at {(half < 1).sum()} of {len(half)} ({number(half.min())} to {number(half.max())})"
     return judge(below, is_stand_in(rows), f"{evidence}.")
 
 
@@ -218,10 +218,9 @@ def _deficits(worse: pd.DataFrame, settings: list[str]) -> str:
         f"{setting} ({number(row['gain'], sign=True)} points, {count(round(-row['gain'] / 100 * row['n_test_yes']), 'image')})"
         for setting, (_, row) in zip(settings, worse.head(WORST).iterrows(), strict=False)
     ]
-    return (
-        f"; lower {'most ' if len(worse) > WORST else ''}at {enumeration(named)}; each loss inside the other's 95 % interval at"
-        f" {_within(worse)} of these {len(worse)}"
-    )
+    inside, most = _within(worse), "most " if len(worse) > WORST else ""
+    share = "" if inside == len(worse) else f" at {inside} of these {len(worse)}"
+    return f"; lower {most}at {enumeration(named)}; each loss inside the other's 95 % interval{share}"
 
 
 def _within(rows: pd.DataFrame) -> int:
@@ -323,7 +322,7 @@ def _rows(tables: Tables, numbers: Sequence[int]) -> tuple[pd.DataFrame, list[st
     frame = tables["table2"].set_index("row", drop=False)
     status = frame["status"].to_dict()
     found = [n for n in numbers if status.get(n) in ("measured", "stand-in")]
-    missing = [f"Row {n}: {status.get(n, 'not run yet')}" for n in numbers if n not in found]
+    missing = [f"Row {n}: {brief(status.get(n, 'not run yet'))}" for n in numbers if n not in found]
     if not found:
         raise NotTested(f"{'; '.join(missing)}.")
     return frame.loc[found], missing

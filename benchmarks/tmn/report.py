@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from benchmarks.harness.claims import Tables
+from benchmarks.harness.claims import Tables, brief
 from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
 from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons
 from benchmarks.profiles import Profile
@@ -117,7 +117,7 @@ def _table2_row(row: pd.Series) -> list[str]:
         number(printed),
     ]
     if row["status"].startswith(NOT_RUN):
-        return [*known, DASH, DASH, DASH, plain(row["status"].removesuffix(f": {row['method']}"))]
+        return [*known, DASH, DASH, DASH, plain(brief(row["status"]).removesuffix(f": {row['method']}"))]
     ours = [f"{number(row['ann_metric'])} → {number(row['snn_metric'])}", _loss(row), number(row["loss"] - printed, sign=True)]
     verdict = loss_verdict(printed, row["loss_ci95_low"], row["loss_ci95_high"])
     if row["status"] == "stand-in":
@@ -191,13 +191,15 @@ def calibrations(tables: Tables, profile: Profile) -> Body:
     if (rows["method"] != "TMN").all():
         return ["No row of TMN was measured."]
     rows = figures.compared(rows)
+    if rows["calibration"].nunique() == 1:
+        return [f"Only one option was measured so far: `{rows['calibration'].iloc[0]}`."]
     options = [f"- `{name}`: {RULES.get(name, 'an option of its own')}" for name in dict.fromkeys(rows["calibration"])]
     parts: list[str | Drawing] = [
         "Where the threshold of a layer lies; everything else is the same. Bold: least loss for this T.",
         "\n".join(options),
         Drawing(
             "calibration",
-            "TMN's conversion loss over timesteps for each calibration option",
+            "Conversion loss of TMN with each calibration option, at several T, with intervals",
             partial(figures.calibrations, rows, CALIBRATION),
         ),
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from small_networks import Step, build, conv, images
+from small_networks import Step, build, conv, fill, images
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 
@@ -21,18 +21,23 @@ def points(count: int = 6, width: int = 4) -> Tensor:
     return torch.rand(count, width, generator=torch.Generator().manual_seed(0))
 
 
+def filled(network: nn.Module) -> nn.Module:
+    fill(network, 0)
+    return network
+
+
 def mlp(middle: nn.Module) -> nn.Module:
-    return nn.Sequential(nn.Linear(4, 4), nn.ReLU(), middle, nn.Linear(4, 4))
+    return filled(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), middle, nn.Linear(4, 4)))
 
 
 def on_spikes(function: Callable[[Tensor], Any]) -> nn.Module:
     """``function`` of the spikes of a hidden layer of an MLP."""
-    return Step(lambda self, x: function(F.relu(self.first(x))), first=nn.Linear(4, 4))
+    return filled(Step(lambda self, x: function(F.relu(self.first(x))), first=nn.Linear(4, 4)))
 
 
 def on_maps(function: Callable[[Tensor], Any]) -> nn.Module:
     """``function`` of the spike maps of a hidden convolution."""
-    return Step(lambda self, x: function(F.relu(self.first(x))), first=conv(2, 4)).double()
+    return filled(Step(lambda self, x: function(F.relu(self.first(x))), first=conv(2, 4)).double())
 
 
 def refusal(network: nn.Module, x: Tensor | None = None, **arguments: Any) -> str:

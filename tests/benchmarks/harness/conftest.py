@@ -179,6 +179,7 @@ def bench(
     monkeypatch.setenv("SNNBENCH_WEIGHTS", str(weights_folder))
     monkeypatch.setenv("SNNBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)  # pytest's own stays
     monkeypatch.setattr(lab, "open_images", few_images)
     (tmp_path / "tiny.toml").write_text(PROFILE, encoding="utf-8")
     yield Bench(tmp_path, capsys, monkeypatch)

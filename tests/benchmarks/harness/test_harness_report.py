@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from benchmarks.errors import CannotRun
 from benchmarks.harness import markdown, report
 from benchmarks.harness.artifacts import artifacts_of
-from benchmarks.harness.claims import NOT_REPRODUCED, REPRODUCED, STAND_IN, Verdict, judge
+from benchmarks.harness.claims import NOT_REPRODUCED, REPRODUCED, STAND_IN, Verdict, brief, judge
 from benchmarks.harness.provenance import collect
 from benchmarks.harness.results import write_table
 from benchmarks.profiles import load_profile
@@ -197,10 +197,10 @@ def test_a_table_changed_by_hand_is_named(root: Path, tmn_tables: Make) -> None:
     assert "**Note:** Changed after the run that the provenance describes: `figure1d`." in rerender(root)
 
 
-def test_a_table_from_another_profile_file_is_named(root: Path) -> None:
+def test_tables_from_different_commits_are_told_apart(root: Path) -> None:
     path = root / "workstation" / "tmn" / "table2.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"profile_hash": "other"}))
-    assert "**Note:** Measured under another version of the profile file: `table2`." in rerender(root)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"git": {"commit": "a" * 40, "dirty": True}}))
+    assert "commit `aaaaaaaaaa` with uncommitted changes (`table2`)" in rerender(root)
 
 
 def test_missing_provenance_is_said(root: Path) -> None:
@@ -336,6 +336,12 @@ def test_judging(held: list[bool], stand_in: bool, complete: bool) -> None:
     plain = status.removeprefix(STAND_IN)
     assert (plain == REPRODUCED) == (all(held) and complete)
     assert (plain == NOT_REPRODUCED) == (sum(held) < len(held) / 2)
+
+
+def test_a_brief_status_has_the_reason_without_the_advice() -> None:
+    assert brief("not run: no weights for a on b (recipe c needs a GPU); give --weights") == "not run: no weights for a on b"
+    assert brief("not run: no ImageNet; use --profile paper") == "not run: no ImageNet"
+    assert brief("not run: method not available yet: COS") == "not run: method not available yet: COS"
 
 
 def test_judging_nothing_is_refused() -> None:
