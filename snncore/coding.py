@@ -80,7 +80,10 @@ class RateCode(Code):
     beta: float = 1.0
 
     def encode(self, x: Tensor) -> Tensor:
-        """Evenly spread binary train for values in [0, 1] (a soft-reset IF neuron fed ``x`` from half threshold).
+        """Evenly spread binary train for values in [0, 1].
+
+        As many spikes as a soft-reset IF neuron fires that is fed ``x`` at every step from half its threshold, but not at
+        the same steps.
 
         Args:
             x: ``[...]``; values are clipped to [0, 1] and rounded to the nearest multiple of 1/T, ties up.
@@ -119,6 +122,25 @@ class CSSCode(Code):
             remainder = remainder - weight * spike
             spikes.append(spike.to(x.dtype))
         return torch.stack(spikes)
+
+
+def latency_spikes(x: Tensor, timesteps: int) -> Tensor:
+    """Time-to-first-spike code of values in [0, 1]: one spike per value, the earlier the larger the value; 0 stays silent.
+
+    The spike of ``x`` is at step ``floor((1 - x) T)``, counted from 0, at the latest T - 1.
+
+    Args:
+        x: ``[...]``; values are clipped to [0, 1].
+        timesteps: T.
+
+    Returns:
+        spikes ``[T, ...]`` in {0, 1}, in the dtype of ``x``.
+    """
+    clipped = x.clamp(0, 1)
+    step = torch.floor((1 - clipped) * check_timesteps(timesteps)).clamp(max=timesteps - 1)
+    step = torch.where(clipped > 0, step, torch.full_like(step, -1))
+    steps = torch.arange(timesteps, dtype=step.dtype, device=x.device).view(-1, *[1] * x.dim())
+    return (step == steps).to(x.dtype)
 
 
 def capacity(code: str, timesteps: int) -> int:

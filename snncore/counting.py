@@ -95,9 +95,7 @@ class OperationCounter:
 
     def _multiply_hook(self, name: str) -> Any:
         def hook(module: nn.Module, _: tuple[Tensor, ...], out: Tensor) -> None:
-            weight: Tensor = module.weight  # type: ignore[assignment]
-            positions = out.numel() // weight.shape[0]
-            total = float(weight.numel() * positions + (out.numel() if module.bias is not None else 0))
+            total = _multiplications(module, out)
             self.counts.multiplications[name] = self.counts.multiplications.get(name, 0.0) + total
 
         return hook
@@ -111,6 +109,62 @@ class OperationCounter:
             self.counts.neurons[name] = spikes[0, 0].numel()
 
         return hook
+
+
+class TrainCounter:
+    """Counts in a network of time-first layers while it runs: ``with TrainCounter(layers) as counter: layers(x)``.
+
+    Every convolution and linear layer counts its input. Spikes ``[T, B, ...]`` cost one accumulate per synapse that they
+    reach; an analog input ``[1, B, ...]``, which stays the same at every step, multiply-accumulates, once. Average pooling
+    must have been merged (`snncore.time_first.merge_average_pooling`).
+
+    Attributes:
+        accumulates: per layer, ``[T, B]`` of the last batch: what the spikes of each step of each image cost.
+        multiplications: per analog layer and image, for one presentation.
+
+    Raises:
+        ValueError: the input of a layer is neither analog nor in {0, 1}.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+        self.accumulates: dict[str, Tensor] = {}
+        self.multiplications: dict[str, float] = {}
+        self._handles: list[Any] = []
+        self._fan_outs: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+
+    def __enter__(self) -> TrainCounter:
+        for name, layer in self.network.named_modules():
+            if isinstance(layer, ANALOG_LAYERS):
+                self._handles.append(layer.register_forward_hook(self._hook(name)))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _hook(self, name: str) -> Any:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+            train = inputs[0]
+            if train.shape[0] == 1:
+                self.multiplications[name] = _multiplications(module, out) / train.shape[1]
+                return
+            if not bool(((train == 0) | (train == 1)).all()):
+                raise ValueError(f"layer {name} sees more than spikes in {{0, 1}}; merge average pooling before counting")
+            key = (name, tuple(train.shape[2:]))
+            if key not in self._fan_outs:
+                self._fan_outs[key] = fan_out(module, train.shape[2:])
+            synapses = self._fan_outs[key].to(train.dtype).flatten()
+            self.accumulates[name] = train.flatten(2) @ synapses
+
+        return hook
+
+
+def _multiplications(module: nn.Module, out: Tensor) -> float:
+    weight: Tensor = module.weight  # type: ignore[assignment]
+    positions = out.numel() // weight.shape[0]
+    return float(weight.numel() * positions + (out.numel() if module.bias is not None else 0))
 
 
 def _sum_first(x: Tensor) -> Tensor:
@@ -137,7 +191,8 @@ def fan_out(module: nn.Module, shape: torch.Size | tuple[int, ...]) -> Tensor:
         if isinstance(module, nn.Linear):
             out = F.linear(x, torch.ones(module.weight.shape, dtype=torch.float64))
         elif isinstance(module, CONVOLUTIONS):
-            convolve = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d, nn.Conv3d: F.conv3d}[type(module)]
+            kinds = ((nn.Conv1d, F.conv1d), (nn.Conv2d, F.conv2d), (nn.Conv3d, F.conv3d))
+            convolve = next(function for kind, function in kinds if isinstance(module, kind))
             ones = torch.ones(module.weight.shape, dtype=torch.float64)
             out = convolve(x, ones, None, module.stride, module.padding, module.dilation, module.groups)  # type: ignore[operator]
         elif isinstance(module, (AddSpikes, Amplify, ChannelAffine)):

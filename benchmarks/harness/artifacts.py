@@ -9,10 +9,10 @@ from typing import Any
 
 from benchmarks.errors import CannotRun
 from benchmarks.harness.results import Column, TableSchema
-from benchmarks.measurements.base import Arrays, Measurement
+from benchmarks.measurements.base import Arrays, Experiment, Measurement
 from benchmarks.profiles import NetworkChoice, Profile
 
-PAPERS = ("tmn",)
+PAPERS = ("tmn", "ettfs")
 Values = dict[str, Any]
 
 
@@ -33,7 +33,7 @@ class Row:
     number: int
     key: Values
     fill: Callable[[list[Arrays]], list[Values]] | None = None
-    measurements: tuple[Measurement, ...] = ()
+    measurements: tuple[Measurement | Experiment, ...] = ()
     reason: str = ""
     unmeasured: Values = field(default_factory=dict)
 

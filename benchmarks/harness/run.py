@@ -1,7 +1,7 @@
 """Run artifacts: work out what must be measured, measure what is not in the cache, write the tables.
 
-The unit of work is one measurement on one shard of test images. Units run in parallel processes of one thread each, which
-is faster than one process with many threads, and each finished unit is cached, so that a killed run resumes.
+The unit of work is one measurement on one shard of test images, or one experiment. Units run in parallel processes of one
+thread each, which is faster than one process with many threads, and each finished unit is cached, so that a killed run resumes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.harness.artifacts import CORRECT, Artifact, Row
 from benchmarks.harness.cache import MeasurementCache, source_digest
 from benchmarks.harness.files import atomic_write_bytes
+from benchmarks.harness.progress import Note, watched
 from benchmarks.harness.provenance import collect, write_provenance
 from benchmarks.harness.results import (
     TableSchema,
@@ -41,9 +42,9 @@ from benchmarks.harness.results import (
     write_table,
 )
 from benchmarks.harness.statistics import accuracy_columns
-from benchmarks.measurements.base import Arrays, Measurement, merge
+from benchmarks.measurements.base import Arrays, Experiment, Measurement, merge
 from benchmarks.measurements.lab import Lab
-from benchmarks.methods import METHODS, method
+from benchmarks.methods import DIRECT_METHODS, METHODS, direct_method, method
 from benchmarks.paths import cache_dir
 from benchmarks.profiles import NetworkChoice
 
@@ -55,8 +56,11 @@ WORKER_MEMORY = {
     "THP_MEM_ALLOC_ENABLE": "1",
 }
 
-Report = Callable[[str, float, float], None]
-"""``(stage, done, total)``: progress in units of expected cost."""
+Report = Callable[[str, float, float, str], None]
+"""``(stage, done, total, text)``: progress in units of expected cost, and what is running in words."""
+
+
+Work = Measurement | Experiment
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Execution:
 
     jobs: int = 0
     backend: str = "loky"
-    report: Report = field(default=lambda stage, done, total: None)
+    report: Report = field(default=lambda stage, done, total, text: None)
 
     @property
     def workers(self) -> int:
@@ -84,9 +88,9 @@ class Execution:
 
 @dataclass(frozen=True)
 class Unit:
-    """One measurement on test images ``start`` to ``stop``, and its key in the cache."""
+    """One measurement on test images ``start`` to ``stop``, or one experiment (0 to 1), and its key in the cache."""
 
-    measurement: Measurement
+    measurement: Work
     start: int
     stop: int
     key: str
@@ -115,7 +119,8 @@ class Run:
         self.artifacts = list(artifacts)
         self.cache = MeasurementCache(cache_dir() / "measurements")
         self.prepared: dict[NetworkChoice, Prepared] = {}
-        self.unavailable: dict[Measurement, str] = {}
+        self.data: dict[str, Prepared] = {}
+        self.unavailable: dict[Work, str] = {}
 
     def tables(self) -> Iterator[Table]:
         """Measure everything, then give the tables one by one.
@@ -131,13 +136,17 @@ class Run:
 
     def provenance(self, artifact: Artifact, table: Path) -> dict[str, Any]:
         """What stands behind the table of ``artifact``, once ``tables`` is through."""
-        used = {m.network for row in self.plans[artifact.name] for m in row.measurements}
+        work = [m for row in self.plans[artifact.name] for m in row.measurements]
+        used = {m.network for m in work if isinstance(m, Measurement)}
         found = {choice: p for choice, p in self.prepared.items() if choice in used and not p.reason}
+        data = {c.dataset: p for c, p in found.items()}
+        data |= {name: p for name, p in self.data.items() if any(isinstance(m, Experiment) and m.dataset == name for m in work)}
+        seeds = {c.seed for c in found if c.recipe} | {m.seed for m in work if isinstance(m, Experiment)}
         return collect(
             schema_version=artifact.schema.version,
-            seeds=sorted({choice.seed for choice in found if choice.recipe}),
+            seeds=sorted(seeds),
             profile_hash=self.lab.profile.digest,
-            datasets={f"{c.dataset} {split}": p.fingerprints[split] for c, p in found.items() for split in ("train", "test")},
+            datasets={f"{name} {split}": p.fingerprints[split] for name, p in data.items() for split in ("train", "test")},
             checkpoints={
                 f"{c.architecture} on {c.dataset} ({p.checkpoint})": p.fingerprints["checkpoint"] for c, p in found.items()
             },
@@ -147,19 +156,25 @@ class Run:
 
     # ---- stages ---------------------------------------------------------------------------------------------------
 
-    def _measurements(self) -> list[Measurement]:
+    def _measurements(self) -> list[Work]:
         return list(dict.fromkeys(m for rows in self.plans.values() for row in rows for m in row.measurements))
 
     def _prepare(self) -> None:
         """Train or load every network once; remember why one is not to be had."""
-        choices = list(dict.fromkeys(m.network for m in self._measurements()))
+        for name in dict.fromkeys(m.dataset for m in self._measurements() if isinstance(m, Experiment) and m.dataset):
+            self.data[name] = Prepared({split: self.lab.images(name, split).fingerprint for split in ("train", "test")})
+        choices = list(dict.fromkeys(m.network for m in self._measurements() if isinstance(m, Measurement)))
         # Two papers' networks may be one stand-in: training it twice at the same time would waste the work.
         first = {_without_names(choice): choice for choice in choices}
         calls = ((_prepare, self.lab, choice) for choice in first.values())
         prepared = dict(zip(first, self._parallel(calls, [1.0] * len(first), "networks"), strict=True))
         self.prepared = {choice: prepared[_without_names(choice)] for choice in choices}
 
-    def _units(self, measurement: Measurement) -> list[Unit]:
+    def _units(self, measurement: Work) -> list[Unit]:
+        if isinstance(measurement, Experiment):
+            data = self.data[measurement.dataset].fingerprints if measurement.dataset else {}
+            key = MeasurementCache.key(what=measurement.identity(), data=data, code=_code_of(measurement))
+            return [Unit(measurement, 0, 1, key)]
         prepared = self.prepared[measurement.network]
         if prepared.reason:
             return []
@@ -177,30 +192,36 @@ class Run:
 
     def _measure(self, units: list[Unit]) -> None:
         missing = [unit for unit in units if self.cache.get(unit.key) is None]
-        calls = ((_measure, self.lab, unit, self.cache) for unit in missing)
+        # The longest first: what starts last should not be what all wait for.
+        missing.sort(key=lambda unit: -unit.cost)
+        calls = [(_measure, self.lab, unit, self.cache) for unit in missing]
         for unit, reason in zip(missing, self._parallel(calls, [u.cost for u in missing], "measurements"), strict=True):
             if reason:
                 self.unavailable[unit.measurement] = reason
 
     def _parallel(self, calls: Iterable[tuple[Any, ...]], costs: list[float], stage: str) -> list[Any]:
-        """Results in order; progress as they come."""
+        """Results in order; each call gets a ``Note`` as its last argument; progress as they come."""
         total, done = math.fsum(costs), 0.0
         results: list[Any] = [None] * len(costs)
         workers = min(self.execution.workers, len(costs))
         if not costs:
             return results
-        self.execution.report(stage, 0.0, total)
+        self.execution.report(stage, 0.0, total, "")
         for name, value in WORKER_MEMORY.items():
             os.environ.setdefault(name, value)
-        numbered = ((i, *call) for i, call in enumerate(calls))
-        with self._backend(workers):
+        with (
+            self._backend(workers),
+            watched(costs, lambda partial, text: self.execution.report(stage, done + partial, total, text)) as notes,
+        ):
+            numbered = ((i, *call, notes.note(i)) for i, call in enumerate(calls))
             parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
             for index, result in parallel(joblib.delayed(_call)(*call) for call in numbered):
                 if isinstance(result, CannotRun) and not isinstance(result, NotAvailable):
                     raise result
                 results[index] = result
+                notes.done.add(index)
                 done += costs[index]
-                self.execution.report(stage, done, total)
+                self.execution.report(stage, done + notes.read()[0], total, "")
         return results
 
     def _backend(self, workers: int) -> joblib.parallel_config:
@@ -210,7 +231,7 @@ class Run:
         except (ImportError, ValueError) as error:  # dask: not installed, or no Client
             raise CannotRun(f"backend {name!r} cannot be used ({error}); use --backend loky") from error
 
-    def _assemble(self, artifact: Artifact, units: dict[Measurement, list[Unit]]) -> Table:
+    def _assemble(self, artifact: Artifact, units: dict[Work, list[Unit]]) -> Table:
         lines: list[dict[str, Any]] = []
         correct: list[Any] = []
         for row in self.plans[artifact.name]:
@@ -224,17 +245,20 @@ class Run:
         frame = pd.DataFrame(lines, columns=artifact.schema.names)
         stored: dict[str, NDArray[np.bool_]] = {}
         for name, pair in zip(row_keys(frame, artifact.schema), correct, strict=True):
-            if pair is not None:
-                stored[correctness_key(name, "ann")], stored[correctness_key(name, "snn")] = pair
+            ann, snn = pair or (None, None)
+            stored |= {} if ann is None else {correctness_key(name, "ann"): ann}
+            stored |= {} if snn is None else {correctness_key(name, "snn"): snn}
         return Table(artifact, frame, stored)
 
-    def _fill(self, row: Row, units: dict[Measurement, list[Unit]]) -> list[dict[str, Any]]:
-        reason = row.reason or next(
-            (r for m in row.measurements if (r := self.prepared[m.network].reason or self.unavailable.get(m, ""))), ""
-        )
+    def _fill(self, row: Row, units: dict[Work, list[Unit]]) -> list[dict[str, Any]]:
+        reason = row.reason or next((r for m in row.measurements if (r := self._why_not(m))), "")
         if reason or row.fill is None:
             return [row.unmeasured | {"status": f"not run: {reason}"}]
         return row.fill([self._merged(units[m]) for m in row.measurements])
+
+    def _why_not(self, work: Work) -> str:
+        network = self.prepared[work.network].reason if isinstance(work, Measurement) else ""
+        return network or self.unavailable.get(work, "")
 
     def _merged(self, units: list[Unit]) -> Arrays:
         parts = [self.cache.get(unit.key) for unit in units]
@@ -325,7 +349,7 @@ def _call(index: int, function: Callable[..., Any], *arguments: Any) -> tuple[in
         return index, error
 
 
-def _prepare(lab: Lab, choice: NetworkChoice) -> Prepared:
+def _prepare(lab: Lab, choice: NetworkChoice, _: Note) -> Prepared:
     try:
         own = _own(lab)
         trained = own.trained(choice)
@@ -335,10 +359,14 @@ def _prepare(lab: Lab, choice: NetworkChoice) -> Prepared:
         return Prepared(reason=str(error))
 
 
-def _measure(lab: Lab, unit: Unit, cache: MeasurementCache) -> str:
+def _measure(lab: Lab, unit: Unit, cache: MeasurementCache, note: Note) -> str:
     """Measure and cache one unit; returns why it is impossible, or nothing."""
     try:
-        cache.put(unit.key, unit.measurement.run(_own(lab), unit.start, unit.stop))
+        if isinstance(unit.measurement, Experiment):
+            arrays = unit.measurement.run(_own(lab), note)
+        else:
+            arrays = unit.measurement.run(_own(lab), unit.start, unit.stop)
+        cache.put(unit.key, arrays)
     except NotAvailable as error:
         return str(error)
     return ""
@@ -358,16 +386,20 @@ def _selected(artifact: Artifact, rows: list[Row], numbers: set[int] | None) -> 
     return [row for row in rows if row.number in numbers]
 
 
-_DIGESTS: dict[str, str] = {}
+_DIGESTS: dict[tuple[str, tuple[str, ...]], str] = {}
 
 
-def _code_of(measurement: Measurement) -> str:
+def _code_of(measurement: Work) -> str:
     """Digest of the code that a measurement depends on: ours, and the file of a method given by import path."""
     name = getattr(measurement, "method", "")
-    if name not in _DIGESTS:
+    parts: tuple[str, ...] = ("measurements", "methods")
+    if isinstance(measurement, Experiment):
+        parts += ("models", "training")
+    if (name, parts) not in _DIGESTS:
         root = Path(benchmarks.__file__).parent
-        paths = [Path(snncore.__file__).parent, *(root / part for part in ("measurements", "methods"))]
-        if name and name not in METHODS:
-            paths.append(Path(inspect.getfile(type(method(name)))))
-        _DIGESTS[name] = source_digest(paths)
-    return _DIGESTS[name]
+        paths = [Path(snncore.__file__).parent, *(root / part for part in parts)]
+        if name not in {"", *METHODS, *DIRECT_METHODS}:
+            kind = method if isinstance(measurement, Measurement) else direct_method
+            paths.append(Path(inspect.getfile(type(kind(name)))))
+        _DIGESTS[name, parts] = source_digest(paths)
+    return _DIGESTS[name, parts]

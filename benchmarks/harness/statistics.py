@@ -11,7 +11,7 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest, norm, t
 
 Correct = NDArray[np.bool_]
 
@@ -144,3 +144,51 @@ def _check(confidence: float, *arrays: Correct) -> None:
             raise ValueError(f"correctness of different samples: {len(arrays[0])} and {len(array)}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie in (0, 1), got {confidence}")
+
+
+def over_seeds(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[Interval, float]:
+    """Mean over training runs with Student's t interval, and the standard deviation.
+
+    The interval says where the mean over all seeds lies, for the data at hand; it is not that of one network's accuracy.
+
+    Args:
+        values: float[S], one per seed.
+        confidence: coverage aimed at, in (0, 1).
+
+    Returns:
+        the interval, and the standard deviation with S - 1; both ends and the deviation are NaN for one seed.
+
+    Raises:
+        ValueError: no value.
+    """
+    if len(values) == 0:
+        raise ValueError("a mean over seeds needs at least one value")
+    mean = float(np.mean(values))
+    if len(values) == 1:
+        return Interval(mean, np.nan, np.nan), np.nan
+    deviation = float(np.std(values, ddof=1))
+    half = float(t.ppf((1 + confidence) / 2, len(values) - 1)) * deviation / sqrt(len(values))
+    return Interval(mean, mean - half, mean + half), deviation
+
+
+def paired_difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[Interval, float]:
+    """Mean of ``a - b`` over seeds with its 95 % interval, and the two-sided p-value of the paired t test.
+
+    Args:
+        a, b: float[S], the same seeds in the same order.
+
+    Returns:
+        interval and p-value; ends and p are NaN for one seed. Differences that are all equal have p 0, or 1 if they are 0.
+
+    Raises:
+        ValueError: other lengths, or no value.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"paired differences need the same seeds: {len(a)} and {len(b)} values")
+    interval, deviation = over_seeds(a - b)
+    if len(a) == 1:
+        return interval, np.nan
+    if deviation == 0:
+        return interval, 0.0 if interval.estimate else 1.0
+    statistic = interval.estimate / (deviation / sqrt(len(a)))
+    return interval, 2 * float(t.sf(abs(statistic), len(a) - 1))

@@ -1,8 +1,8 @@
-"""A measurement: what to run on which network, in shards that can be computed in any order and cached one by one."""
+"""What a row needs: measurements of trained networks, in shards that are cached one by one, and experiments, each whole."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -46,8 +46,42 @@ class Measurement:
         raise NotImplementedError
 
 
+Note = Callable[[float, str], None]
+"""``(share, text)``: how far an experiment is, from 0 to 1, and where it stands in a few words."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A piece of work that is not cut into shards, such as a training; subclass it with the parameters as fields.
+
+    ``dataset`` is the data set that it needs, training and test part; empty if it needs none. ``seed`` is that of all its
+    random numbers.
+    """
+
+    dataset: str
+    seed: int
+
+    def identity(self) -> dict[str, Any]:
+        """Parameters as JSON types."""
+        return {"experiment": type(self).__name__} | asdict(self)
+
+    def cost(self) -> float:
+        """Expected time, in the units of ``Measurement.cost`` times images."""
+        raise NotImplementedError
+
+    def run(self, lab: Lab, note: Note) -> Arrays:
+        """The measured arrays by name.
+
+        Raises:
+            NotAvailable: it cannot be run here, and why.
+        """
+        raise NotImplementedError
+
+
 def merge(parts: Sequence[Arrays]) -> Arrays:
-    """Join shards in order: ``each_*`` arrays are concatenated, the others added."""
+    """Join shards in order: ``each_*`` arrays are concatenated, the others added; a single part stays as it is."""
+    if len(parts) == 1:
+        return dict(parts[0])
     return {
         name: np.concatenate([part[name] for part in parts])
         if name.startswith("each_")

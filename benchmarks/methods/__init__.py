@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import importlib
 from importlib.metadata import entry_points
+from typing import TypeVar
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods.base import Method, Steps, threshold_rule
+from benchmarks.methods.direct import DirectMethod
+from benchmarks.methods.ettfs import ETTFS
 from benchmarks.methods.rate import OPI, Rate
 from benchmarks.methods.tmn import TMN
 
+Kind = TypeVar("Kind")
 METHODS: dict[str, type[Method]] = {m.name: m for m in (TMN, Rate, OPI)}
+DIRECT_METHODS: dict[str, type[DirectMethod]] = {m.name: m for m in (ETTFS,)}
 
-__all__ = ["METHODS", "Method", "Steps", "method", "threshold_rule"]
+__all__ = ["DIRECT_METHODS", "METHODS", "DirectMethod", "Method", "Steps", "direct_method", "method", "threshold_rule"]
 
 
 def method(name: str) -> Method:
@@ -22,23 +27,32 @@ def method(name: str) -> Method:
         NotAvailable: no method of that name (other rows of a table go on).
         CannotRun: an import path that leads nowhere or not to a ``Method``.
     """
-    if name in METHODS:
-        return METHODS[name]()
+    return _found(name, METHODS, Method)
+
+
+def direct_method(name: str) -> DirectMethod:
+    """The method of direct training of that name; raises as ``method`` does."""
+    return _found(name, DIRECT_METHODS, DirectMethod)
+
+
+def _found(name: str, known: dict[str, type[Kind]], kind: type[Kind]) -> Kind:
+    if name in known:
+        return known[name]()
     if ":" in name:
-        return _imported(name)
+        return _imported(name, kind)
     for point in entry_points(group="snnbench.methods"):
         if point.name == name:
-            return _imported(point.value)
+            return _imported(point.value, kind)
     raise NotAvailable(f"method not available yet: {name}")
 
 
-def _imported(path: str) -> Method:
+def _imported(path: str, kind: type[Kind]) -> Kind:
     module_name, _, attribute = path.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise CannotRun(f"method {path!r} cannot be imported ({error}); give package.module:Class") from error
     made = found() if isinstance(found, type) else found
-    if not isinstance(made, Method):
-        raise CannotRun(f"method {path!r} is not a benchmarks.methods.Method; subclass it")
+    if not isinstance(made, kind):
+        raise CannotRun(f"method {path!r} is not a benchmarks.methods.{kind.__name__}; subclass it")
     return made

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import pickle
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -38,7 +40,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write ``.safetensors`` atomically; the same tensors and metadata give the same bytes."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = _with_sorted_metadata(save(contiguous, dict(metadata)))
+    _replace(path, _with_sorted_metadata(save(contiguous, dict(metadata))))
+
+
+def write_torch(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a ``.pt`` file of tensors and plain values atomically, for ``torch.load(path, weights_only=True)``."""
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    _replace(path, buffer.getvalue())
+
+
+def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

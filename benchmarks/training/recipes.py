@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
@@ -21,7 +21,7 @@ class Recipe:
     ``nesterov`` are for "sgd" and must be 0 and false for "adam". The learning rate rises linearly over the
     fraction ``warmup`` of all steps and falls along a cosine to 0 over all of them. ``weight_decay`` applies to
     every parameter. ``shift``: random translation by up to so many pixels, zeros coming in. ``flip``: random
-    left-right mirroring.
+    left-right mirroring. ``options``: of the method that trains a spiking network directly, by name; with ``timesteps``.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Recipe:
     warmup: float
     shift: int
     flip: bool
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         sgd = self.optimizer == "sgd"
@@ -80,6 +81,6 @@ def recipe(name: str) -> Recipe:
     return Recipe(name=name, **_table()[name])
 
 
-def content(of: Recipe) -> dict[str, str | int | float | bool]:
-    """The recipe as plain values, in the order of its fields."""
-    return {field.name: getattr(of, field.name) for field in fields(of)}
+def content(of: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, in the order of its fields; no options where there are none."""
+    return {each.name: getattr(of, each.name) for each in fields(of) if each.name != "options" or of.options}

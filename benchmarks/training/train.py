@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.errors import CannotRun
 from benchmarks.models import build_model
+from benchmarks.training.optimization import device_of, learning_rate, optimizer_of, round_state, threads
 from benchmarks.training.randomness import augment, derived_seed, generator, initialize
 from benchmarks.training.recipes import Recipe
 
@@ -70,13 +70,13 @@ def train(
     NotAvailable where the recipe needs a GPU and there is none; CannotRun where the network is unknown or does not take
     these images, where there is nothing to learn from, or where the loss stops being finite.
     """
-    device = _device(recipe)
+    device = device_of(recipe)
     if len(dataset.labels) < 2:
         raise CannotRun(f"recipe {recipe.name}: {len(dataset.labels)} training image(s); training needs at least 2")
     mean, std = channel_statistics(dataset.images)
     classes = num_classes or int(dataset.labels.max()) + 1
     # Dropout, and the initialization that is thrown away, draw from the global generator.
-    with _threads(recipe.threads), torch.random.fork_rng():
+    with threads(recipe.threads), torch.random.fork_rng():
         torch.manual_seed(derived_seed(seed, "dropout"))
         dtype = getattr(torch, recipe.precision)
         model = build_model(model_name, classes, dataset.images.shape[1]).to(dtype)
@@ -90,23 +90,6 @@ def train(
 
 
 @torch.no_grad()
-def _round_state(model: nn.Module, optimizer: torch.optim.Optimizer, bits: int) -> None:
-    states = (value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor))
-    for tensor in (*model.parameters(), *model.buffers(), *states):
-        if tensor.is_floating_point() and tensor.ndim:  # Adam counts its steps in a scalar
-            tensor.copy_(round_significant(tensor, bits))
-
-
-def _device(recipe: Recipe) -> torch.device:
-    if recipe.device == "cuda" and not torch.cuda.is_available():
-        raise NotAvailable(
-            f"training recipe {recipe.name} needs a GPU and torch sees none; run it where there is one, or supply the "
-            "trained weights as NAME=FILE or as NAME.safetensors in the folder SNNBENCH_WEIGHTS"
-        )
-    return torch.device(recipe.device)
-
-
-@torch.no_grad()
 def _check_takes(model: nn.Module, model_name: str, images: Tensor) -> None:
     try:
         model.eval()(images[:1].to(next(model.parameters()).dtype))
@@ -114,26 +97,6 @@ def _check_takes(model: nn.Module, model_name: str, images: Tensor) -> None:
         size = "x".join(str(extent) for extent in images.shape[1:])
         reason = " ".join(str(error).split())
         raise CannotRun(f"{model_name} does not take images of {size} ({reason}); choose another network") from error
-
-
-def round_significant(values: Tensor, bits: int) -> Tensor:
-    """``values``, float32 or float64 of any shape, rounded to ``bits`` significant bits.
-
-    Veltkamp's splitting (Dekker, 1971): multiplication and subtraction alone, so exact on every machine.
-    """
-    precision = {torch.float32: 24, torch.float64: 53}[values.dtype]
-    spread = values * (2.0 ** (precision - bits) + 1)
-    return spread - (spread - values)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Batches:
@@ -168,27 +131,8 @@ class _Batches:
             yield batch.contiguous(memory_format=torch.channels_last), self.labels[chosen]
 
 
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
-    return torch.optim.SGD(
-        model.parameters(),
-        recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-    )
-
-
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Rate of step ``step`` of ``steps``, from 0: cosine to 0, times a linear rise over the warm-up."""
-    cosine = (1 + math.cos(math.pi * step / steps)) / 2
-    rise = min(1.0, (step + 1) / (recipe.warmup * steps)) if recipe.warmup else 1.0
-    return recipe.learning_rate * cosine * rise
-
-
 def _optimize(model: nn.Module, batches: _Batches, recipe: Recipe, progress: Progress | None) -> None:
-    optimizer = _optimizer(model, recipe)
+    optimizer = optimizer_of(model, recipe)
     steps, step = recipe.epochs * batches.per_epoch, 0
     model.train()
     for epoch in range(1, recipe.epochs + 1):
@@ -209,4 +153,4 @@ def _optimize(model: nn.Module, batches: _Batches, recipe: Recipe, progress: Pro
                 f"training with recipe {recipe.name} failed in epoch {epoch} of {recipe.epochs}: the loss or a weight is "
                 f"not finite; lower the recipe's learning rate ({recipe.learning_rate})"
             )
-        _round_state(model, optimizer, recipe.significant_bits)
+        round_state(model, optimizer, recipe.significant_bits)

@@ -87,10 +87,10 @@ def progress(jobs: int, backend: str, quiet: bool) -> Iterator[Execution]:
     with Progress(*columns, TimeRemainingColumn(), console=errors, disable=quiet) as bar:
         tasks: dict[str, Any] = {}
 
-        def report(stage: str, done: float, total: float) -> None:
+        def report(stage: str, done: float, total: float, text: str) -> None:
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done)
+            bar.update(tasks[stage], completed=done, description=f"{stage} ({text})" if text else stage)
 
         yield Execution(jobs, backend, report)
 

@@ -17,7 +17,7 @@ from torch import nn
 from benchmarks.data import load
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.training import Recipe, channel_statistics, recipe, train
-from benchmarks.training.train import learning_rate, round_significant
+from benchmarks.training.optimization import learning_rate, round_significant
 
 NET = "resnet20-thin"
 train_module = importlib.import_module("benchmarks.training.train")

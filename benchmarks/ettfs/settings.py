@@ -1,0 +1,143 @@
+"""What a profile says about this room, ``[papers.ettfs]``, checked before anything is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from benchmarks.data import dataset_spec
+from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.methods import direct_method
+from benchmarks.models.layouts import parse_layout
+from benchmarks.profiles import Profile
+from benchmarks.training import recipe
+
+PAPER = "ettfs"
+SEE = "see benchmarks/profiles/embedded.toml"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is trained where the paper names a data set and a network (SMLP or SCNN).
+
+    ``recipes``: method -> recipe. ``seeds``: method -> seeds, with ``default`` for those not named. ``validation`` and
+    ``training``: images of the training set to validate on and to train on.
+    """
+
+    paper_dataset: str
+    network: str
+    dataset: str
+    layout: str
+    recipes: dict[str, str]
+    seeds: dict[str, list[int]]
+    validation: int
+    training: int | None = None
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether the data set is not the paper's. The paper prints no layout, so that none can be said to be another."""
+        return dataset_spec(self.dataset).paper_name != self.paper_dataset
+
+    def seeds_of(self, method: str) -> list[int]:
+        """Training seeds of a method."""
+        return self.seeds.get(method, self.seeds["default"])
+
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "paper_dataset": (str,),
+    "network": (str,),
+    "dataset": (str,),
+    "layout": (str,),
+    "recipes": (dict,),
+    "seeds": (dict,),
+    "validation": (int,),
+    "training": (int,),
+}
+SECTIONS: dict[str, dict[str, type]] = {
+    "table3": {"network": list},
+    "decoders": {"networks": list, "decoders": list},
+    "forced": {"networks": list},
+    "initial": {"dataset": str, "layout": str, "timesteps": int, "images": int, "encodings": list},
+    "figure4": {"network": list},
+    "stacks": {"width": int, "depth": int, "timesteps": list, "draws": int},
+}
+
+
+def choices(profile: Profile) -> list[Choice]:
+    """The networks of ``[[papers.ettfs.networks]]``.
+
+    Raises:
+        CannotRun: an entry that lacks, is unknown or of another type; an unknown data set, method, recipe or layout.
+    """
+    section = _section(profile)
+    return [_choice(entry, f"profile {profile.name}, [[papers.{PAPER}.networks]]") for entry in section.get("networks", [])]
+
+
+def choice(profile: Profile, dataset: str, network: str) -> Choice:
+    """The network that stands for a data set and a kind of network of the paper. NotAvailable where there is none."""
+    for each in choices(profile):
+        if (each.paper_dataset, each.network) == (dataset, network):
+            return each
+    raise NotAvailable(f"profile {profile.name} names no network for {dataset} {network}")
+
+
+def settings(profile: Profile, name: str) -> dict[str, Any]:
+    """The entries of ``[papers.ettfs.<name>]``; empty where the profile has no such section. CannotRun for a wrong entry."""
+    where = f"profile {profile.name}, [papers.{PAPER}.{name}]"
+    found = _section(profile).get(name, {})
+    if not found:
+        return {}
+    _check(found, SECTIONS[name], where)
+    return dict(found)
+
+
+def _section(profile: Profile) -> dict[str, Any]:
+    section = profile.papers.get(PAPER, {})
+    for name in section:
+        if name not in SECTIONS and name != "networks":
+            raise CannotRun(f"profile {profile.name}, [papers.{PAPER}] has the unknown entry {name!r}; {SEE}")
+    return dict(section)
+
+
+def _check(table: Any, kinds: dict[str, type], where: str) -> None:
+    if not isinstance(table, dict):
+        raise CannotRun(f"{where} must be a table, got {table!r}; {SEE}")
+    for name, value in table.items():
+        if name not in kinds:
+            raise CannotRun(f"{where} has the unknown entry {name!r}; known: {', '.join(kinds)}")
+        if type(value) is not kinds[name] or (isinstance(value, int) and value < 1) or value in ([], ""):
+            raise CannotRun(f"{where}: {name} = {value!r} is not of the right kind; {SEE}")
+    for name in kinds:
+        if name not in table:
+            raise CannotRun(f"{where} lacks the entry {name!r}; {SEE}")
+
+
+def _choice(entry: Any, where: str) -> Choice:
+    if not isinstance(entry, dict):
+        raise CannotRun(f"{where} must hold tables, got {entry!r}; {SEE}")
+    names = {field.name for field in fields(Choice)}
+    for name, value in entry.items():
+        if name not in names:
+            raise CannotRun(f"{where} has the unknown entry {name!r}; known: {', '.join(sorted(names))}")
+        if type(value) not in KINDS[name] or (type(value) is int and value < 1):
+            raise CannotRun(f"{where}: {name} = {value!r} is not of the right kind; {SEE}")
+    lacking = [name for name in names - {"training"} if name not in entry]
+    if lacking:
+        raise CannotRun(f"{where} lacks {sorted(lacking)[0]!r}; {SEE}")
+    made = Choice(**entry)
+    spec = dataset_spec(made.dataset)
+    parse_layout(made.layout, (spec.channels, *spec.size), spec.classes)
+    if "default" not in made.seeds:
+        raise CannotRun(f"{where}: seeds lacks 'default'; {SEE}")
+    for method, seeds in made.seeds.items():
+        good = isinstance(seeds, list) and seeds and all(type(seed) is int and seed >= 0 for seed in seeds)
+        if not good or len(set(seeds)) < len(seeds):
+            raise CannotRun(f"{where}: the seeds of {method} must be different whole numbers, got {seeds!r}")
+    for method, name in made.recipes.items():
+        recipe(name)
+        try:
+            direct_method(method)
+        except NotAvailable as error:
+            raise CannotRun(f"{where}: {error}") from error
+    return made
+

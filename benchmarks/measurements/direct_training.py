@@ -1,0 +1,160 @@
+"""Train a spiking network directly, then run it once on the test set: accuracy, spike times, early exit, operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.data.images import ImageSet
+from benchmarks.measurements.base import Arrays, Experiment, Note
+from benchmarks.measurements.lab import Lab
+from benchmarks.methods.direct import SpikingClassifier
+from benchmarks.training.recipes import Recipe, recipe
+from benchmarks.training.spiking_cache import SpikingTask, trained_spiking
+from snncore.counting import TrainCounter
+from snncore.decoding import winner
+from snncore.neurons.first_spike import FirstSpikeNeuron
+from snncore.time_first import AvgPool2d, merge_average_pooling
+
+BATCH = 250
+
+
+@dataclass(frozen=True)
+class DirectTraining(Experiment):
+    """One network, from its initialisation to its test accuracy.
+
+    Args:
+        layout: of the network.
+        method: of training.
+        recipe: its name.
+        options: of the method, over those of the recipe; ``timesteps`` and ``epochs`` too.
+        validation, training: images of the training set to validate and to train on.
+        tolerant: go on although layers are silent.
+    """
+
+    layout: str
+    method: str
+    recipe: str
+    options: tuple[tuple[str, Any], ...] = ()
+    validation: int = 5000
+    training: int | None = None
+    tolerant: bool = False
+
+    def chosen(self) -> Recipe:
+        """The recipe with the options of this experiment."""
+        base, options = recipe(self.recipe), dict(self.options)
+        epochs = options.pop("epochs", base.epochs)
+        return replace(base, epochs=epochs, options=base.options | options)
+
+    def identity(self) -> dict[str, Any]:
+        """See ``Experiment.identity``; with the content of the recipe."""
+        return super().identity() | {"recipe": self.chosen().__dict__}
+
+    def cost(self) -> float:
+        """Steps in time of all training images, larger for convolutions."""
+        chosen = self.chosen()
+        images = self.training or 55_000
+        return float(3 * images * chosen.epochs * chosen.options["timesteps"] * (20 if "C" in self.layout else 1))
+
+    def run(self, lab: Lab, note: Note) -> Arrays:
+        """Arrays of the history (see ``train_spiking``), and those of ``evaluate``; ``failed``: why there are none."""
+        chosen = self.chosen()
+        what = f"{self.dataset} {self.layout} {self.method} seed {self.seed}"
+
+        def progress(step: int, steps: int) -> None:
+            note(step / steps, f"{what}, {100 * step / steps:.0f} %")
+
+        task = SpikingTask(
+            self.dataset, self.layout, self.method, chosen, self.seed, self.validation, self.training, self.tolerant
+        )
+        trained = trained_spiking(task, lab.offline, progress)
+        if trained.network is None:
+            return {"failed": np.array(trained.failed)}
+        note(1.0, f"{what}, test")
+        test = lab.images(self.dataset, "test")
+        assert isinstance(test, ImageSet)
+        return trained.history | evaluate(trained.network, test) | {"failed": np.array("")}
+
+
+@torch.no_grad()
+def evaluate(network: SpikingClassifier, test: ImageSet) -> Arrays:
+    """Run a trained network on all test images, average pooling merged away.
+
+    Returns:
+        ``correct [N]``: whether the highest score is that of the label; False where no output neuron fires.
+        ``correct_other [N]``: the same with the forced last spike switched over (first-spike neurons only).
+        ``decision [N]``: step of the first output spike, from 1; T + 1 where none fires.
+        ``tied``, ``silent``: images in which several classes share the highest score; in which no output neuron fires.
+        ``spike_steps [L, T + 1]``: spikes of each layer by step, summed over images; in the last place, silent neurons.
+        ``accumulates [2]``: of all T steps, and of those until the decision, summed over images.
+        ``multiplications``: of the first layer where its input is analog, once per image, summed over images.
+    """
+    layers = network.layers.to(memory_format=torch.channels_last)
+    example = network.encode(test.images[:1].float() / 255)
+    merged = merge_average_pooling(layers, example) if any(isinstance(m, AvgPool2d) for m in layers) else layers
+    neurons = [m for m in merged if hasattr(m, "threshold")]
+    timesteps = network.timesteps
+    histogram = torch.zeros(len(neurons), timesteps + 1, dtype=torch.float64)
+    trains: list[Tensor] = []
+    correct, other, decision = [], [], []
+    tied = silent = 0
+    accumulates, multiplications = torch.zeros(2, dtype=torch.float64), 0.0
+    steps = torch.arange(1, timesteps + 1)[:, None]  # [T, 1]
+    for start in range(0, len(test), BATCH):
+        labels = test.labels[start : start + BATCH]
+        images = (test.images[start : start + BATCH].float() / 255).contiguous(memory_format=torch.channels_last)
+        encoded = network.encode(images)
+        trains.clear()
+        handles = [neuron.register_forward_hook(lambda _, __, out: trains.append(out)) for neuron in neurons]
+        with TrainCounter(merged) as counter:
+            currents = merged[:-1](encoded)
+            output = merged[-1](currents)
+        for handle in handles:
+            handle.remove()
+        for layer, train in enumerate(trains):
+            counts = train.flatten(1).sum(1, dtype=torch.float64)
+            histogram[layer, :-1] += counts
+            histogram[layer, -1] += train[0].numel() - float(train.amax(0).sum(dtype=torch.float64))
+        first = (output.amax(2).cumsum(0) == 0).sum(0) + 1  # [B]
+        until = (steps <= first).to(output.dtype)  # [T, B]
+        for operations in counter.accumulates.values():
+            accumulates += torch.stack([operations.sum(dtype=torch.float64), (operations * until).sum(dtype=torch.float64)])
+        multiplications += sum(counter.multiplications.values()) * len(labels)
+        scores = network.decode(output)
+        named = winner(scores, currents, output)  # [B]
+        tied += int((((scores == scores.amax(1, keepdim=True)).sum(1) > 1) & (named >= 0)).sum())
+        silent += int((named < 0).sum())
+        correct.append((named == labels).numpy())
+        decision.append(first.to(torch.int16).numpy())
+        with _forced_switched(neurons):
+            currents = merged[:-1](encoded)
+            output = merged[-1](currents)
+        other.append((winner(network.decode(output), currents, output) == labels).numpy())
+    return {
+        "correct": np.concatenate(correct),
+        "correct_other": np.concatenate(other),
+        "decision": np.concatenate(decision),
+        "tied": np.array(tied),
+        "silent": np.array(silent),
+        "spike_steps": histogram.numpy(),
+        "accumulates": accumulates.numpy(),
+        "multiplications": np.array(multiplications),
+    }
+
+
+class _forced_switched:
+    """Switch the forced last spike of first-spike neurons over while it is entered."""
+
+    def __init__(self, neurons: list[nn.Module]) -> None:
+        self.neurons = [neuron for neuron in neurons if isinstance(neuron, FirstSpikeNeuron)]
+
+    def __enter__(self) -> None:
+        for neuron in self.neurons:
+            neuron.forced_spike = not neuron.forced_spike
+
+    def __exit__(self, *_: object) -> None:
+        self.__enter__()

@@ -1,0 +1,70 @@
+"""Methods that train spiking networks directly: how a layout becomes a network, how it starts, and what it minimises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Encoder = Callable[[Tensor], Tensor]
+"""Images ``[B, C, H, W]`` in [0, 1] -> currents or spikes ``[T or 1, B, C, H, W]``."""
+
+
+class SpikingClassifier(nn.Module):
+    """Images in, scores out, spike trains in between.
+
+    Args:
+        timesteps: T.
+        encode: images to what the first layer sees.
+        layers: time-first layers in order; the last one gives the trains of the output neurons.
+        decode: output spikes ``[T, B, K]`` to scores ``[B, K]``; see `snncore.decoding.winner` for who wins.
+    """
+
+    def __init__(self, timesteps: int, encode: Encoder, layers: nn.Sequential, decode: nn.Module) -> None:
+        super().__init__()
+        self.timesteps = timesteps
+        self.encode = encode
+        self.layers = layers
+        self.decode = decode
+
+    def output(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Currents and spikes of the output neurons, ``[T, B, K]`` each."""
+        currents: Tensor = self.layers[:-1](self.encode(images))
+        spikes: Tensor = self.layers[-1](currents)
+        return currents, spikes
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores ``[B, K]``."""
+        scores: Tensor = self.decode(self.output(images)[1])
+        return scores
+
+
+class DirectMethod:
+    """A method of direct training; subclass it, set the class attributes and write ``build`` and ``initialize``.
+
+    Attributes:
+        name: as tables print it.
+        reference: who published it.
+        definition: in a sentence, what is trained here under this name.
+        options: names and defaults of what ``build`` and ``initialize`` take.
+    """
+
+    name: ClassVar[str]
+    reference: ClassVar[str]
+    definition: ClassVar[str]
+    options: ClassVar[dict[str, Any]]
+
+    def build(self, layout: str, shape: Sequence[int], classes: int, timesteps: int, **options: Any) -> SpikingClassifier:
+        """The network of a layout for images ``[C, H, W]``, not initialised."""
+        raise NotImplementedError
+
+    def initialize(self, network: SpikingClassifier, generator: torch.Generator, **options: Any) -> None:
+        """Draw all weights from ``generator``."""
+        raise NotImplementedError
+
+    def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """What training minimises, for scores ``[B, K]`` and labels ``[B]``."""
+        return F.cross_entropy(scores, labels)

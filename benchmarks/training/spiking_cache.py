@@ -1,0 +1,125 @@
+"""Directly trained spiking networks in the user's cache folder, with their curves; a killed training resumes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from filelock import FileLock
+
+import snncore
+from benchmarks import methods
+from benchmarks.data import dataset_spec, load
+from benchmarks.errors import CannotRun
+from benchmarks.methods import direct_method
+from benchmarks.methods.direct import SpikingClassifier
+from benchmarks.models.checkpoint_files import checkpoint_hash, read_checkpoint, write_checkpoint
+from benchmarks.paths import cache_dir
+from benchmarks.training.recipes import Recipe, content
+from benchmarks.training.source_digest import code_digest, training_code
+from benchmarks.training.spiking import History, Progress, TrainingFailed, split, train_spiking
+
+_log = logging.getLogger(__name__)
+_CORE = ("blocks", "coding", "decoding", "first_spike", "initialization", "spike_time", "surrogate", "time_first")
+_HISTORY = "history."
+
+
+@dataclass(frozen=True)
+class SpikingTask:
+    """What is trained, on what and how; the whole identity of a training run but for the code.
+
+    ``validation`` and ``training``: images, see ``benchmarks.training.spiking.split``. ``tolerant``: do not stop where layers
+    stay silent.
+    """
+
+    dataset: str
+    layout: str
+    method: str
+    recipe: Recipe
+    seed: int
+    validation: int
+    training: int | None = None
+    tolerant: bool = False
+
+
+class TrainedSpiking(NamedTuple):
+    """A network in evaluation mode, or None with the reason; its curves (empty if it failed), and the hash of its file."""
+
+    network: SpikingClassifier | None
+    history: History
+    sha: str
+    failed: str
+
+
+def trained_spiking(task: SpikingTask, offline: bool = False, progress: Progress | None = None) -> TrainedSpiking:
+    """The network of a task from the cache, or trained now and put there.
+
+    A run that failed is remembered too. Raises CannotRun for unknown names, options or data that are missing.
+    """
+    spec = dataset_spec(task.dataset)
+    dataset = load(task.dataset, "train", offline)
+    metadata = {
+        "dataset_fingerprint": dataset.fingerprint,
+        "layout": task.layout,
+        "method": task.method,
+        "recipe": json.dumps(content(task.recipe)),
+        "seed": str(task.seed),
+        "split": json.dumps([task.training, task.validation]),
+        "tolerant": str(task.tolerant),
+        "training_code": _code(),
+    }
+    key = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()[:20]
+    path = cache_dir() / "networks" / f"{task.method.replace(':', '-')}-{task.layout}-{key}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(path.with_suffix(".lock"))):
+        found = _load(task, path, tuple(dataset.images.shape[1:]), spec.classes)
+        if found is None:
+            unfinished = path.with_suffix(".pt")
+            method = direct_method(task.method)
+            data = split(dataset, task.validation, task.training)
+            arguments = (method, task.layout, spec.classes, data, task.recipe, task.seed, unfinished, task.tolerant, progress)
+            try:
+                network, history = train_spiking(*arguments)
+                tensors = {name: tensor for name, tensor in network.state_dict().items()}
+                tensors |= {_HISTORY + name: torch.from_numpy(values) for name, values in history.items()}
+            except TrainingFailed as reason:
+                tensors = {"failed": torch.ones(1)}
+                metadata["failed"] = str(reason)
+            write_checkpoint(path, tensors, metadata)
+            unfinished.unlink(missing_ok=True)
+            found = _load(task, path, tuple(dataset.images.shape[1:]), spec.classes)
+            assert found is not None
+    return found
+
+
+def _load(task: SpikingTask, path: Path, shape: tuple[int, ...], classes: int) -> TrainedSpiking | None:
+    if not path.exists():
+        return None
+    try:
+        tensors, metadata = read_checkpoint(path)
+    except CannotRun as error:
+        _log.warning("training again: %s", error)
+        return None
+    sha = checkpoint_hash(path)
+    if "failed" in metadata:
+        return TrainedSpiking(None, {}, sha, metadata["failed"])
+    history = {name.removeprefix(_HISTORY): t.numpy() for name, t in tensors.items() if name.startswith(_HISTORY)}
+    options = dict(task.recipe.options)
+    network = direct_method(task.method).build(task.layout, shape, classes, options.pop("timesteps"), **options)
+    network.load_state_dict({name: t for name, t in tensors.items() if not name.startswith(_HISTORY)})
+    return TrainedSpiking(network.eval(), history, sha, "")
+
+
+@cache
+def _code() -> str:
+    """Digest of the code behind a directly trained network: training, methods, and its part of the neuron core."""
+    root = Path(snncore.__file__).parent
+    files = [path for path in root.rglob("*.py") if path.stem in _CORE]
+    files += [path for folder in methods.__path__ for path in Path(folder).glob("*.py")]
+    return hashlib.sha256((training_code() + code_digest(files)).encode()).hexdigest()

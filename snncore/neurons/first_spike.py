@@ -1,0 +1,184 @@
+"""Time-to-first-spike (TTFS) neuron: integrate, fire once, no reset (ETTFS paper, Eq. 4, 6 and 7).
+
+    H[t]   = H[t-1] + X[t]                    charge, H[0] = 0
+    S[t]   = 1 if H[t] >= v and M[t] = 0      fire, unless it has fired before
+    M[t+1] = M[t] + S[t]                      firing mask, M[1] = 0
+
+With ``forced_spike`` the threshold of the last step is minus infinity, so that every neuron fires exactly once.
+
+Backward, with ``g[t] = dL/dS[t]`` and the surrogate slope ``q`` of the step function, by the chain rule through Eq. 6 and 7:
+
+    dL/dH[t] = q(H[t] - v) (g[t] - m[t])  where M[t] = 0, else 0;      dL/dX[t] = sum over s >= t of dL/dH[s]
+
+``m[t]`` is what the mask passes back: the ``g`` of the first later step at which the potential is above the threshold, that
+is of the spike that a spike at ``t`` would displace; 0 where there is none, or where the mask is taken as a constant.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snncore.coding import check_timesteps
+from snncore.neurons.blocks import column_blocks, flat_view, time_matrices
+from snncore.surrogate import ATan
+
+
+class FirstSpikeNeuron(nn.Module):
+    """Currents in, at most one spike per neuron out; trainable by backpropagation through time.
+
+    Multi-step: ``forward(currents [T, B, ...]) -> spikes [T, B, ...]`` in {0, 1}; a constant current may be given as one step
+    ``[1, B, ...]``. Single-step: ``state = start(like)``, then ``step(current, state)`` T times, without gradients; same spikes.
+
+    Args:
+        threshold: ``v``, in units of the currents.
+        timesteps: T, at least 2: with one step, time carries no information.
+        surrogate: derivative of the step function.
+        forced_spike: whether every neuron that is silent until then fires at the last step.
+        mask_gradient: whether gradients flow through the firing mask (full backpropagation through time).
+
+    Raises:
+        ValueError: a threshold that is not positive and finite, or fewer than two timesteps.
+    """
+
+    def __init__(
+        self,
+        timesteps: int,
+        threshold: float = 1.0,
+        surrogate: ATan | None = None,
+        forced_spike: bool = False,
+        mask_gradient: bool = True,
+    ) -> None:
+        super().__init__()
+        if check_timesteps(timesteps) < 2:
+            raise ValueError("a time-to-first-spike neuron needs at least 2 timesteps: one step carries no time")
+        if not 0 < float(threshold) < float("inf"):
+            raise ValueError(f"threshold must be positive and finite, got {threshold!r}")
+        self.timesteps = timesteps
+        self.threshold = float(threshold)
+        self.surrogate = surrogate or ATan()
+        self.forced_spike = forced_spike
+        self.mask_gradient = mask_gradient
+
+    def extra_repr(self) -> str:
+        """Parameters shown by ``print``."""
+        forced = ", forced_spike" if self.forced_spike else ""
+        return f"timesteps={self.timesteps}, threshold={self.threshold:g}, alpha={self.surrogate.alpha:g}{forced}"
+
+    def forward(self, currents: Tensor) -> Tensor:
+        """Spike trains ``[T, B, ...]`` for currents ``[T, B, ...]``, or ``[1, B, ...]`` that stay the same at every step.
+
+        Raises:
+            ValueError: the first dimension is neither T nor 1.
+        """
+        if currents.dim() == 0 or currents.shape[0] not in (1, self.timesteps):
+            shape = tuple(currents.shape)
+            raise ValueError(f"expected currents [T={self.timesteps}, ...] or [1, ...], got a tensor of shape {shape}")
+        spikes: Tensor = _FirstSpike.apply(currents, self)
+        return spikes
+
+    def start(self, like: Tensor) -> list[Tensor | int]:
+        """State before the first step, for currents of one step shaped as ``like [B, ...]``: potential, mask, step."""
+        return [torch.zeros_like(like), torch.zeros_like(like, dtype=torch.bool), 0]
+
+    @torch.no_grad()
+    def step(self, current: Tensor, state: list[Any]) -> Tensor:
+        """Spikes ``[B, ...]`` of one timestep; changes ``state`` in place.
+
+        Raises:
+            ValueError: more than T steps.
+        """
+        potential, fired, step = state
+        if step >= self.timesteps:
+            raise ValueError(f"the neuron has {self.timesteps} timesteps, got one more")
+        potential += current
+        above = potential >= self.threshold
+        if self.forced_spike and step == self.timesteps - 1:
+            above = torch.ones_like(above)
+        spikes = above & ~fired
+        fired |= spikes
+        state[2] = step + 1
+        return spikes.to(potential.dtype)
+
+
+class _FirstSpike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, currents: Tensor, neuron: FirstSpikeNeuron) -> Tensor:
+        constant = currents.shape[0] == 1
+        train = currents.expand(neuron.timesteps, *currents.shape[1:]) if constant else currents
+        x, s, spikes = time_matrices(train, inplace=False)
+        for block in column_blocks(x.shape[1], x.device):
+            _fire(x[:, block], s[:, block], neuron)
+        ctx.neuron, ctx.constant = neuron, constant
+        ctx.save_for_backward(currents, spikes)
+        return spikes
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        neuron: FirstSpikeNeuron = ctx.neuron
+        currents, spikes = ctx.saved_tensors
+        s = _flat(spikes, spikes)
+        x = _flat(currents, spikes)
+        g = _flat(gradients[0], spikes)
+        result = torch.empty_like(spikes[:1] if ctx.constant else spikes)
+        out = _flat(result, spikes)
+        for block in column_blocks(s.shape[1], s.device):
+            _backward(x[:, block], s[:, block], g[:, block], out[:, block], neuron)
+        return result, None
+
+
+def _flat(x: Tensor, like: Tensor) -> Tensor:
+    """``[T or 1, N]`` in the memory order of the spikes ``like``."""
+    same = x.is_contiguous() if like.is_contiguous() else flat_view(x) is not None and not x.is_contiguous()
+    if not same:
+        x = torch.empty_strided((x.shape[0], *like.shape[1:]), like.stride(), dtype=x.dtype, device=x.device).copy_(x)
+    flat = flat_view(x)
+    assert flat is not None
+    return flat
+
+
+# Masks are floats in {0, 1}: on a CPU, torch's operations on bool and its `where` are several times slower than arithmetic.
+
+
+def _fire(x: Tensor, s: Tensor, neuron: FirstSpikeNeuron) -> None:
+    """Write the spikes ``s [T, N]`` of the currents ``x [T, N]``."""
+    potential = torch.zeros_like(s[0])
+    silent = torch.ones_like(potential)
+    for t in range(neuron.timesteps):
+        if neuron.forced_spike and t == neuron.timesteps - 1:
+            s[t] = silent
+            return
+        potential.add_(x[t])
+        torch.ge(potential, neuron.threshold, out=s[t]).mul_(silent)
+        silent.sub_(s[t])
+
+
+def _backward(x: Tensor, s: Tensor, g: Tensor, out: Tensor, neuron: FirstSpikeNeuron) -> None:
+    """Write ``dL/dX`` into ``out [T, N]``, or its sum over time into ``out [1, N]`` for a constant current."""
+    timesteps, constant = neuron.timesteps, x.shape[0] == 1
+    distance = x.new_empty(timesteps, x.shape[1])
+    potential = torch.zeros_like(x[0])
+    for t in range(timesteps):  # in the order of the forward pass, so that rounding is the same
+        potential.add_(x[0 if constant else t])
+        torch.sub(potential, neuron.threshold, out=distance[t])
+    above = torch.ge(distance, 0, out=torch.empty_like(distance))
+    if neuron.forced_spike:
+        above[-1] = 1
+    slope = neuron.surrogate.slope(distance)
+    pending = 1 - s.sum(0)  # 1 where the neuron has not fired before the step at hand, which goes back in time
+    displaced, total, passed = torch.zeros_like(potential), torch.zeros_like(potential), potential
+    for t in reversed(range(timesteps)):
+        pending.add_(s[t])
+        torch.sub(g[t], displaced, out=passed)
+        if neuron.mask_gradient:
+            displaced.addcmul_(passed, above[t])
+        if not (neuron.forced_spike and t == timesteps - 1):  # a forced spike does not depend on the potential
+            total.addcmul_(passed.mul_(slope[t]), pending)
+        if not constant:
+            out[t] = total
+        elif t == timesteps - 1:
+            out[0] = total
+        else:
+            out[0].add_(total)

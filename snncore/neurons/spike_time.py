@@ -1,0 +1,213 @@
+"""Neuron that fires once and is trained through its spike time instead of a surrogate derivative.
+
+Steps are counted from 0; ``X[s]`` is the current of step s, ``v`` the threshold, and V is never reset. With a postsynaptic
+potential that is a step (S4NN, BS4NN) or a ramp (STDBP, there called rectified linear, ReL-PSP: ``K(t) = max(t, 0)``),
+
+    step:  V[t] = sum over s <= t of X[s]               ramp:  V[t] = sum over s < t of (t - s) X[s]
+
+and the neuron fires at the first step ``t*`` with ``V[t*] >= v``. V of a ramp is linear between two steps, of slope A, so
+that the exact crossing is ``t* - (V[t*] - v) / A``: spike times on the grid are the exact ones of the network, rounded up.
+
+Backward, with ``g[t] = dL/dS[t]`` for the spike train S that the neuron emits and ``d = dL/dt*``:
+
+    step:  d = -g[t*]               dL/dX[s] = -d                 for s <= t*, else 0       (dt*/dV taken as -1)
+    ramp:  d = g[t*+1] - g[t*]      dL/dX[s] = -d (t* - s) / A    for s <  t*, else 0       (implicit function theorem)
+
+with ``g[T] = 0``. Behind a layer ``X = W S`` these are the published rules: ``d_j = sum_i w_ij d_i`` for a step and
+``sum_i w_ij d_i / A_i`` for a ramp, over the neurons i that fire no earlier (step) or later (ramp) than j, and
+``dt_i/dw_ij = -1`` or ``(t_j - t_i) / A_i``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from snncore.coding import check_timesteps
+from snncore.neurons.blocks import column_blocks
+
+Postsynaptic = Literal["step", "ramp"]
+
+
+class SpikeTimeNeuron(nn.Module):
+    """Currents in, at most one spike per neuron out; gradients are those of the spike time.
+
+    ``forward(currents [T, B, ...]) -> spikes [T, B, ...]`` in {0, 1}. ``times(currents) -> [B, ...]`` for the last layer.
+
+    S4NN is the step; STDBP the ramp on a fine grid. TQ-TTFS is known here by its idea alone, a TTFS neuron whose spike times
+    are quantised; it is read as the ramp on a coarse grid of T steps, the rounding taken as the identity in the backward pass.
+
+    Args:
+        timesteps: T, at least 2: with one step, time carries no information.
+        threshold: ``v``, in units of the currents (step) or of the currents times steps (ramp).
+        postsynaptic: potential that follows a spike, ``"step"`` or ``"ramp"``.
+        forced_spike: whether a neuron that stays silent is taken to fire at T, one step after the last. No spike is emitted;
+            without it, a silent neuron passes no gradient.
+        unit_error: whether ``dL/dt`` of the layer is scaled to a length of 1/B for each sample (S4NN; B samples, so that
+            gradients of weights are means).
+        slope_floor: least A that a gradient of the ramp is divided by; ``v / T``, the least constant slope that reaches the
+            threshold within T steps, unless given. A is positive where a neuron fires, but can be close to 0.
+
+    Raises:
+        ValueError: fewer than two timesteps, a threshold or floor that is not positive and finite, an unknown potential.
+    """
+
+    def __init__(
+        self,
+        timesteps: int,
+        threshold: float = 1.0,
+        postsynaptic: Postsynaptic = "step",
+        forced_spike: bool = False,
+        unit_error: bool = False,
+        slope_floor: float | None = None,
+    ) -> None:
+        super().__init__()
+        if check_timesteps(timesteps) < 2:
+            raise ValueError("a time-to-first-spike neuron needs at least 2 timesteps: one step carries no time")
+        if postsynaptic not in get_args(Postsynaptic):
+            raise ValueError(f"unknown postsynaptic potential {postsynaptic!r}; known: {', '.join(get_args(Postsynaptic))}")
+        self.timesteps = timesteps
+        self.threshold = _positive("threshold", threshold)
+        self.postsynaptic = postsynaptic
+        self.forced_spike = forced_spike
+        self.unit_error = unit_error
+        self.slope_floor = self.threshold / timesteps if slope_floor is None else _positive("slope_floor", slope_floor)
+
+    def extra_repr(self) -> str:
+        """Parameters shown by ``print``."""
+        flags = [name for name in ("forced_spike", "unit_error") if getattr(self, name)]
+        return ", ".join([f"timesteps={self.timesteps}, threshold={self.threshold:g}, {self.postsynaptic}", *flags])
+
+    def forward(self, currents: Tensor) -> Tensor:
+        """Spike trains ``[T, B, ...]`` for currents ``[T, B, ...]``.
+
+        Raises:
+            ValueError: the first dimension is not T.
+        """
+        times, _ = self._first_crossing(currents)
+        spikes: Tensor = _Train.apply(times, self)
+        return spikes
+
+    def times(self, currents: Tensor, interpolate: bool = False) -> Tensor:
+        """Spike times ``[B, ...]`` in steps for currents ``[T, B, ...]``; T for a silent neuron.
+
+        Args:
+            currents: ``[T, B, ...]``.
+            interpolate: take the potential as linear between two steps, and the time of its crossing instead of the step after
+                it. Tells apart neurons that fire in the same step; for a ramp it is the exact time. The gradient is the same.
+
+        Raises:
+            ValueError: the first dimension is not T.
+        """
+        times, early = self._first_crossing(currents)
+        return times - early if interpolate else times
+
+    def _first_crossing(self, currents: Tensor) -> tuple[Tensor, Tensor]:
+        if currents.dim() < 2 or currents.shape[0] != self.timesteps:
+            raise ValueError(f"expected currents [T={self.timesteps}, B, ...], got a tensor of shape {tuple(currents.shape)}")
+        times, early = _FirstCrossing.apply(currents, self)
+        return times, early
+
+
+def _positive(name: str, value: float) -> float:
+    if not 0 < float(value) < float("inf"):
+        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    return float(value)
+
+
+class _FirstCrossing(torch.autograd.Function):
+    """Currents to spike times on the grid and how much earlier the potential, taken as linear between steps, crossed (0 for silence)."""
+
+    @staticmethod
+    def forward(ctx: Any, currents: Tensor, neuron: SpikeTimeNeuron) -> tuple[Tensor, Tensor]:
+        x = currents.reshape(neuron.timesteps, -1)
+        times, early, slope = (x.new_zeros(x.shape[1]) for _ in range(3))
+        for block in column_blocks(x.shape[1], x.device):
+            if neuron.postsynaptic == "step":
+                _cross_step(x[:, block], neuron.threshold, times[block], early[block])
+            else:
+                _cross_ramp(x[:, block], neuron.threshold, times[block], early[block], slope[block])
+        ctx.neuron = neuron
+        ctx.save_for_backward(times, slope)
+        shape = currents.shape[1:]
+        early = early.view(shape)
+        ctx.mark_non_differentiable(early)
+        return times.view(shape), early
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        neuron: SpikeTimeNeuron = ctx.neuron
+        times, slope = ctx.saved_tensors
+        error = gradients[0]
+        if not neuron.forced_spike:
+            error = error * (times < neuron.timesteps).view_as(error)
+        if neuron.unit_error:
+            length = error.flatten(1).norm(dim=1) * error.shape[0]
+            error = error / torch.where(length > 0, length, 1).view(-1, *[1] * (error.dim() - 1))
+        scale = error.reshape(-1).neg()
+        if neuron.postsynaptic == "ramp":
+            scale = scale / slope.clamp(min=neuron.slope_floor)
+        result = gradients[0].new_empty(neuron.timesteps, *gradients[0].shape)
+        out = result.view(neuron.timesteps, -1)
+        for block in column_blocks(out.shape[1], out.device):
+            _backward(times[block], scale[block], out[:, block], neuron.postsynaptic)
+        return result, None
+
+
+def _cross_step(x: Tensor, threshold: float, times: Tensor, early: Tensor) -> None:
+    """Add the steps before the first crossing to ``times``; write how early the crossing was."""
+    potential, below = torch.zeros_like(times), torch.empty_like(times)
+    silent = torch.ones_like(times)
+    for current in x:  # a neuron that has fired keeps the potential of that moment
+        potential.addcmul_(current, silent)
+        silent *= torch.lt(potential, threshold, out=below)
+        times += silent
+    last = x.gather(0, times.clamp(max=len(x) - 1).long().unsqueeze(0)).squeeze(0)
+    early.copy_(torch.where(silent > 0, 0, (potential - threshold) / torch.where(last > 0, last, 1)))
+
+
+def _cross_ramp(x: Tensor, threshold: float, times: Tensor, early: Tensor, slope: Tensor) -> None:
+    """Add the steps before the first crossing to ``times``; write how early the crossing was, and the slope there."""
+    potential, below = torch.zeros_like(times), torch.empty_like(times)
+    silent = torch.ones_like(times)
+    for current in x:  # a neuron that has fired keeps the potential and the slope of that moment
+        potential.addcmul_(slope, silent)
+        silent *= torch.lt(potential, threshold, out=below)
+        slope.addcmul_(current, silent)
+        times += silent
+    early.copy_(torch.where(silent > 0, 0, (potential - threshold) / torch.where(slope > 0, slope, 1)))
+
+
+def _backward(times: Tensor, scale: Tensor, out: Tensor, postsynaptic: Postsynaptic) -> None:
+    """Write ``dL/dX`` into ``out [T, N]``."""
+    for step, row in enumerate(out):
+        if postsynaptic == "step":
+            torch.ge(times, step, out=row)
+        else:
+            torch.sub(times, step, out=row).clamp_(min=0)
+        row *= scale
+
+
+class _Train(torch.autograd.Function):
+    """Spike times to spike trains; the gradient is that of the time for the neuron's own potential."""
+
+    @staticmethod
+    def forward(ctx: Any, times: Tensor, neuron: SpikeTimeNeuron) -> Tensor:
+        spikes = times.new_zeros(neuron.timesteps, *times.shape)
+        last = neuron.timesteps - 1
+        steps = times.clamp(max=last).long().unsqueeze(0)
+        spikes.scatter_(0, steps, (times <= last).to(times.dtype).unsqueeze(0))
+        ctx.neuron = neuron
+        ctx.save_for_backward(steps)
+        return spikes
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (steps,) = ctx.saved_tensors
+        last = ctx.neuron.timesteps - 1
+        error = gradients[0].gather(0, steps).neg_()
+        if ctx.neuron.postsynaptic == "ramp":
+            error += gradients[0].gather(0, (steps + 1).clamp(max=last)) * (steps < last)
+        return error.squeeze(0), None
