@@ -44,9 +44,10 @@ from benchmarks.harness.results import (
 from benchmarks.harness.statistics import accuracy_columns
 from benchmarks.measurements.base import Arrays, Experiment, Measurement, merge
 from benchmarks.measurements.lab import Lab
-from benchmarks.methods import DIRECT_METHODS, METHODS, direct_method, method
+from benchmarks.methods import METHODS, direct_method, method
 from benchmarks.paths import cache_dir
 from benchmarks.profiles import NetworkChoice
+from benchmarks.training.source_digest import code_digest, import_closure
 
 # Every layer makes and drops large temporaries. By default glibc returns them to the system at once and gets them back page
 # by page, a third of the time of a long train; worker processes keep what they freed instead, in huge pages.
@@ -386,20 +387,21 @@ def _selected(artifact: Artifact, rows: list[Row], numbers: set[int] | None) -> 
     return [row for row in rows if row.number in numbers]
 
 
-_DIGESTS: dict[tuple[str, tuple[str, ...]], str] = {}
+_DIGESTS: dict[str | tuple[str, ...], str] = {}
 
 
 def _code_of(measurement: Work) -> str:
     """Digest of the code that a measurement depends on: ours, and the file of a method given by import path."""
     name = getattr(measurement, "method", "")
-    parts: tuple[str, ...] = ("measurements", "methods")
     if isinstance(measurement, Experiment):
-        parts += ("models", "training")
-    if (name, parts) not in _DIGESTS:
+        modules = [type(measurement).__module__] + ([type(direct_method(name)).__module__] if name else [])
+        if tuple(modules) not in _DIGESTS:
+            _DIGESTS[tuple(modules)] = code_digest(import_closure(modules))
+        return _DIGESTS[tuple(modules)]
+    if name not in _DIGESTS:
         root = Path(benchmarks.__file__).parent
-        paths = [Path(snncore.__file__).parent, *(root / part for part in parts)]
-        if name not in {"", *METHODS, *DIRECT_METHODS}:
-            kind = method if isinstance(measurement, Measurement) else direct_method
-            paths.append(Path(inspect.getfile(type(kind(name)))))
-        _DIGESTS[name, parts] = source_digest(paths)
-    return _DIGESTS[name, parts]
+        paths = [Path(snncore.__file__).parent, *(root / part for part in ("measurements", "methods"))]
+        if name and name not in METHODS:
+            paths.append(Path(inspect.getfile(type(method(name)))))
+        _DIGESTS[name] = source_digest(paths)
+    return _DIGESTS[name]

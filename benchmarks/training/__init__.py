@@ -1,8 +1,9 @@
 """Training of the networks that have no public checkpoint."""
 
 from benchmarks.training.cache import TrainedNetwork, trained_network
+from benchmarks.training.labelled import LabelledImages
 from benchmarks.training.recipes import Recipe, recipe, recipe_names
-from benchmarks.training.train import LabelledImages, channel_statistics, train
+from benchmarks.training.train import channel_statistics, train
 
 __all__ = [
     "LabelledImages",

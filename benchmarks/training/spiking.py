@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from benchmarks.errors import CannotRun
 from benchmarks.methods.direct import DirectMethod, SpikingClassifier
 from benchmarks.models.checkpoint_files import write_torch
+from benchmarks.training.labelled import LabelledImages
 from benchmarks.training.optimization import device_of, learning_rate, optimizer_of, round_state, threads
 from benchmarks.training.randomness import augment, generator
 from benchmarks.training.recipes import Recipe
-from benchmarks.training.train import LabelledImages
 from snncore.decoding import winner
 
 Progress = Callable[[int, int], None]

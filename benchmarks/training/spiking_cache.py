@@ -13,8 +13,6 @@ from typing import NamedTuple
 import torch
 from filelock import FileLock
 
-import snncore
-from benchmarks import methods
 from benchmarks.data import dataset_spec, load
 from benchmarks.errors import CannotRun
 from benchmarks.methods import direct_method
@@ -22,11 +20,10 @@ from benchmarks.methods.direct import SpikingClassifier
 from benchmarks.models.checkpoint_files import checkpoint_hash, read_checkpoint, write_checkpoint
 from benchmarks.paths import cache_dir
 from benchmarks.training.recipes import Recipe, content
-from benchmarks.training.source_digest import code_digest, training_code
+from benchmarks.training.source_digest import code_digest, import_closure
 from benchmarks.training.spiking import History, Progress, TrainingFailed, split, train_spiking
 
 _log = logging.getLogger(__name__)
-_CORE = ("blocks", "coding", "decoding", "first_spike", "initialization", "spike_time", "surrogate", "time_first")
 _HISTORY = "history."
 
 
@@ -72,7 +69,7 @@ def trained_spiking(task: SpikingTask, offline: bool = False, progress: Progress
         "seed": str(task.seed),
         "split": json.dumps([task.training, task.validation]),
         "tolerant": str(task.tolerant),
-        "training_code": _code(),
+        "training_code": spiking_code(task.method),
     }
     key = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()[:20]
     path = cache_dir() / "networks" / f"{task.method.replace(':', '-')}-{task.layout}-{key}.safetensors"
@@ -117,9 +114,6 @@ def _load(task: SpikingTask, path: Path, shape: tuple[int, ...], classes: int) -
 
 
 @cache
-def _code() -> str:
-    """Digest of the code behind a directly trained network: training, methods, and its part of the neuron core."""
-    root = Path(snncore.__file__).parent
-    files = [path for path in root.rglob("*.py") if path.stem in _CORE]
-    files += [path for folder in methods.__path__ for path in Path(folder).glob("*.py")]
-    return hashlib.sha256((training_code() + code_digest(files)).encode()).hexdigest()
+def spiking_code(method: str) -> str:
+    """Digest of the code behind a network that ``method`` trains: the training loop, the method, and all that they import."""
+    return code_digest(import_closure(["benchmarks.training.spiking", type(direct_method(method)).__module__]))

@@ -8,34 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import CannotRun
 from benchmarks.models import build_model
+from benchmarks.training.labelled import LabelledImages
 from benchmarks.training.optimization import device_of, learning_rate, optimizer_of, round_state, threads
 from benchmarks.training.randomness import augment, derived_seed, generator, initialize
 from benchmarks.training.recipes import Recipe
 
 Progress = Callable[[int, int], None]
-
-
-class LabelledImages(Protocol):
-    """What training needs of a data set."""
-
-    @property
-    def images(self) -> Tensor:
-        """uint8 ``[N, C, H, W]``."""
-
-    @property
-    def labels(self) -> Tensor:
-        """int64 ``[N]``, from 0."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Identifies the samples and their order."""
 
 
 def channel_statistics(images: Tensor) -> tuple[list[float], list[float]]:
