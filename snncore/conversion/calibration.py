@@ -79,7 +79,8 @@ class ActivationHistogram:
 class Calibration:
     """What a pass over the calibration images leaves behind: a histogram per ReLU and the shape of every signal.
 
-    ``network`` describes the operations that were recorded, so that another network is recognised.
+    The shapes are those of another number of images than in the first batch, and of more than one: otherwise an operation
+    that fixes the number of images, as ``view(1, -1)`` does, looks like one that keeps them apart. ``network`` describes the operations that were recorded, so that another network is recognised.
     """
 
     histograms: dict[str, ActivationHistogram]
@@ -124,7 +125,8 @@ class LeastSquares:
     """Per-layer search: the threshold with the least mean squared coding error for this code and number of timesteps.
 
     A value x is sent as the nearest of the levels ``k v / sum_t w[t]`` and clipped to v. The search runs over
-    ``candidates`` equal fractions of the largest activation.
+    ``candidates`` equal fractions of the largest activation. Unsuited to plain rate coding (``rate()``), whose discharged
+    neurons round down to a level rather than to the nearest; use it with ``tmn()``, ``tsa()`` or ``opi()``.
     """
 
     candidates: int = 200
@@ -156,13 +158,14 @@ def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
         batches: tensors ``[B, ...]`` as the network takes them; each is looked at once, none is kept.
 
     Raises:
-        ConversionError: no batch; NaN or infinity in a batch or behind a ReLU, naming it; an untraceable network.
+        ConversionError: no batch; NaN or infinity in a batch or behind a ReLU, naming it; an untraceable network, or one for
+            batches of one size alone.
     """
     if isinstance(batches, Tensor):
         raise ConversionError("calibration takes batches of images, not one tensor; pass [images]")
     traced = trace_network(ann)
     run = _Recorder(traced)
-    images = 0
+    images, shapes = 0, {}
     with torch.no_grad():
         for batch in batches:
             if not isinstance(batch, Tensor):
@@ -171,10 +174,12 @@ def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
             if not torch.isfinite(batch).all():
                 raise ConversionError("a calibration batch contains NaN or infinity; look at the data and its normalisation")
             run.run(batch)
+            if images == 0 and batch.shape[0] > 0:
+                shapes = _shapes(traced, batch)
             images += batch.shape[0]
     if images == 0:
         raise ConversionError("no calibration images were given; pass batches of training images")
-    return Calibration(run.histograms, run.shapes, images, describe(traced))
+    return Calibration(run.histograms, shapes, images, describe(traced))
 
 
 def activations(ann: nn.Module, images: Tensor) -> dict[str, Tensor]:
@@ -186,14 +191,24 @@ def activations(ann: nn.Module, images: Tensor) -> dict[str, Tensor]:
     return run.kept
 
 
-class _Recorder(fx.Interpreter):
-    """Runs the graph, counting activations behind ReLUs and remembering shapes of the first batch."""
+def _shapes(traced: fx.GraphModule, batch: Tensor) -> dict[str, tuple[int, ...]]:
+    """Shape of every signal for a batch of another size than ``batch``; see ``Calibration``."""
+    count = 3 if batch.shape[0] == 2 else 2
+    data = f"{count} images, though not on {batch.shape[0]} (keep the first dimension of every signal, whatever its size)"
+    run = _Recorder(traced, keep=True, data=data)
+    run.run(batch[[0] * count])
+    return run.shapes
 
-    def __init__(self, traced: fx.GraphModule, keep: bool = False) -> None:
+
+class _Recorder(fx.Interpreter):
+    """Runs the graph, counting activations behind ReLUs (or keeping them) and remembering the shapes of all signals."""
+
+    def __init__(self, traced: fx.GraphModule, keep: bool = False, data: str = "the calibration images") -> None:
         super().__init__(traced)
         self.extra_traceback = False  # it would spread the message over several lines
         self.traced = traced
         self.keep = keep
+        self.data = data
         self.kept: dict[str, Tensor] = {}
         self.histograms: dict[str, ActivationHistogram] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
@@ -204,9 +219,9 @@ class _Recorder(fx.Interpreter):
             value = super().run_node(n)
         except Exception as error:  # whatever the network runs into
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ConversionError(f"{n.name}: the trained network fails on the calibration images: {reason}") from error
+            raise ConversionError(f"{n.name}: the trained network fails on {self.data}: {reason}") from error
         if isinstance(value, Tensor):
-            self.shapes.setdefault(n.name, tuple(value.shape))
+            self.shapes[n.name] = tuple(value.shape)
         if isinstance(module_of(self.traced, n), nn.ReLU):
             if not torch.isfinite(value).all():
                 raise ConversionError(f"{n.name}: NaN or infinity in the activations of the trained network; check it")

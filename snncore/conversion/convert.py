@@ -40,23 +40,36 @@ def tmn(
     """CSS coding with the ternary momentum neuron (TMN paper, Algorithms 1 and 2).
 
     Args:
-        precharge: steps of integration before the first spike.
+        precharge: steps of integration before the first spike, at most as many as there are timesteps: after T steps no
+            input is left to wait for.
         ratio: predictive over full threshold (1 and ``ternary=False``: no predictive spiking).
         ternary: spikes in {-1, 0, 1}, otherwise {0, 1}.
         threshold: rule for the full threshold; the 99.99th percentile of the activations by default.
+
+    Raises:
+        ValueError: an argument out of range; raised by ``convert``, where T is known.
     """
 
     def neuron(v: float, timesteps: int) -> SpikingNeuron:
-        return MomentumNeuron(v, timesteps, precharge=min(precharge, timesteps), ratio=ratio, ternary=ternary)
+        return MomentumNeuron(v, timesteps, precharge=precharge, ratio=ratio, ternary=ternary)
 
     return ConversionMethod("TMN", neuron, threshold or Percentile(99.99))
 
 
 def tsa(precharge: int = 1, beta: float = 1.5, threshold: ThresholdRule | None = None) -> ConversionMethod:
-    """CSS coding with the ternary self-amplifying neuron (CSS paper, Algorithms 1 and 2)."""
+    """CSS coding with the ternary self-amplifying neuron (CSS paper, Algorithms 1 and 2).
+
+    Args:
+        precharge: silent steps before the first spike; see ``tmn``.
+        beta: amplification of the membrane potential per step.
+        threshold: rule for the full threshold; the 99.99th percentile of the activations by default.
+
+    Raises:
+        ValueError: an argument out of range; raised by ``convert``, where T is known.
+    """
 
     def neuron(v: float, timesteps: int) -> SpikingNeuron:
-        return MomentumNeuron(v, timesteps, beta=beta, precharge=min(precharge, timesteps), gate="tsa-relu")
+        return MomentumNeuron(v, timesteps, beta=beta, precharge=precharge, gate="tsa-relu")
 
     return ConversionMethod("TSA", neuron, threshold or Percentile(99.99))
 
@@ -104,10 +117,11 @@ def convert(
 
     Raises:
         ConversionError: an operation without spiking counterpart (named), a network that cannot be traced, NaN.
-        ValueError: timesteps or mode out of range.
+        ValueError: timesteps, mode or an argument of the method out of range.
     """
     check_timesteps(timesteps)
     method = method or tmn()
+    code = method.neuron(1.0, timesteps).code
     traced = trace_network(ann)
     if not isinstance(calibration, Calibration):
         calibration = calibrate(ann, calibration)
@@ -116,7 +130,6 @@ def convert(
     histograms = calibration.histograms
 
     def neuron(name: str) -> SpikingNeuron:
-        code = method.neuron(1.0, timesteps).code
         threshold = method.threshold(histograms[name], code)
         if threshold <= 0 and histograms[name].maximum > 0:
             raise ConversionError(
@@ -129,4 +142,4 @@ def convert(
         return method.neuron(threshold, timesteps)
 
     signals = Rewriter(traced, calibration, neuron, timesteps).run()
-    return SpikingNetwork(traced, signals, method.neuron(1.0, timesteps).code, mode)
+    return SpikingNetwork(traced, signals, code, mode)

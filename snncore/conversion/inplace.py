@@ -38,6 +38,12 @@ class InplaceTracer(fx.Tracer):
 
 
 class _Proxy(fx.Proxy):
+    def __len__(self) -> int:
+        raise ConversionError(
+            f"len() of {self.node.name} cannot be recorded; write ndim for the number of dimensions, and size(0) for that of "
+            "images, as the first size of a reshape or view only"
+        )
+
     def __iadd__(self, other: Any) -> fx.Proxy:
         return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
 

@@ -27,6 +27,7 @@ from torch import Tensor, fx, nn
 from snncore.conversion.calibration import Calibration
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.operations import AddSpikes, Amplify, PresentConstant, Reshape, SumPool, Total
+from snncore.conversion.sizes import BatchSizes
 from snncore.conversion.tracing import CONVOLUTIONS, ChannelAffine, arguments_of, call_module, module_of
 from snncore.neurons import SpikingNeuron
 
@@ -69,6 +70,7 @@ class Rewriter:
         self.traced = traced
         self.graph = traced.graph
         self.shapes = calibration.shapes
+        self.sizes = BatchSizes(calibration.shapes)
         self.neuron = neuron
         self.timesteps = timesteps
         self.signals: dict[fx.Node, Signal] = {}
@@ -84,12 +86,14 @@ class Rewriter:
                 self._output(node)
             elif all(self.signals[n].kind == "size" for n in node.all_input_nodes) and node.all_input_nodes:
                 self.signals[node] = SIZE
+                self.sizes.follow(node)
             else:
+                self._check_sizes(node)
                 signal = self._rewrite(node)
                 if node in self.graph.nodes:
                     self.signals[node] = signal
-        if not any(isinstance(m, SpikingNeuron) for m in self.traced.modules()):
-            raise ConversionError("the network has no ReLU to replace by spiking neurons")
+                if signal.kind == "size":
+                    self.sizes.follow(node)
         self.graph.eliminate_dead_code()
         self.graph.lint()
         self.traced.recompile()
@@ -139,6 +143,16 @@ class Rewriter:
             "operations can be converted: replace it and train again"
         )
         return ConversionError(f"operation '{name}' (node {node.name}) {why}; {advice}")
+
+    def _check_sizes(self, node: fx.Node) -> None:
+        size = self.sizes.misused_by(node, reshapes=node.target in RESHAPES)
+        if size is not None:
+            raise self._refuse(
+                node,
+                f"computes with the number of images in the batch (node {size.name})",
+                "what becomes of an image must not depend on the others: use a constant, "
+                "and the size of the batch only as the first size of a reshape or view",
+            )
 
     def _kind(self, value: Any) -> Kind:
         return self.signals[value].kind if isinstance(value, fx.Node) else "analog"
@@ -418,6 +432,9 @@ class Rewriter:
     # ---- output ---------------------------------------------------------------------------------------------------
 
     def _output(self, node: fx.Node) -> None:
+        if not any(isinstance(m, SpikingNeuron) for m in self.traced.modules()):
+            raise ConversionError("the network has no ReLU to replace by spiking neurons: there is nothing to convert")
+        self._check_sizes(node)
         self._as_current(node)
         if any(self._kind(n) == "analog" for n in node.all_input_nodes):
             raise ConversionError("an output of the network does not depend on any ReLU: there is nothing to convert")

@@ -63,6 +63,8 @@ def trace_network(ann: nn.Module) -> fx.GraphModule:
         with TRACING:
             graph = InplaceTracer().trace(root)
         traced = fx.GraphModule(root, graph)
+    except ConversionError:
+        raise
     except Exception as error:  # the tracer meets arbitrary user code
         raise ConversionError(
             f"{type(ann).__name__} cannot be recorded by torch.fx ({_first_line(error)}); "

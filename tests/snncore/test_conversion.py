@@ -331,6 +331,20 @@ def test_shape_operations() -> None:
     assert_converts(Step(forward, **parts, relu=nn.ReLU()), images(0))
 
 
+def test_sizes_other_than_that_of_the_batch() -> None:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        y = self.relu(self.conv(x)) / x.size(1)
+        (b, c), (h, w) = y.shape[:2], y.shape[2:]
+        y = self.relu(y.view(x.shape[0], c, -1) * (c / y.shape[1:].numel()) + h).view(y.shape[:1] + (c, h, w))
+        y = y.reshape((b, -1)) - y.size()[-1] / y.ndim
+        return self.out(torch.reshape(y.view(y.size(0), -1), shape=(y.size(0), c, h * w)).reshape(y.shape))
+
+    network = Step(forward, conv=conv(2, 4), out=nn.Linear(144, 3), relu=nn.ReLU())
+    converted = assert_converts(network, images(0))
+    more = images(1, count=7)
+    assert relative_error(converted(more), trained_output(network, more)) < 5e-2
+
+
 def test_linear_layers_over_tokens_with_batch_norm_along_dimension_1() -> None:
     """Batch norm of ``[B, C, L]`` normalises C, the linear layer before it acts on L: they must not be folded."""
     network = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 6), nn.BatchNorm1d(6), nn.ReLU())

@@ -13,7 +13,7 @@ from small_networks import Step, build, conv, fill, images
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 
-from snncore import ConversionError, CSSCode, MomentumNeuron, SpikingNetwork, calibrate, convert, tmn
+from snncore import ConversionError, CSSCode, MomentumNeuron, SpikingNetwork, calibrate, convert, tmn, tsa
 from snncore.conversion import Percentile
 
 
@@ -107,12 +107,79 @@ MAPS: dict[str, tuple[nn.Module, str, str]] = {
 }
 
 
+def unpacked(x: Tensor) -> Tensor:
+    batch, width = x.size()
+    return x * (width / batch)
+
+
+def unpacked_slice(x: Tensor) -> Tensor:
+    batch, width = x.shape[:2]
+    return x - batch - width
+
+
+BATCH_SIZES: dict[str, tuple[Callable[[Tensor], Any], str]] = {
+    "size(0)": (lambda x: x / x.size(0), "'truediv' (node truediv)"),
+    "size(dim=-2)": (lambda x: x + x.size(dim=-2), "'add' (node add)"),
+    "size of a computed dimension": (lambda x: x + x.size(x.ndim - 2), "'add' (node add)"),
+    "shape[0]": (lambda x: x * x.shape[0], "'mul' (node mul)"),
+    "shape[-2]": (lambda x: x.shape[-2] * x, "'mul' (node mul)"),
+    "shape[:-1][0]": (lambda x: x - x.shape[:-1][0], "'sub' (node sub)"),
+    "size()[0]": (lambda x: x.div(x.size()[0]), "'div' (node div)"),
+    "unpacking": (unpacked, "'mul' (node mul)"),
+    "unpacking of a slice": (unpacked_slice, "'sub' (node sub)"),
+    "in an expression": (lambda x: x * (1 + 2 / (x.size(0) * x.size(1))), "'mul' (node mul_1)"),
+    "number of values": (lambda x: x / x.shape.numel(), "'truediv' (node truediv)"),
+    "in place": (lambda x: (x + 1).div_(x.size(0)), "'div' (node div_)"),
+    "of a current": (lambda x: x * (x + x).size(0), "'mul' (node mul)"),
+    "with a constant": (lambda x: x + torch.ones(4) * x.size(0), "'mul' (node mul)"),
+    "index": (lambda x: x[:, : x.size(0)], "'getitem' (node getitem)"),
+    "second size of a shape": (lambda x: x.view(x.size(0), x.size(0), -1).flatten(1), "'view' (node view)"),
+    "size of a pooling": (lambda x: F.adaptive_avg_pool1d(x[:, None], x.size(0)), "(node adaptive_avg_pool1d)"),
+    "output": (lambda x: (x, x.size(0)), "'output' (node output)"),
+}
+
+
+@pytest.mark.parametrize("name", list(BATCH_SIZES))
+def test_signals_that_depend_on_the_number_of_images(name: str) -> None:
+    """In multi-step mode the first dimension of spikes and currents holds timesteps times images."""
+    function, node = BATCH_SIZES[name]
+    message = refusal(on_spikes(function), points(count=4))
+    assert node in message
+    assert "computes with the number of images in the batch (node " in message
+    assert "use a constant, and the size of the batch only as the first size of a reshape or view" in message
+
+
+def test_the_number_of_the_images_themselves() -> None:
+    network = Step(lambda self, x: F.relu(self.first(x)) * x.shape[0], first=nn.Linear(4, 4))
+    assert "computes with the number of images in the batch (node getitem)" in refusal(network)
+
+
+def test_len() -> None:
+    message = refusal(on_spikes(lambda x: x / len(x)))
+    assert message.startswith("len() of relu cannot be recorded; write ndim for")
+
+
 @pytest.mark.parametrize("name", list(OPERATIONS))
 def test_operations_without_spiking_counterpart(name: str) -> None:
     network, node, advice = OPERATIONS[name]
     message = refusal(network)
     assert node in message
     assert advice in message
+
+
+@pytest.mark.parametrize("sizes", [[1], [1, 1], [1, 5], [2], [3, 4]])
+@pytest.mark.parametrize("name", ["view", "reshape", "modules"])
+def test_a_fixed_number_of_images_is_found_whatever_the_first_batch(name: str, sizes: list[int]) -> None:
+    first = sizes[0]
+    network = {
+        "view": on_spikes(lambda x: x.view(first, -1)[:, :4]),
+        "reshape": on_spikes(lambda x: torch.reshape(x.flatten(1), (first, 2, -1))),
+        "modules": nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Flatten(0), nn.Unflatten(0, (first, -1))),
+    }[name]
+    message = r"(mixes samples of|changes) the batch|fails on \d images, though not on \d \(keep the first dimension"
+    with pytest.raises(ConversionError, match=message) as caught:
+        convert(network.eval(), points(sum(sizes)).split(sizes))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", list(MAPS))
@@ -199,7 +266,12 @@ def test_batch_norm_without_running_statistics() -> None:
 
 @pytest.mark.parametrize("network", [nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4), nn.Flatten(), nn.Linear(4, 2))])
 def test_no_relu_at_all(network: nn.Module) -> None:
-    assert "does not depend on any ReLU" in refusal(network)
+    assert refusal(network) == "the network has no ReLU to replace by spiking neurons: there is nothing to convert"
+
+
+@pytest.mark.parametrize("output", [lambda _: 3, lambda x: x.size(1), lambda x: x], ids=["constant", "size", "image"])
+def test_no_operation_at_all(output: Callable[[Tensor], Any]) -> None:
+    assert "has no ReLU to replace" in refusal(Step(lambda _, x: output(x)))
 
 
 def test_one_output_without_relu() -> None:
@@ -237,6 +309,17 @@ def test_unknown_percentile_and_precharge() -> None:
         convert(mlp(nn.Identity()), [points()], tmn(threshold=Percentile(999)))
     with pytest.raises(ValueError, match="precharge must be a whole number"):
         convert(mlp(nn.Identity()), [points()], tmn(precharge=-1))
+
+
+@pytest.mark.parametrize("method", [tmn, tsa])
+def test_a_precharge_longer_than_the_input_lasts(method: Any) -> None:
+    for precharge in (0, 3):
+        neurons = convert(mlp(nn.Identity()), [points()], method(precharge=precharge), 3).neurons.values()
+        assert [neuron.delay for neuron in neurons] == [precharge]
+    unread = iter([points()])
+    with pytest.raises(ValueError, match="precharge must be a whole number from 0 to timesteps=3, got 4"):
+        convert(mlp(nn.Identity()), unread, method(precharge=4), 3)
+    assert len(list(unread)) == 1  # found before the images were looked at
 
 
 # ---- calibrations -----------------------------------------------------------------------------------------------------
