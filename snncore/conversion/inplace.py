@@ -25,7 +25,8 @@ OUT_OF_PLACE: dict[Any, Any] = {
 }
 VIEWS: tuple[str, ...] = ("view", "reshape", "flatten", "permute", "transpose", "squeeze", "unsqueeze")
 VIEWS += ("detach", "contiguous", "chunk", "split")
-VIEW_FUNCTIONS = (operator.getitem, getattr, F.dropout, *(getattr(torch, name) for name in VIEWS if hasattr(torch, name)))
+VIEW_FUNCTIONS = (operator.getitem, getattr, F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
+VIEW_FUNCTIONS += tuple(getattr(torch, name) for name in VIEWS if hasattr(torch, name))
 VIEW_MODULES = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
 

@@ -42,7 +42,10 @@ class AddSpikes(nn.Module):
 
 
 class SumPool(nn.Module):
-    """Sum over windows: average pooling of spikes whose division is left to the amplitude, so that it only counts."""
+    """Sum over windows: average pooling of spikes whose division is left to the amplitude, so that it only counts.
+
+    Windows over ``[B, C, L]`` are rows of height 1.
+    """
 
     def __init__(
         self,
@@ -55,14 +58,19 @@ class SumPool(nn.Module):
         self.kernel, self.stride, self.padding, self.size = kernel, stride, padding, size
 
     def forward(self, spikes: Tensor) -> Tensor:
-        """``[B, C, H, W]`` to ``[B, C, H', W']``. Raises ValueError where the windows were made for another ``size``."""
-        if self.size is not None and tuple(spikes.shape[2:]) != self.size:
-            raise ValueError(_other_size(self.size, tuple(spikes.shape[2:])))
-        return F.avg_pool2d(spikes, self.kernel, self.stride, self.padding, divisor_override=1)
+        """``[B, C, H, W]`` or ``[B, C, L]`` to ``[B, C, H', W']`` or ``[B, C, L']``.
+
+        Raises ValueError where the windows were made for another ``size``.
+        """
+        maps = spikes.unsqueeze(2) if spikes.dim() == 3 else spikes
+        if self.size is not None and tuple(maps.shape[2:]) != self.size:
+            raise ValueError(_other_size(self.size, tuple(maps.shape[2:])))
+        sums = F.avg_pool2d(maps, self.kernel, self.stride, self.padding, divisor_override=1)
+        return sums.squeeze(2) if spikes.dim() == 3 else sums
 
 
 class Total(nn.Module):
-    """Sum over dimensions: a mean whose division is left to the amplitude."""
+    """Sum over dimensions; also a mean, whose division is left to the amplitude."""
 
     def __init__(self, dimensions: tuple[int, ...], keepdim: bool, count: int) -> None:
         super().__init__()

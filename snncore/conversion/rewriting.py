@@ -38,16 +38,20 @@ ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 SUBTRACTIONS = (operator.sub, operator.isub, torch.sub, "sub", "sub_")
 MULTIPLICATIONS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
 DIVISIONS = (operator.truediv, torch.div, "div", "div_")
+NEGATIONS = (operator.neg, torch.neg, torch.negative, "neg", "negative")
 MEANS = (torch.mean, "mean")
 SUMS = (torch.sum, "sum")
+SPLITS = (torch.chunk, "chunk", torch.split, "split")
 CONCATENATIONS = (torch.cat, torch.concat)
 RESHAPES = (torch.reshape, "reshape", "view")
 SHAPES: tuple[Any, ...] = (torch.flatten, "flatten", torch.permute, "permute", torch.transpose, "transpose")
 SHAPES += (operator.getitem, F.pad, F.interpolate, torch.squeeze, "squeeze", torch.unsqueeze, "unsqueeze")
 SIZE_ATTRIBUTES = ("shape", "ndim", "dtype", "device")
-SHAPE_MODULES = (nn.Flatten, nn.Unflatten, nn.ZeroPad2d, nn.PixelShuffle, nn.ChannelShuffle, nn.UpsamplingNearest2d)
-AVERAGE_POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-AVERAGE_POOL_FUNCTIONS = (F.avg_pool2d, F.adaptive_avg_pool2d)
+SHAPE_MODULES = (nn.Flatten, nn.Unflatten, nn.ZeroPad2d, nn.PixelShuffle, nn.ChannelShuffle, nn.Upsample)
+ADAPTIVE_POOLS = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
+ADAPTIVE_POOL_FUNCTIONS = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d)
+AVERAGE_POOLS = (nn.AvgPool1d, nn.AvgPool2d, *ADAPTIVE_POOLS)
+AVERAGE_POOL_FUNCTIONS = (F.avg_pool1d, F.avg_pool2d, *ADAPTIVE_POOL_FUNCTIONS)
 MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 MAX_POOL_FUNCTIONS = (F.max_pool1d, F.max_pool2d, F.max_pool3d, torch.max_pool2d)
 
@@ -113,15 +117,17 @@ class Rewriter:
             return self._average_pool(node, module)
         if isinstance(module, MAX_POOLS) or operation in MAX_POOL_FUNCTIONS:
             return self._max_pool(node)
-        if operation in MEANS:
-            return self._mean(node)
+        if operation in MEANS or operation in SUMS:
+            return self._total(node)
         if operation in ADDITIONS or operation in SUBTRACTIONS:
             return self._addition(node)
         if operation in MULTIPLICATIONS or operation in DIVISIONS:
             return self._scaling(node)
-        if operation is operator.neg:
+        if operation in NEGATIONS:
             self._as_current(node)
             return self._linear_kind(node)
+        if operation in SPLITS:
+            return self._split(node)
         if operation in CONCATENATIONS:
             return self._concatenation(node)
         if operation in RESHAPES:
@@ -274,17 +280,22 @@ class Rewriter:
     def _pool_window(self, node: fx.Node, module: nn.Module | None, source: fx.Node) -> SumPool | None:
         """The pooling as a sum over equal windows, or None where the divisor varies."""
         before, after = self.shapes[source.name][2:], self.shapes[node.name][2:]
-        if isinstance(module, nn.AdaptiveAvgPool2d) or node.target is F.adaptive_avg_pool2d:
-            if len(before) != 2 or any(b % a for b, a in zip(before, after, strict=True)):
+        series = isinstance(module, (nn.AvgPool1d, nn.AdaptiveAvgPool1d)) or node.target in (F.avg_pool1d, F.adaptive_avg_pool1d)
+        if len(before) != (1 if series else 2):
+            return None
+        if isinstance(module, ADAPTIVE_POOLS) or node.target in ADAPTIVE_POOL_FUNCTIONS:
+            if any(b % a for b, a in zip(before, after, strict=True)):
                 return None
-            kernel = (before[0] // after[0], before[1] // after[1])
-            return SumPool(kernel, kernel, (0, 0), size=(before[0], before[1]))
-        if isinstance(module, nn.AvgPool2d):
-            given: dict[str, Any] = {k: getattr(module, k) for k in _AVG_POOL_ARGUMENTS}
+            size = (before[0] if not series else 1, before[-1])
+            kernel = (size[0] // (after[0] if not series else 1), size[1] // after[-1])
+            return SumPool(kernel, kernel, (0, 0), size=size)
+        if module is not None:
+            given = {k: getattr(module, k) for k in _AVG_POOL_ARGUMENTS if hasattr(module, k)}
         else:
             given = arguments_of(node, ("input", *_AVG_POOL_ARGUMENTS))
-        kernel = _pair(given["kernel_size"])
-        stride, padding = _pair(given.get("stride") or kernel), _pair(given.get("padding", 0))
+        height: tuple[int | None, ...] = (1, 1, 0) if series else (None, None, None)
+        kernel = _pair(given["kernel_size"], height[0])
+        stride, padding = _pair(given.get("stride") or kernel, height[1]), _pair(given.get("padding", 0), height[2])
         uneven = any(padding) and not given.get("count_include_pad", True)
         if uneven or given.get("ceil_mode") or given.get("divisor_override"):
             return None
@@ -299,7 +310,8 @@ class Rewriter:
             )
         return ANALOG
 
-    def _mean(self, node: fx.Node) -> Signal:
+    def _total(self, node: fx.Node) -> Signal:
+        """Mean or sum over dimensions."""
         source = node.args[0]
         assert isinstance(source, fx.Node)
         given = arguments_of(node, ("input", "dim", "keepdim"))
@@ -308,14 +320,15 @@ class Rewriter:
         dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
         dims = tuple(sorted(d % rank for d in dims))
         if not dims or 0 in dims:
-            raise self._refuse(node, "averages over the batch", "name the dimensions to average over, without the first")
+            why = "averages over the batch" if node.target in MEANS else "sums over the batch"
+            raise self._refuse(node, why, f"name the dimensions to {why.split()[0][:-1]} over, without the first")
         if self._kind(source) != "spikes":
             return self._linear_kind(node)
         count = math.prod(self.shapes[source.name][d] for d in dims)
         if self._amplitude(source).dim() == 1 and 1 in dims:
             self._as_current(node)
             return CURRENT
-        signal = Signal("spikes", self._amplitude(source) / count)
+        signal = Signal("spikes", self._amplitude(source) / (count if node.target in MEANS else 1))
         call_module(self.traced, node, Total(dims, bool(given.get("keepdim", False)), count), (source,))
         return signal
 
@@ -361,6 +374,8 @@ class Rewriter:
 
     def _concatenation(self, node: fx.Node) -> Signal:
         given = arguments_of(node, ("tensors", "dim"), {"dim": 0})
+        if isinstance(given["tensors"], fx.Node):
+            raise self._refuse(node, "concatenates parts that are not named one by one", "name each: torch.cat([a, b], 1)")
         parts, dim = list(given["tensors"]), given["dim"] % len(self.shapes[node.name])
         if dim == 0:
             raise self._refuse(node, "concatenates along the batch", "concatenate along another dimension")
@@ -399,14 +414,30 @@ class Rewriter:
             call_module(self.traced, node, Reshape(tuple(after[1:])), (node.args[0],))
         return signal
 
+    def _split(self, node: fx.Node) -> Signal:
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        dim: Any = arguments_of(node, ("input", "pieces", "dim"), {"dim": 0})["dim"]
+        if dim % len(self.shapes[source.name]) == 0:
+            raise self._refuse(node, "splits the batch", "split along another dimension")
+        if any(user.target is not operator.getitem or not isinstance(user.args[1], int) for user in node.users):
+            raise self._refuse(node, "gives parts that are not taken one by one", "unpack them: a, b = x.chunk(2, 1)")
+        self._keep_channels_apart(node, source, flat_channels=False)
+        return self.signals[node.args[0]]  # type: ignore[index]
+
     def _shape(self, node: fx.Node, module: nn.Module | None) -> Signal:
         source = node.args[0]
+        if isinstance(source, fx.Node) and source.target in SPLITS:
+            return self.signals[source]
         if not isinstance(source, fx.Node) or source.name not in self.shapes:
             return SIZE if isinstance(source, fx.Node) and self._kind(source) == "size" else ANALOG
         before, after = self.shapes[source.name], self.shapes.get(node.name)
         if after is None or before[0] != after[0] or not _keeps_batch(node, len(before)):
             raise self._refuse(node, "changes the batch dimension", "keep the first dimension of every signal")
-        if node.target is F.interpolate and arguments_of(node, _INTERPOLATE_ARGUMENTS).get("mode", "nearest") != "nearest":
+        interpolation = getattr(module, "mode", None) if isinstance(module, nn.Upsample) else None
+        if node.target is F.interpolate:
+            interpolation = arguments_of(node, _INTERPOLATE_ARGUMENTS).get("mode", "nearest")
+        if interpolation not in (None, "nearest", "nearest-exact"):
             raise self._refuse(node, "interpolates spikes", "use mode='nearest'")
         if node.target is F.pad and not _pads_with_zeros(node):
             raise self._refuse(node, "pads with something else than zeros", "pad with zeros")
@@ -467,8 +498,10 @@ _INTERPOLATE_ARGUMENTS = ("input", "size", "scale_factor", "mode")
 _AVG_POOL_ARGUMENTS = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))
+def _pair(value: Any, height: int | None = None) -> tuple[int, int]:
+    """Height and width, of which one number or the given ``height`` may stand for the first."""
+    first, last = (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))
+    return (first if height is None else height), last
 
 
 def _scaled_weight(module: nn.Module, amplitude: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from snncore.conversion.inplace import InplaceTracer, replace_inplace_operations
 RELU_FUNCTIONS = (F.relu, F.relu_, torch.relu, torch.relu_)
 RELU_METHODS = ("relu", "relu_")
 IDENTITY_MODULES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+DROPOUT_FUNCTIONS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
 IDENTITY_METHODS = ("contiguous", "clone", "detach")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -130,7 +131,7 @@ def _one_module_per_call(traced: fx.GraphModule) -> None:
 
 def _first_argument_by_position(traced: fx.GraphModule) -> None:
     for node in traced.graph.nodes:
-        for name in ("input", "tensors", "other"):
+        for name in ("input", "tensor", "tensors", "other"):
             if name in node.kwargs and (not node.args or name == "other"):
                 node.args = (*node.args, node.kwargs[name])
                 node.kwargs = {key: value for key, value in node.kwargs.items() if key != name}
@@ -236,7 +237,7 @@ def _fill(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> None:
 
 def _drop_identities(traced: fx.GraphModule) -> None:
     for node in list(traced.graph.nodes):
-        off = node.op == "call_function" and node.target is F.dropout and not _dropout_is_on(node)
+        off = node.op == "call_function" and node.target in DROPOUT_FUNCTIONS and not _dropout_is_on(node)
         method = node.op == "call_method" and node.target in IDENTITY_METHODS
         if off or method or isinstance(module_of(traced, node), IDENTITY_MODULES):
             node.replace_all_uses_with(node.args[0])
