@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import NotAvailable
 from benchmarks.ettfs import analytic
-from benchmarks.ettfs.settings import PAPER, Choice, choice, choices, settings
+from benchmarks.ettfs.settings import PAPER, SECTIONS, Choice, choice, choices, settings
 from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
 from benchmarks.harness.results import Column, TableSchema
 from benchmarks.harness.statistics import over_seeds
@@ -103,6 +103,8 @@ SEED_COLUMNS = (
     Column("spikes_per_neuron", "float", decimals=4, minimum=0, maximum=1, doc="mean over all neurons and images"),
     Column("tied_percent", "float", decimals=3, minimum=0, maximum=100, rtol=5e-2, doc="images decided by the potential"),
     Column("silent_percent", "float", decimals=3, minimum=0, maximum=100, rtol=5e-2, doc="images without an output spike"),
+    Column("training_images", "int", minimum=1, doc="images that a network was trained on"),
+    Column("epochs", "int", minimum=1),
     Column("n_test", "int", minimum=1),
 )
 SINGLE = ("std", "ci95_low", "ci95_high")
@@ -125,6 +127,8 @@ def _summary(chosen: Choice, seeds: list[int], arrays: list[Arrays]) -> list[Val
             "spikes_per_neuron": float(np.mean([_spikes_per_neuron(each) for each in arrays])),
             "tied_percent": float(np.mean([100 * each["tied"] / count for each in arrays])),
             "silent_percent": float(np.mean([100 * each["silent"] / count for each in arrays])),
+            "training_images": int(arrays[0]["training_images"]),
+            "epochs": len(arrays[0]["train_loss"]),
             "n_test": count,
         }
         | status_of(chosen)
@@ -138,11 +142,16 @@ def _spikes_per_neuron(arrays: Arrays) -> float:
 
 def _printed(table: str, schema: TableSchema, options_of: Callable[[Any], Options], profile: Profile) -> list[Row]:
     rows = []
+    ablated = settings(profile, table).get("network") if table in SECTIONS else None
+
+    def network_of(printed: Any) -> str:
+        return str(ablated[1] if ablated else printed["network"])
+
     for _, printed in read_published(PAPER, table).iterrows():
         key = {column.name: printed[column.name] for column in schema.keys}
         number = int(printed["row"])
         try:
-            chosen = choice(profile, printed["dataset"], printed["network"])
+            chosen = choice(profile, printed["dataset"], network_of(printed))
             runs = trainings(chosen, printed["method"], options_of(printed))
         except NotAvailable as error:
             rows.append(Row(number, key, reason=str(error)))
@@ -317,6 +326,7 @@ def _single(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
             CORRECT: (None, each["correct"]),
             "validation": float(each["validation_accuracy"][-1]),
             "train_accuracy": float(each["train_accuracy"][-1]),
+            "training_images": int(each["training_images"]),
             "epochs": len(each["train_loss"]),
             "decision_step": float(each["decision"].mean()),
         }
@@ -335,6 +345,7 @@ RUNS = TableSchema(
         Column("ci95_high", "float"),
         Column("validation", "float", decimals=3, minimum=0, maximum=100, doc="accuracy on the validation images"),
         Column("train_accuracy", "float", decimals=3, minimum=0, maximum=100, doc="over the batches of the last epoch"),
+        Column("training_images", "int", minimum=1),
         Column("epochs", "int", minimum=1),
         Column("decision_step", "float", decimals=3, minimum=1, doc="mean step of the first output spike"),
         *STATUS_COLUMNS,

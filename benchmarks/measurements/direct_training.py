@@ -61,7 +61,10 @@ class DirectTraining(Experiment):
         return float(3 * images * chosen.epochs * chosen.options["timesteps"] * (20 if "C" in self.layout else 1))
 
     def run(self, lab: Lab, note: Note) -> Arrays:
-        """Arrays of the history (see ``train_spiking``), and those of ``evaluate``; ``failed``: why there are none."""
+        """Arrays of the history (see ``train_spiking``) and those of ``evaluate``.
+
+        Also ``training_images``, and ``failed``: why there is nothing else.
+        """
         chosen = self.chosen()
         what = f"{self.dataset} {self.layout} {self.method} seed {self.seed}"
 
@@ -77,7 +80,9 @@ class DirectTraining(Experiment):
         note(1.0, f"{what}, test")
         test = lab.images(self.dataset, "test")
         assert isinstance(test, ImageSet)
-        return trained.history | evaluate(trained.network, test) | {"failed": np.array("")}
+        images = self.training or len(lab.images(self.dataset, "train")) - self.validation
+        counts = {"training_images": np.array(images), "failed": np.array("")}
+        return trained.history | evaluate(trained.network, test) | counts
 
 
 @torch.no_grad()
