@@ -1,4 +1,4 @@
-"""The command line: ``snnbench list | data | run | check | report | speed``.
+"""The command line: ``snnbench list | data | run | check | report | speed | speed-training``.
 
 Exit codes: 0 fine; 1 a number differs; 2 cannot run (one line says what is missing and how to get it); 130 interrupted.
 """
@@ -20,6 +20,7 @@ from benchmarks.harness.commands.listing import list_command
 from benchmarks.harness.commands.report import report_command
 from benchmarks.harness.commands.run import run_command
 from benchmarks.harness.commands.speed import speed_command
+from benchmarks.harness.commands.speed_training import speed_training_command
 
 # Newer versions of typer bring a click of their own; this is the base of the usage errors of either.
 ClickException: Any = typer.BadParameter.__bases__[0].__bases__[0]
@@ -36,6 +37,7 @@ app.command("run")(run_command)
 app.command("check")(check_command)
 app.command("report")(report_command)
 app.command("speed")(speed_command)
+app.command("speed-training")(speed_training_command)
 
 
 INTERRUPTED = 130

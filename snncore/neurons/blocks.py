@@ -56,8 +56,11 @@ def flat_view(x: Tensor) -> Tensor | None:
     return None
 
 
-def column_blocks(width: int, device: torch.device) -> Iterator[slice]:
-    """Column ranges to update one after another: cache-sized on a CPU, everything at once on an accelerator."""
-    step = BLOCK_ELEMENTS if device.type == "cpu" else max(width, 1)
+def column_blocks(width: int, device: torch.device, elements: int | None = None) -> Iterator[slice]:
+    """Column ranges to update one after another: cache-sized on a CPU, everything at once on an accelerator.
+
+    ``elements``: columns of a block, for an update that touches more or less per column than most.
+    """
+    step = (elements or BLOCK_ELEMENTS) if device.type == "cpu" else max(width, 1)
     for start in range(0, width, step):
         yield slice(start, min(start + step, width))

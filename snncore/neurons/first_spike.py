@@ -25,6 +25,9 @@ from snncore.coding import check_timesteps
 from snncore.neurons.blocks import column_blocks, flat_view, time_matrices
 from snncore.surrogate import ATan
 
+TRAINING_BLOCK = 1 << 14
+"""Columns per block: the backward pass works on several trains at a time, all of which should stay in the cache."""
+
 
 class FirstSpikeNeuron(nn.Module):
     """Currents in, at most one spike per neuron out; trainable by backpropagation through time.
@@ -109,7 +112,7 @@ class _FirstSpike(torch.autograd.Function):
         constant = currents.shape[0] == 1
         train = currents.expand(neuron.timesteps, *currents.shape[1:]) if constant else currents
         x, s, spikes = time_matrices(train, inplace=False)
-        for block in column_blocks(x.shape[1], x.device):
+        for block in column_blocks(x.shape[1], x.device, TRAINING_BLOCK):
             _fire(x[:, block], s[:, block], neuron)
         ctx.neuron, ctx.constant = neuron, constant
         ctx.save_for_backward(currents, spikes)
@@ -124,7 +127,7 @@ class _FirstSpike(torch.autograd.Function):
         g = _flat(gradients[0], spikes)
         result = torch.empty_like(spikes[:1] if ctx.constant else spikes)
         out = _flat(result, spikes)
-        for block in column_blocks(s.shape[1], s.device):
+        for block in column_blocks(s.shape[1], s.device, TRAINING_BLOCK):
             _backward(x[:, block], s[:, block], g[:, block], out[:, block], neuron)
         return result, None
 
@@ -159,16 +162,16 @@ def _backward(x: Tensor, s: Tensor, g: Tensor, out: Tensor, neuron: FirstSpikeNe
     """Write ``dL/dX`` into ``out [T, N]``, or its sum over time into ``out [1, N]`` for a constant current."""
     timesteps, constant = neuron.timesteps, x.shape[0] == 1
     distance = x.new_empty(timesteps, x.shape[1])
-    potential = torch.zeros_like(x[0])
-    for t in range(timesteps):  # in the order of the forward pass, so that rounding is the same
-        potential.add_(x[0 if constant else t])
-        torch.sub(potential, neuron.threshold, out=distance[t])
+    distance[0] = x[0]
+    for t in range(1, timesteps):  # in the order of the forward pass, so that rounding is the same
+        torch.add(distance[t - 1], x[0 if constant else t], out=distance[t])
+    distance.sub_(neuron.threshold)
     above = torch.ge(distance, 0, out=torch.empty_like(distance))
     if neuron.forced_spike:
         above[-1] = 1
     slope = neuron.surrogate.slope(distance)
     pending = 1 - s.sum(0)  # 1 where the neuron has not fired before the step at hand, which goes back in time
-    displaced, total, passed = torch.zeros_like(potential), torch.zeros_like(potential), potential
+    displaced, total, passed = torch.zeros_like(pending), torch.zeros_like(pending), torch.empty_like(pending)
     for t in reversed(range(timesteps)):
         pending.add_(s[t])
         torch.sub(g[t], displaced, out=passed)

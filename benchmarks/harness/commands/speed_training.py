@@ -1,0 +1,139 @@
+"""``snnbench speed-training``: a training step here and in SpikingJelly's single-step loop, measured side by side."""
+
+from __future__ import annotations
+
+import importlib
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F
+import typer
+from rich.table import Table
+from torch import Tensor, nn
+
+from benchmarks.errors import CannotRun
+from benchmarks.harness.commands.common import AsJson, console, print_json
+from benchmarks.methods.ettfs import ETTFS
+from snncore.neurons.first_spike import FirstSpikeNeuron
+
+
+def speed_training_command(
+    layout: Annotated[str, typer.Option("--layout", help="Network for images of 28x28.")] = "784-400-10",
+    timesteps: Annotated[int, typer.Option("--timesteps", "-T", min=2, help="T.")] = 8,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images per batch.")] = 128,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Interleaved repetitions; the median is printed.")] = 15,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of torch.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Time forward and backward pass of a first-spike network beside the same network in SpikingJelly, step by step.
+
+    Both have the same weights, and the gradients are compared before they are timed. CPU time counts, so that other work on
+    the machine disturbs little; memory is the peak of the process after the steps of this project's network alone.
+
+    Examples: snnbench speed-training | snnbench speed-training --layout 16C5-P2-32C5-P2-800-128-10 --repeats 3
+    """
+    torch.set_num_threads(threads)
+    source = torch.Generator().manual_seed(0)
+    images = torch.rand(batch, 1, 28, 28, generator=source)
+    labels = torch.randint(0, 10, (batch,), generator=source)
+    ours = ETTFS().build(layout, (1, 28, 28), 10, timesteps)
+    ETTFS().initialize(ours, source)
+    ours.to(memory_format=torch.channels_last)
+    before = _peak_mb()
+    _step(ours, images, labels)
+    _step(ours, images, labels)
+    memory = _peak_mb()
+    loop = _loop(ours)
+    _same_gradients(ours, loop, images, labels)
+    times = _interleaved({"here": ours, "SpikingJelly, single-step": loop}, images, labels, repeats)
+    ratio = times["here"] / times["SpikingJelly, single-step"]
+    if as_json:
+        print_json({"layout": layout, "timesteps": timesteps, "batch": batch, "seconds": times, "ratio": ratio, "peak_mb": memory})
+        return
+    table = Table("training step", "ms", "ratio", title=f"{layout}, T = {timesteps}, {batch} images, {threads} thread(s)")
+    for name, seconds in times.items():
+        table.add_row(name, f"{1e3 * seconds:.1f}", f"{seconds / times['SpikingJelly, single-step']:.2f}")
+    console.print(table)
+    console.print(f"peak memory of the process with the network of this project: {memory:.0f} MB ({before:.0f} MB before its first step)")
+
+
+def _step(network: nn.Module, images: Tensor, labels: Tensor) -> None:
+    network.zero_grad()
+    F.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
+
+
+def _loop(network: Any) -> nn.Module:
+    """The network of an ETTFS classifier in SpikingJelly's terms, on the same weights."""
+    try:
+        base = importlib.import_module("spikingjelly.activation_based.base")
+        neuron = importlib.import_module("spikingjelly.activation_based.neuron")
+        surrogate = importlib.import_module("spikingjelly.activation_based.surrogate")
+    except ImportError as error:
+        raise CannotRun(f"this comparison needs SpikingJelly ({error}); pip install spikingjelly") from error
+
+    class Node(neuron.IFNode):  # type: ignore[misc, name-defined]
+        """An IF node that fires once and is not reset."""
+
+        def __init__(self, like: FirstSpikeNeuron) -> None:
+            super().__init__(like.threshold, None, surrogate.ATan(like.surrogate.alpha), step_mode="s")
+            self.register_memory("fired", 0.0)
+
+        def single_step_forward(self, x: Tensor) -> Tensor:
+            self.v = self.v + x
+            spike: Tensor = self.surrogate_function(self.v - self.v_threshold) * (1 - self.fired)
+            self.fired = self.fired + spike
+            return spike
+
+    class Loop(nn.Module):
+        """One step after the other, as in SpikingJelly's tutorials."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(*[Node(m) if isinstance(m, FirstSpikeNeuron) else m for m in network.layers])
+
+        def forward(self, images: Tensor) -> Tensor:
+            for module in self.layers.modules():
+                if isinstance(module, base.MemoryModule):
+                    module.reset()
+            weights = network.decode.weights.to(images.dtype) * network.decode.scale
+            total = torch.zeros(())
+            for weight in weights:
+                total = total + weight * self.layers(images[None])[0]
+            return total
+
+    return Loop()
+
+
+def _same_gradients(ours: nn.Module, loop: nn.Module, images: Tensor, labels: Tensor) -> None:
+    found = []
+    for network in (ours, loop):
+        _step(network, images, labels)
+        found.append([weights.grad.clone() for weights in ours.parameters() if weights.grad is not None])
+    for mine, theirs in zip(*found, strict=True):
+        # Potentials that differ in their last bits may cross the threshold at another step in a few neurons.
+        if float((mine - theirs).norm()) > 0.02 * float(theirs.norm()):
+            raise CannotRun("the two networks have different gradients, so that their times cannot be compared")
+
+
+def _interleaved(
+    networks: dict[str, nn.Module], images: Tensor, labels: Tensor, repeats: int, clock: Callable[[], float] = time.process_time
+) -> dict[str, float]:
+    """Median seconds of a step of each; taking turns, so that a busy machine disturbs all alike."""
+    times: dict[str, list[float]] = {name: [] for name in networks}
+    for repeat in range(repeats + 1):
+        for name, network in networks.items():
+            start = clock()
+            _step(network, images, labels)
+            if repeat:  # the first round warms up
+                times[name].append(clock() - start)
+    return {name: statistics.median(each) for name, each in times.items()}
+
+
+def _peak_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
