@@ -58,9 +58,11 @@ def training(chosen: Choice, method: str, seed: int, options: Options = (), tole
     )
 
 
-def trainings(chosen: Choice, method: str, options: Options = (), tolerant: bool = False) -> tuple[DirectTraining, ...]:
-    """The training runs of a method on a network, one per seed."""
-    return tuple(training(chosen, method, seed, options, tolerant) for seed in chosen.seeds_of(method))
+def trainings(
+    chosen: Choice, method: str, options: Options = (), tolerant: bool = False, seeds: list[int] | None = None
+) -> tuple[DirectTraining, ...]:
+    """The training runs of a method on a network, one per seed; by default all seeds of the profile."""
+    return tuple(training(chosen, method, seed, options, tolerant) for seed in seeds or chosen.seeds_of(method))
 
 
 def status_of(chosen: Choice) -> Values:
@@ -208,8 +210,8 @@ def decoders(profile: Profile) -> list[Row]:
         chosen = choice(profile, dataset, network)
         for decoder in found["decoders"]:
             key = {"dataset": dataset, "network": network, "decoder": decoder}
-            runs = trainings(chosen, "ETTFS", (("decoder", decoder),))
-            rows.append(Row(len(rows) + 1, key, finished(partial(_summary, chosen, chosen.seeds_of("ETTFS")), {}), runs))
+            runs = trainings(chosen, "ETTFS", (("decoder", decoder),), seeds=found["seeds"])
+            rows.append(Row(len(rows) + 1, key, finished(partial(_summary, chosen, found["seeds"]), {}), runs))
     return rows
 
 

@@ -55,7 +55,7 @@ KINDS: dict[str, tuple[type, ...]] = {
 }
 SECTIONS: dict[str, dict[str, type]] = {
     "table3": {"network": list},
-    "decoders": {"networks": list, "decoders": list},
+    "decoders": {"networks": list, "decoders": list, "seeds": list},
     "forced": {"networks": list},
     "initial": {"dataset": str, "layout": str, "timesteps": int, "images": int, "encodings": list},
     "figure4": {"network": list},
