@@ -2,15 +2,17 @@
 
 from snncore.coding import CSSCode, RateCode
 from snncore.conversion import ConversionError, ConversionMethod, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
-from snncore.neurons import IntegrateFireNeuron, MomentumNeuron
+from snncore.neurons import FirstSpikeNeuron, IntegrateFireNeuron, MomentumNeuron, SpikeTimeNeuron
 
 __all__ = [
     "CSSCode",
     "ConversionError",
     "ConversionMethod",
+    "FirstSpikeNeuron",
     "IntegrateFireNeuron",
     "MomentumNeuron",
     "RateCode",
+    "SpikeTimeNeuron",
     "SpikingNetwork",
     "calibrate",
     "convert",

@@ -17,9 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from snncore.coding import latency_spikes
 from snncore.conversion.network import SpikingNetwork
 from snncore.conversion.operations import AddSpikes, Amplify, SumPool, Total
 from snncore.conversion.tracing import CONVOLUTIONS, ChannelAffine, module_of
+from snncore.spike_times import LatencyLinear
 
 SYNAPTIC = (*CONVOLUTIONS, nn.Linear, ChannelAffine, SumPool, Total, Amplify)
 ANALOG_LAYERS = (*CONVOLUTIONS, nn.Linear)
@@ -135,7 +137,9 @@ class TrainCounter:
 
     def __enter__(self) -> TrainCounter:
         for name, layer in self.network.named_modules():
-            if isinstance(layer, ANALOG_LAYERS):
+            if isinstance(layer, LatencyLinear):
+                self._handles.append(layer.register_forward_hook(self._latency_hook(name)))
+            elif isinstance(layer, ANALOG_LAYERS):
                 self._handles.append(layer.register_forward_hook(self._hook(name)))
         return self
 
@@ -157,6 +161,13 @@ class TrainCounter:
                 self._fan_outs[key] = fan_out(module, train.shape[2:])
             synapses = self._fan_outs[key].to(train.dtype).flatten()
             self.accumulates[name] = train.flatten(2) @ synapses
+
+        return hook
+
+    def _latency_hook(self, name: str) -> Any:
+        def hook(module: LatencyLinear, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+            spikes = latency_spikes(inputs[0], module.timesteps)  # [T, B, N]
+            self.accumulates[name] = spikes.sum(2) * out.shape[2]
 
         return hook
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -102,6 +103,8 @@ def evaluate(network: SpikingClassifier, test: ImageSet) -> Arrays:
     example = network.encode(test.images[:1].float() / 255)
     merged = merge_average_pooling(layers, example) if any(isinstance(m, AvgPool2d) for m in layers) else layers
     neurons = [m for m in merged if hasattr(m, "threshold")]
+    probe = copy.copy(network)
+    probe.layers = merged
     timesteps = network.timesteps
     histogram = torch.zeros(len(neurons), timesteps + 1, dtype=torch.float64)
     trains: list[Tensor] = []
@@ -112,12 +115,10 @@ def evaluate(network: SpikingClassifier, test: ImageSet) -> Arrays:
     for start in range(0, len(test), BATCH):
         labels = test.labels[start : start + BATCH]
         images = (test.images[start : start + BATCH].float() / 255).contiguous(memory_format=torch.channels_last)
-        encoded = network.encode(images)
         trains.clear()
         handles = [neuron.register_forward_hook(lambda _, __, out: trains.append(out)) for neuron in neurons]
         with TrainCounter(merged) as counter:
-            currents = merged[:-1](encoded)
-            output = merged[-1](currents)
+            currents, output = probe.output(images)
         for handle in handles:
             handle.remove()
         for layer, train in enumerate(trains):
@@ -136,8 +137,7 @@ def evaluate(network: SpikingClassifier, test: ImageSet) -> Arrays:
         correct.append((named == labels).numpy())
         decision.append(first.to(torch.int16).numpy())
         with _forced_switched(neurons):
-            currents = merged[:-1](encoded)
-            output = merged[-1](currents)
+            currents, output = probe.output(images)
         other.append((winner(network.decode(output), currents, output) == labels).numpy())
     return {
         "correct": np.concatenate(correct),

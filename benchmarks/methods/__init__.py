@@ -11,11 +11,12 @@ from benchmarks.methods.base import Method, Steps, threshold_rule
 from benchmarks.methods.direct import DirectMethod
 from benchmarks.methods.ettfs import ETTFS
 from benchmarks.methods.rate import OPI, Rate
+from benchmarks.methods.spike_time import BS4NN, S4NN, STDBP, TQTTFS
 from benchmarks.methods.tmn import TMN
 
 Kind = TypeVar("Kind")
 METHODS: dict[str, type[Method]] = {m.name: m for m in (TMN, Rate, OPI)}
-DIRECT_METHODS: dict[str, type[DirectMethod]] = {m.name: m for m in (ETTFS,)}
+DIRECT_METHODS: dict[str, type[DirectMethod]] = {m.name: m for m in (ETTFS, S4NN, BS4NN, STDBP, TQTTFS)}
 
 __all__ = ["DIRECT_METHODS", "METHODS", "DirectMethod", "Method", "Steps", "direct_method", "method", "threshold_rule"]
 

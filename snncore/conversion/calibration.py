@@ -80,7 +80,8 @@ class Calibration:
     """What a pass over the calibration images leaves behind: a histogram per ReLU and the shape of every signal.
 
     The shapes are those of another number of images than in the first batch, and of more than one: otherwise an operation
-    that fixes the number of images, as ``view(1, -1)`` does, looks like one that keeps them apart. ``network`` describes the operations that were recorded, so that another network is recognised.
+    that fixes the number of images, as ``view(1, -1)`` does, looks like one that keeps them apart. ``network`` describes
+    the operations that were recorded, so that another network is recognised.
     """
 
     histograms: dict[str, ActivationHistogram]

@@ -283,19 +283,20 @@ class Rewriter:
         series = isinstance(module, (nn.AvgPool1d, nn.AdaptiveAvgPool1d)) or node.target in (F.avg_pool1d, F.adaptive_avg_pool1d)
         if len(before) != (1 if series else 2):
             return None
+        if series:
+            before, after = (1, *before), (1, *after)
         if isinstance(module, ADAPTIVE_POOLS) or node.target in ADAPTIVE_POOL_FUNCTIONS:
             if any(b % a for b, a in zip(before, after, strict=True)):
                 return None
-            size = (before[0] if not series else 1, before[-1])
-            kernel = (size[0] // (after[0] if not series else 1), size[1] // after[-1])
-            return SumPool(kernel, kernel, (0, 0), size=size)
+            kernel = (before[0] // after[0], before[1] // after[1])
+            return SumPool(kernel, kernel, (0, 0), size=(before[0], before[1]))
         if module is not None:
-            given = {k: getattr(module, k) for k in _AVG_POOL_ARGUMENTS if hasattr(module, k)}
+            given: dict[str, Any] = {k: getattr(module, k) for k in _AVG_POOL_ARGUMENTS if hasattr(module, k)}
         else:
             given = arguments_of(node, ("input", *_AVG_POOL_ARGUMENTS))
-        height: tuple[int | None, ...] = (1, 1, 0) if series else (None, None, None)
-        kernel = _pair(given["kernel_size"], height[0])
-        stride, padding = _pair(given.get("stride") or kernel, height[1]), _pair(given.get("padding", 0), height[2])
+        kernel = _pair(given["kernel_size"], 1 if series else None)
+        stride = _pair(given.get("stride") or kernel, 1 if series else None)
+        padding = _pair(given.get("padding", 0), 0 if series else None)
         uneven = any(padding) and not given.get("count_include_pad", True)
         if uneven or given.get("ceil_mode") or given.get("divisor_override"):
             return None
@@ -320,8 +321,8 @@ class Rewriter:
         dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
         dims = tuple(sorted(d % rank for d in dims))
         if not dims or 0 in dims:
-            why = "averages over the batch" if node.target in MEANS else "sums over the batch"
-            raise self._refuse(node, why, f"name the dimensions to {why.split()[0][:-1]} over, without the first")
+            verb = "average" if node.target in MEANS else "sum"
+            raise self._refuse(node, f"{verb}s over the batch", f"name the dimensions to {verb} over, without the first")
         if self._kind(source) != "spikes":
             return self._linear_kind(node)
         count = math.prod(self.shapes[source.name][d] for d in dims)
@@ -427,10 +428,10 @@ class Rewriter:
 
     def _shape(self, node: fx.Node, module: nn.Module | None) -> Signal:
         source = node.args[0]
-        if isinstance(source, fx.Node) and source.target in SPLITS:
+        if not isinstance(source, fx.Node):
+            return ANALOG
+        if source.name not in self.shapes:  # the parts of a split
             return self.signals[source]
-        if not isinstance(source, fx.Node) or source.name not in self.shapes:
-            return SIZE if isinstance(source, fx.Node) and self._kind(source) == "size" else ANALOG
         before, after = self.shapes[source.name], self.shapes.get(node.name)
         if after is None or before[0] != after[0] or not _keeps_batch(node, len(before)):
             raise self._refuse(node, "changes the batch dimension", "keep the first dimension of every signal")
@@ -499,7 +500,7 @@ _AVG_POOL_ARGUMENTS = ("kernel_size", "stride", "padding", "ceil_mode", "count_i
 
 
 def _pair(value: Any, height: int | None = None) -> tuple[int, int]:
-    """Height and width, of which one number or the given ``height`` may stand for the first."""
+    """Height and width from one number or two, or the width alone beside a given ``height``."""
     first, last = (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))
     return (first if height is None else height), last
 

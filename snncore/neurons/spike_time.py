@@ -118,7 +118,7 @@ def _positive(name: str, value: float) -> float:
 
 
 class _FirstCrossing(torch.autograd.Function):
-    """Currents to spike times on the grid and how much earlier the potential, taken as linear between steps, crossed (0 for silence)."""
+    """Currents to spike times on the grid, and how much earlier V taken as linear between steps crossed (0 for silence)."""
 
     @staticmethod
     def forward(ctx: Any, currents: Tensor, neuron: SpikeTimeNeuron) -> tuple[Tensor, Tensor]:

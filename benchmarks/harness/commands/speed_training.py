@@ -53,13 +53,14 @@ def speed_training_command(
     times = _interleaved({"here": ours, "SpikingJelly, single-step": loop}, images, labels, repeats)
     ratio = times["here"] / times["SpikingJelly, single-step"]
     if as_json:
-        print_json({"layout": layout, "timesteps": timesteps, "batch": batch, "seconds": times, "ratio": ratio, "peak_mb": memory})
+        setting = {"layout": layout, "timesteps": timesteps, "batch": batch, "threads": threads}
+        print_json(setting | {"seconds": times, "ratio": ratio, "peak_mb": memory})
         return
     table = Table("training step", "ms", "ratio", title=f"{layout}, T = {timesteps}, {batch} images, {threads} thread(s)")
     for name, seconds in times.items():
         table.add_row(name, f"{1e3 * seconds:.1f}", f"{seconds / times['SpikingJelly, single-step']:.2f}")
     console.print(table)
-    console.print(f"peak memory of the process with the network of this project: {memory:.0f} MB ({before:.0f} MB before its first step)")
+    console.print(f"peak memory of the process, this project's network alone: {memory:.0f} MB ({before:.0f} MB before)")
 
 
 def _step(network: nn.Module, images: Tensor, labels: Tensor) -> None:
@@ -78,6 +79,9 @@ def _loop(network: Any) -> nn.Module:
 
     class Node(neuron.IFNode):  # type: ignore[misc, name-defined]
         """An IF node that fires once and is not reset."""
+
+        v: Any
+        fired: Any
 
         def __init__(self, like: FirstSpikeNeuron) -> None:
             super().__init__(like.threshold, None, surrogate.ATan(like.surrogate.alpha), step_mode="s")

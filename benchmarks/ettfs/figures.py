@@ -1,0 +1,367 @@
+"""Figures of the ETTFS report, each a function of stored tables. Colours keep their meaning across figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from benchmarks.data.registry import dataset_spec
+from benchmarks.ettfs.claims import is_stand_in
+from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH
+from benchmarks.harness.statistics import over_seeds, paired_difference
+
+INITIALIZATIONS = {
+    "kaiming": (VERMILION, "s", "Kaiming (variance 2/N)"),
+    "ettfs": (BLUE, "o", "ETTFS (variance T/N)"),
+}
+VARIANTS = {
+    "both": (BLUE, "o", "ETTFS"),
+    "no init": (ORANGE, "s", "Kaiming's initialisation"),
+    "no average pooling": (GREEN, "^", "max pooling"),
+    "neither": (VERMILION, "D", "neither"),
+    "as published": (GREY, "v", "as published"),
+}
+DECODERS = {"linear": (ORANGE, "s"), "uniform": (VERMILION, "D"), "first-spike": (GREEN, "^")}
+ENCODINGS = {
+    "direct": "direct: constant currents",
+    "latency": "latency: one spike per pixel",
+    "random": "random: one spike per input",
+}
+MOST_COLUMNS = 4
+
+
+def measured_on(row: pd.Series) -> str:
+    """What a row was measured on: the layout, and the data set as papers name it; a stand-in by its own name."""
+    dataset = row["dataset_used"] if row["status"] == "stand-in" else dataset_spec(row["dataset_used"]).paper_name
+    return f"{row['architecture_used']} on {dataset}"
+
+
+def titled(row: pd.Series) -> str:
+    """What a row was measured on, for a title."""
+    return measured_on(row) + (" (stand-in)" if row["status"] == "stand-in" else "")
+
+
+# ---- before training --------------------------------------------------------------------------------------------------
+
+
+def depth(frame: pd.DataFrame) -> Figure:
+    """Figure 1: share of neurons that fire (top) and variance of the currents (bottom) over depth, a column per encoding."""
+    encodings = list(dict.fromkeys(frame["encoding"]))
+    figure = Figure(figsize=(WIDTH, 5.0))
+    grid = figure.subplots(2, len(encodings), sharex=True, sharey="row", squeeze=False)
+    floor = _floor(frame["current_variance"])
+    for column, encoding in enumerate(encodings):
+        top, bottom = grid[:, column]
+        for name, curve in _by_initialization(frame[frame["encoding"] == encoding]):
+            curve = curve.sort_values("layer")
+            style = _style(name)
+            top.plot(curve["layer"], curve["fired"], **style)
+            _logarithmic(bottom, curve["layer"], curve["current_variance"], floor, **style)
+        bottom.axhline(1.0, color=GREY, linewidth=1.0, linestyle=":")
+        top.set_title(ENCODINGS.get(encoding, encoding))
+        top.set_ylim(bottom=-0.02)
+        bottom.set_yscale("log")
+        bottom.set_xlabel("layer")
+        bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _mark_floor(bottom, floor, frame["current_variance"])
+    grid[0, 0].set_ylabel("share of neurons that fire")
+    grid[1, 0].set_ylabel("variance of the current\n(dotted: 1, the aim)")
+    _legend(figure, frame)
+    _title(figure, f"Firing and currents over depth, before training: {titled(frame.iloc[0])}")
+    return figure
+
+
+def potentials(frame: pd.DataFrame) -> Figure:
+    """Figure 2: density of the potential before firing, a row per encoding, a column per layer, both initialisations."""
+    encodings, layers = list(dict.fromkeys(frame["encoding"])), sorted(frame["layer"].unique())
+    figure = Figure(figsize=(WIDTH, 0.9 + 1.55 * len(encodings)))
+    grid = figure.subplots(len(encodings), len(layers), sharex=True, sharey=True, squeeze=False)
+    ends = frame["potential"].min(), frame["potential"].max()
+    inner = frame[frame["potential"].between(*ends, inclusive="neither")]
+    for line, encoding in enumerate(encodings):
+        for column, layer in enumerate(layers):
+            axes = grid[line, column]
+            for name, curve in _by_initialization(inner[(inner["encoding"] == encoding) & (inner["layer"] == layer)]):
+                curve = curve.sort_values("potential")
+                axes.plot(curve["potential"], curve["density"].where(curve["density"] > 0), color=_style(name)["color"], linewidth=1.2)
+            axes.axvline(1.0, color=BLACK, linewidth=0.9, linestyle=":")
+            axes.set_yscale("log")
+            axes.yaxis.set_minor_locator(NullLocator())
+            if line == 0:
+                axes.set_title(f"layer {layer}")
+            if line == len(encodings) - 1:
+                axes.set_xlabel("potential")
+        grid[line, 0].set_ylabel(f"{encoding}\ndensity")
+    _legend(figure, frame, Line2D([], [], color=BLACK, linewidth=0.9, linestyle=":", label="threshold"))
+    _title(figure, f"Potential before firing, before training: {titled(frame.iloc[0])}")
+    return figure
+
+
+def gradients(frame: pd.DataFrame) -> Figure:
+    """Figure 5: median (solid) and mean (dashed) size of the gradient per layer; medians of 0 hollow at the bottom."""
+    encodings = list(dict.fromkeys(frame["encoding"]))
+    figure = Figure(figsize=(WIDTH, 3.5))
+    grid = figure.subplots(1, len(encodings), sharey=True, squeeze=False)[0]
+    values = pd.concat([frame["median"], frame["mean"]])
+    floor = _floor(values)
+    for axes, encoding in zip(grid, encodings, strict=True):
+        for name, curve in _by_initialization(frame[frame["encoding"] == encoding]):
+            curve, style = curve.sort_values("layer"), _style(name)
+            _logarithmic(axes, curve["layer"], curve["median"], floor, **style)
+            axes.plot(curve["layer"], curve["mean"].where(curve["mean"] > 0), color=style["color"], linestyle="--", linewidth=1.0)
+        axes.set_title(ENCODINGS.get(encoding, encoding))
+        axes.set_yscale("log")
+        axes.set_xlabel("layer")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _mark_floor(axes, floor, values)
+    grid[0].set_ylabel("|gradient| of the weights")
+    extra = [
+        Line2D([], [], color=GREY, linestyle="--", linewidth=1.0, label="mean"),
+        Line2D([], [], color=GREY, marker="o", linestyle="", markerfacecolor="white", label="median of exactly 0"),
+    ]
+    _legend(figure, frame, *extra)
+    _title(figure, f"Gradients before training, median over weights: {titled(frame.iloc[0])}")
+    return figure
+
+
+# ---- over training ----------------------------------------------------------------------------------------------------
+
+
+def convergence(frame: pd.DataFrame) -> Figure:
+    """Figure 4: training accuracy and loss per epoch, a line per seed."""
+    figure = Figure(figsize=(WIDTH, 3.4))
+    left, right = figure.subplots(1, 2)
+    for name, curves in _by_initialization(frame[frame["epoch"] >= 1]):
+        for _, curve in curves.sort_values("epoch").groupby("seed"):
+            style = _style(name) | {"markersize": 3, "linewidth": 1.1, "alpha": 0.8}
+            left.plot(curve["epoch"], curve["train_accuracy"], **style)
+            right.plot(curve["epoch"], curve["train_loss"], **style)
+    left.set(title="Training accuracy, %", xlabel="epoch", ylim=(0, 102))
+    left.axhline(80.0, color=GREY, linewidth=1.0, linestyle=":")
+    right.set(title="Training loss", xlabel="epoch")
+    right.set_ylim(bottom=0)
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(figure, frame)
+    _title(figure, f"A line per seed: {titled(frame.iloc[0])}")
+    return figure
+
+
+def learning(frame: pd.DataFrame) -> Figure:
+    """Figure 8: validation accuracy per epoch, mean and standard deviation over seeds; the paired difference with intervals."""
+    figure = Figure(figsize=(WIDTH, 3.4))
+    left, right = figure.subplots(1, 2)
+    seeds = 0
+    for name, curves in _by_initialization(frame):
+        grid = curves.pivot(index="epoch", columns="seed", values="validation_accuracy")
+        seeds = max(seeds, grid.shape[1])
+        mean, spread = grid.mean(axis="columns"), grid.std(axis="columns").fillna(0.0)
+        style = _style(name) | {"markersize": 3}
+        left.plot(grid.index, mean, **style)
+        left.fill_between(grid.index.astype(float), mean - spread, mean + spread, color=style["color"], alpha=0.18, linewidth=0)
+    gain = _paired(frame)
+    right.plot(gain.index, gain["estimate"], color=BLACK, marker="o", markersize=3)
+    right.fill_between(gain.index.astype(float), gain["low"], gain["high"], color=BLACK, alpha=0.14, linewidth=0)
+    right.axhline(0.0, color=GREY, linewidth=0.9)
+    left.set(title="Validation accuracy, % (band: ± std)", xlabel="epoch", ylim=(0, 102))
+    right.set(title="ETTFS minus Kaiming, points (band: 95 %)", xlabel="epoch")
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(figure, frame)
+    _title(figure, f"{seeds} seeds: {titled(frame.iloc[0])}" if seeds > 1 else f"One seed: {titled(frame.iloc[0])}")
+    return figure
+
+
+def _paired(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean difference of both initialisations over common seeds with its interval, by epoch."""
+    cells = frame.pivot(index=["epoch", "seed"], columns="initialization", values="validation_accuracy")
+    cells = cells.reindex(columns=["ettfs", "kaiming"]).dropna()
+    rows = {}
+    for epoch, part in cells.groupby(level="epoch"):
+        gain, _ = paired_difference(part["ettfs"].to_numpy(dtype="float64"), part["kaiming"].to_numpy(dtype="float64"))
+        rows[epoch] = (gain.estimate, gain.low, gain.high)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "low", "high"], dtype="float64")
+
+
+def firing(frame: pd.DataFrame) -> Figure:
+    """Figure 9: share of neurons that fire over training steps, a panel per layer."""
+    layers = sorted(frame["layer"].unique())
+    figure, grid = _panels(len(layers), 2.3)
+    for axes, layer in zip(grid, layers, strict=False):
+        for name, curve in _by_initialization(frame[frame["layer"] == layer]):
+            curve = curve.sort_values("step")
+            axes.plot(curve["step"], curve["firing"], color=_style(name)["color"], linewidth=1.3)
+        axes.set(title=f"layer {layer}" + (" (output)" if layer == layers[-1] else ""), xlabel="training step", ylim=(0, None))
+    grid[0].set_ylabel("share of neurons that fire")
+    _legend(figure, frame, markers=False)
+    _title(figure, f"Firing over training, mean over seeds: {titled(frame.iloc[0])}")
+    return figure
+
+
+# ---- after training ---------------------------------------------------------------------------------------------------
+
+
+def decoders(frame: pd.DataFrame) -> Figure:
+    """Accuracy over the mean decision step, a point per decoder with the interval of its accuracy, a panel per network."""
+    networks = _networks(frame)
+    figure = Figure(figsize=(WIDTH * (0.62 if len(networks) == 1 else 1), 3.9))
+    grid = figure.subplots(1, len(networks), squeeze=False)[0]
+    for axes, (_, rows) in zip(grid, networks, strict=True):
+        exponential = rows[rows["decoder"].str.startswith("exponential-")]
+        axes.plot(exponential["decision_step"], 100 - exponential["snn_metric"], color=SKY, linewidth=1.0, zorder=1)
+        for _, row in rows.iterrows():
+            color, marker = DECODERS.get(row["decoder"], (BLUE, "o"))
+            error = max(100 - row["snn_metric"], 0.01)
+            low, high = (np.clip(100 - row[end], 0.01, 100) for end in ("ci95_high", "ci95_low"))
+            bars = None if np.isnan(row["ci95_low"]) else [[max(error - low, 0)], [max(high - error, 0)]]
+            axes.errorbar([row["decision_step"]], [error], yerr=bars, color=color, marker=marker, capsize=2, linewidth=1.0)
+            axes.annotate(row["decoder"], (row["decision_step"], error), (6, 3), textcoords="offset points", color=color, fontsize=8)
+        _accuracy_axis(axes, rows)
+        axes.set(title=titled(rows.iloc[0]), xlabel="mean step of the first output spike")
+        axes.margins(x=0.3)
+    grid[0].set_ylabel("accuracy, % (distance to 100 is logarithmic)")
+    _title(figure, "Temporal weightings, with 95 % intervals over seeds")
+    return figure
+
+
+def _accuracy_axis(axes: Axes, rows: pd.DataFrame) -> None:
+    """An axis of 100 minus accuracy, logarithmic, best on top, labelled with accuracies."""
+    axes.set_yscale("log")
+    worst = float(np.nanmin([rows["snn_metric"].min(), rows["ci95_low"].min()]))
+    best = float(np.nanmax([rows["snn_metric"].max(), rows["ci95_high"].max()]))
+    low, high = max(100 - best, 0.01) * 0.8, min(max(100 - worst, 0.02), 100.0) * 1.25
+    axes.set_ylim(high, low)
+    ticks = [tick for tick in (90, 70, 50, 30, 20, 10, 7, 5, 3, 2, 1, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05) if low <= tick <= high]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def decisions(frame: pd.DataFrame) -> Figure:
+    """Distribution of the step of the first output spike, a panel per network, a line per variant; last: none."""
+    rows = frame[frame["layer"] == 0]
+    networks = _networks(rows)
+    figure, grid = _panels(len(networks), 2.9, 3)
+    used: dict[str, None] = {}
+    for axes, (_, part) in zip(grid, networks, strict=False):
+        for variant, curve in part.groupby("variant", sort=False):
+            color, marker, _ = VARIANTS.get(str(variant), (GREY, "v", ""))
+            curve = curve.sort_values("step")
+            share = curve["share"].where(curve["share"] > 0) * 100
+            axes.plot(curve["step"], share, color=color, marker=marker)
+            used[str(variant)] = None
+        last = int(part["step"].max())
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        axes.set_title(titled(part.iloc[0]), fontsize=8.5)
+        axes.set_xlabel("step of the first output spike")
+        shown = sorted({1, *range(2, last, 2 if last > 6 else 1), last})
+        shown = [step for step in shown if step == last or step < last - 1]
+        axes.set_xticks(shown, [*map(str, shown[:-1]), "none"])
+    grid[0].set_ylabel("% of test images")
+    handles = [Line2D([], [], color=VARIANTS[v][0], marker=VARIANTS[v][1], label=VARIANTS[v][2]) for v in used if v in VARIANTS]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    _title(figure, "When images are decided, all seeds together (no marker: no image)")
+    return figure
+
+
+def runs(frame: pd.DataFrame) -> Figure:
+    """Test accuracy of every run: a dot per seed, a bar for the mean; a panel per data set."""
+    datasets = list(dict.fromkeys(frame["dataset"]))
+    groups = {
+        dataset: list(frame[frame["dataset"] == dataset].groupby(["network", "method", "variant"], sort=False))
+        for dataset in datasets
+    }
+    heights = [len(group) for group in groups.values()]
+    figure = Figure(figsize=(WIDTH, 1.1 + 0.32 * sum(heights) + 0.45 * len(datasets)))
+    grid = figure.subplots(len(datasets), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, dataset in zip(grid, datasets, strict=True):
+        labels = []
+        for place, ((network, method, variant), rows) in enumerate(groups[dataset]):
+            color, _, what = VARIANTS.get(variant, (GREY, "v", variant))
+            color = color if method == "ETTFS" else PURPLE
+            values = rows.sort_values("seed")["snn_metric"].to_numpy(dtype="float64")
+            axes.plot(values, np.full(len(values), place), "o", color=color, alpha=0.55, markeredgewidth=0)
+            interval, _ = over_seeds(values)
+            axes.plot([interval.estimate] * 2, [place - 0.3, place + 0.3], color=color)
+            labels.append(f"{network} {method}" + (f", {what}" if variant not in ("both", "as published") else ""))
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set_ylim(len(labels) - 0.4, -0.6)
+        axes.set_title(f"{dataset}{' (stand-in)' if is_stand_in(frame[frame['dataset'] == dataset]) else ''}")
+        axes.grid(visible=False, axis="y")
+    grid[-1].set_xlabel("test accuracy, %")
+    _title(figure, "Every training run: a dot per seed, a line at the mean")
+    return figure
+
+
+# ---- helpers ----------------------------------------------------------------------------------------------------------
+
+
+def _style(initialization: str) -> dict[str, Any]:
+    color, marker, _ = INITIALIZATIONS[initialization]
+    return {"color": color, "marker": marker}
+
+
+def _by_initialization(frame: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
+    """The rows of each initialisation that is there, Kaiming's first."""
+    parts = ((name, frame[frame["initialization"] == name]) for name in INITIALIZATIONS)
+    return [(name, part) for name, part in parts if len(part)]
+
+
+def _legend(figure: Figure, frame: pd.DataFrame, *extra: Line2D, markers: bool = True) -> None:
+    handles = [
+        Line2D([], [], color=color, marker=marker if markers else "", label=label)
+        for name, (color, marker, label) in INITIALIZATIONS.items()
+        if (frame["initialization"] == name).any()
+    ]
+    figure.legend(handles=[*handles, *extra], loc="outside lower center", ncols=4)
+
+
+def _networks(frame: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
+    return list(frame.groupby(["dataset", "network"], sort=False))
+
+
+def _panels(count: int, height: float, most: int = MOST_COLUMNS) -> tuple[Figure, Sequence[Axes]]:
+    """So many panels in lines of at most ``most``; those left over are hidden."""
+    columns = min(most, count)
+    lines = -(-count // columns)
+    figure = Figure(figsize=(WIDTH, 0.9 + height * lines))
+    grid = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flatten())
+    for axes in grid[count:]:
+        axes.set_axis_off()
+    return figure, grid
+
+
+def _floor(values: pd.Series) -> float:
+    """Where a zero is drawn on a logarithmic axis: below every other value."""
+    positive = values[values > 0]
+    return float(positive.min()) / 4 if len(positive) else 1e-8
+
+
+def _logarithmic(axes: Axes, x: pd.Series, y: pd.Series, floor: float, **style: Any) -> None:
+    """A curve on a logarithmic axis; zeros are hollow markers on the floor."""
+    axes.plot(x, y.where(y > 0, floor), **style)
+    zero = y == 0
+    axes.plot(x[zero], y[zero] + floor, linestyle="", markerfacecolor="white", zorder=3, **style)
+
+
+def _mark_floor(axes: Axes, floor: float, values: pd.Series) -> None:
+    """Call the floor of a logarithmic axis 0 if anything lies there."""
+    if not (values == 0).any():
+        return
+    powers = range(int(np.ceil(np.log10(floor * 2))), int(np.floor(np.log10(max(values.max(), floor * 10)))) + 1)
+    ticks = [10.0**power for power in powers]
+    axes.yaxis.set_major_locator(FixedLocator([floor, *ticks]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: "0" if y <= floor * 1.01 else f"$10^{{{round(np.log10(y))}}}$"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _title(figure: Figure, text: str) -> None:
+    figure.suptitle(text, x=0.01, ha="left", fontsize=10.5)

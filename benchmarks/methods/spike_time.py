@@ -1,0 +1,156 @@
+"""S4NN, BS4NN, STDBP and TQ-TTFS: fully connected networks trained through spike times, on latency-coded images.
+
+Thresholds are in units of the potential, so that weights are those of the papers over their threshold. Ranges of the initial
+weights, rates and step counts are ours where a paper's own do not carry over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.methods.direct import DirectMethod, SpikingClassifier
+from benchmarks.models.layouts import Dense, parse_layout
+from snncore.decoding import TemporalWeighting, first_spike
+from snncore.neurons.spike_time import Postsynaptic, SpikeTimeNeuron
+from snncore.spike_times import BinaryLinear, LatencyLinear, relative_target_loss
+
+S4NN_MARGIN = 3 / 256
+"""S4NN's gamma = 3 steps of T = 256, as a share of T."""
+
+
+class SpikeTimeClassifier(SpikingClassifier):
+    """A classifier that is trained on the spike times of its outputs: score ``sharpness (T - t) / T``, t counted from 0."""
+
+    def output(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Growth of the output potential per step, and output spikes, ``[T, B, K]`` each."""
+        currents: Tensor = self.layers[:-1](self.encode(images))
+        neuron = self._last()
+        spikes: Tensor = neuron(currents)
+        if neuron.postsynaptic == "ramp":  # its potential grows by the sum of all earlier currents
+            currents = torch.cat([torch.zeros_like(currents[:1]), currents.cumsum(0)[:-1]])
+        return currents, spikes
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores ``[B, K]`` of the exact times (ramp) or of those on the grid (step)."""
+        neuron = self._last()
+        currents = self.layers[:-1](self.encode(images))
+        times = neuron.times(currents, interpolate=neuron.postsynaptic == "ramp")
+        assert isinstance(self.decode, TemporalWeighting)
+        return (self.timesteps - times) * self.decode.scale
+
+    def _last(self) -> SpikeTimeNeuron:
+        neuron = self.layers[-1]
+        assert isinstance(neuron, SpikeTimeNeuron)
+        return neuron
+
+
+class _SpikeTimeMethod(DirectMethod):
+    """What the four methods share."""
+
+    postsynaptic: ClassVar[Postsynaptic]
+    unit_error: ClassVar[bool] = False
+    linear: ClassVar[type[nn.Linear]] = nn.Linear
+
+    def build(self, layout: str, shape: Sequence[int], classes: int, timesteps: int, **options: Any) -> SpikingClassifier:
+        """See ``DirectMethod.build``.
+
+        Raises:
+            NotAvailable: a layout with convolutions.
+            CannotRun: an unknown option, or T of less than 2.
+        """
+        chosen = self._checked(options)
+        dense = parse_layout(layout, shape, classes)
+        if not all(isinstance(layer, Dense) for layer in dense):
+            raise NotAvailable(f"{self.name} is available for fully connected networks only, not for {layout}")
+        made: list[nn.Module] = []
+        try:
+            for index, layer in enumerate(dense):
+                assert isinstance(layer, Dense)
+                weights = self.linear(layer.inputs, layer.neurons, bias=False)
+                made.append(LatencyLinear(weights, timesteps) if index == 0 else weights)
+                last = index == len(dense) - 1
+                threshold = timesteps * chosen["threshold"] if self.postsynaptic == "ramp" else chosen["threshold"]
+                made.append(SpikeTimeNeuron(timesteps, threshold, self.postsynaptic, last, self.unit_error))
+        except ValueError as error:
+            raise CannotRun(f"{self.name}: {error}") from error
+        decode = TemporalWeighting(first_spike(timesteps), chosen["sharpness"] / timesteps)
+        return SpikeTimeClassifier(timesteps, _flat, nn.Sequential(*made), decode)
+
+    def initialize(self, network: SpikingClassifier, generator: torch.Generator, **options: Any) -> None:
+        """Uniform in the range that the options name for hidden and for output weights."""
+        chosen = self._checked(options)
+        layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+        for layer in layers:
+            low, high = chosen["output_weights" if layer is layers[-1] else "hidden_weights"]
+            uniform = torch.rand(layer.weight.shape, generator=generator, dtype=torch.float64)
+            with torch.no_grad():
+                layer.weight.copy_(low + (high - low) * uniform)
+
+    def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
+        for name in options:
+            if name not in self.options:
+                raise CannotRun(f"{self.name} has no option {name!r}; known: {', '.join(self.options)}")
+        return self.options | options
+
+
+class S4NN(_SpikeTimeMethod):
+    """Temporal backpropagation with one spike per neuron."""
+
+    name = "S4NN"
+    reference = "Kheradpisheh and Masquelier, IJNS 2020"
+    definition = (
+        "Non-leaky IF neurons with one spike, instantaneous synapses, latency-coded pixels, squared error to relative target "
+        "times, dt/dV = -1, normalised errors; Adam in place of plain gradient descent"
+    )
+    options = {"threshold": 1.0, "hidden_weights": [-0.1, 0.13], "output_weights": [-0.1, 0.2], "sharpness": 1.0}
+    postsynaptic = "step"
+    unit_error = True
+
+    def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Half the squared distance from the relative target times, in units of T."""
+        return relative_target_loss(1 - scores, labels, S4NN_MARGIN, 1)
+
+
+class BS4NN(S4NN):
+    """S4NN with binary weights."""
+
+    name = "BS4NN"
+    reference = "Kheradpisheh et al., Neural Processing Letters 2022"
+    definition = "S4NN whose forward pass uses the signs of the weights times one scale per layer; gradients go to real weights"
+    linear = BinaryLinear
+
+
+class STDBP(_SpikeTimeMethod):
+    """Spike-timing-dependent backpropagation with rectified linear postsynaptic potentials (ReL-PSP)."""
+
+    name = "STDBP"
+    reference = "Zhang et al., TNNLS 2021"
+    definition = (
+        "One spike per neuron, postsynaptic potential max(t, 0), exact gradients of spike times, latency-coded pixels, "
+        "cross-entropy over output times; simulated on a grid of T steps, output times exact"
+    )
+    options = {"threshold": 0.5, "hidden_weights": [-0.05, 0.07], "output_weights": [-0.1, 0.14], "sharpness": 60.0}
+    postsynaptic = "ramp"
+
+
+class TQTTFS(STDBP):
+    """Temporal quantisation: STDBP's neuron on a coarse grid of T steps, as we read the method's name and abstract."""
+
+    name = "TQ-TTFS"
+    reference = "Yang et al., ASP-DAC 2024"
+    definition = (
+        "Our reading of a method whose definition is not at hand: STDBP with spike times of hidden neurons rounded up to a "
+        "coarse grid, straight-through gradients"
+    )
+
+
+def _flat(images: Tensor) -> Tensor:
+    return images.flatten(1)
+
+
+__all__ = ["BS4NN", "S4NN", "STDBP", "TQTTFS", "SpikeTimeClassifier"]
