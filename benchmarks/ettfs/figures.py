@@ -90,7 +90,8 @@ def potentials(frame: pd.DataFrame) -> Figure:
             axes = grid[line, column]
             for name, curve in _by_initialization(inner[(inner["encoding"] == encoding) & (inner["layer"] == layer)]):
                 curve = curve.sort_values("potential")
-                axes.plot(curve["potential"], curve["density"].where(curve["density"] > 0), color=_style(name)["color"], linewidth=1.2)
+                density = curve["density"].where(curve["density"] > 0)
+                axes.plot(curve["potential"], density, color=_style(name)["color"], linewidth=1.2)
             axes.axvline(1.0, color=BLACK, linewidth=0.9, linestyle=":")
             axes.set_yscale("log")
             axes.yaxis.set_minor_locator(NullLocator())
@@ -222,7 +223,8 @@ def decoders(frame: pd.DataFrame) -> Figure:
             low, high = (np.clip(100 - row[end], 0.01, 100) for end in ("ci95_high", "ci95_low"))
             bars = None if np.isnan(row["ci95_low"]) else [[max(error - low, 0)], [max(high - error, 0)]]
             axes.errorbar([row["decision_step"]], [error], yerr=bars, color=color, marker=marker, capsize=2, linewidth=1.0)
-            axes.annotate(row["decoder"], (row["decision_step"], error), (6, 3), textcoords="offset points", color=color, fontsize=8)
+            place = (row["decision_step"], error)
+            axes.annotate(row["decoder"], place, (6, 3), textcoords="offset points", color=color, fontsize=8)
         _accuracy_axis(axes, rows)
         axes.set(title=titled(rows.iloc[0]), xlabel="mean step of the first output spike")
         axes.margins(x=0.3)

@@ -31,7 +31,7 @@ from benchmarks.ettfs.settings import PAPER, Choice, choices
 from benchmarks.harness.claims import NotTested, Tables, brief
 from benchmarks.harness.markdown import DASH, count, number, plain, ranges, small, table
 from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons
-from benchmarks.harness.statistics import Interval, over_seeds, paired_difference
+from benchmarks.harness.statistics import Interval, paired_difference
 from benchmarks.profiles import Profile
 from benchmarks.training.recipes import recipe
 
@@ -46,7 +46,6 @@ VARIANTS = {
     "no init": "Kaiming's initialisation",
     "no average pooling": "max pooling",
     "neither": "Kaiming's initialisation, max pooling",
-    "as published": "as published",
 }
 VARIANT_OF = {("yes", "yes"): "both", ("no", "yes"): "no init", ("yes", "no"): "no average pooling", ("no", "no"): "neither"}
 OVER_SEEDS = (
@@ -129,8 +128,8 @@ def _latency_headline(tables: Tables) -> list[str]:
     rows = measured(tables["cost"])
     rows = rows[rows["variant"] == "both"]
     listed = [
-        f"{row['network']} on {row['dataset']} after {number(row['decision_step'])} of {row['timesteps']} steps (95 % of the images"
-        f" by step {row['decision_p95']}; {number(row['spikes_per_neuron'])} spikes per neuron)"
+        f"{row['network']} on {row['dataset']} at step {number(row['decision_step'])} of {row['timesteps']} (95 % of the images by"
+        f" step {row['decision_p95']}; {number(row['spikes_per_neuron'])} spikes per neuron)"
         for _, row in rows.iterrows()
     ]
     return [f"First output spike, on average: {'; '.join(listed)}."] if listed else []
@@ -177,25 +176,30 @@ def _recipe_line(chosen: Choice, method: str) -> list[str]:
 def comparison(name: str, tables: Tables, profile: Profile) -> Body:
     """Tables I and II: printed accuracies beside ours."""
     rows = tables[name]
-    lines = [
-        [str(row["row"]), row["method"], row["network"], number(row["accuracy_paper"]), *_measured_cells(row), _difference(rows, row)]
-        for _, row in rows.iterrows()
-    ]
-    header = ["Row", "Method", "Network", "Printed", "Ours [95 %]", "Std", "Seeds", "Images", "Measured on", "ETTFS gains"]
-    sources = [f"{row['method']}: {row['source']}" for _, row in rows.iterrows() if isinstance(row["source"], str) and row["source"]]
+    lines = []
+    for _, row in rows.iterrows():
+        known = [str(row["row"]), row["method"], row["network"], number(row["accuracy_paper"])]
+        lines.append([*known, *_measured_cells(row), _difference(rows, row)])
+    header = ["Row", "Method", "Network", "Printed", *MEASURED, "ETTFS gains"]
+    sources = [f"{row['method']}: {row['source']}" for _, row in rows.iterrows() if row["source"] == row["source"] and row["source"]]
     return [
         f"{OVER_SEEDS} *ETTFS gains*: its mean minus that of the row, with the same kind of network.",
-        table(header, lines, "rllrrrrrlr"),
+        table(header, lines, f"rllr{ALIGNED}r"),
         f"The text lost the printed numbers. Those shown are from abstracts ({'; '.join(dict.fromkeys(sources))}).",
     ]
 
 
+MEASURED, ALIGNED = ("Ours [95 %]", "Std", "Seeds", "Training images × epochs", "Test images", "Measured on"), "rrrrrl"
+
+
 def _measured_cells(row: pd.Series) -> list[str]:
-    """Accuracy, deviation, seeds, images, and what it was measured on or why not."""
+    """The cells under ``MEASURED``: the last is what a row was measured on, or why it was not."""
     if row["status"].startswith(NOT_RUN):
-        return [DASH, DASH, DASH, DASH, plain(brief(row["status"]))]
-    cells = [mean_over_seeds(row), number(row["std"]), str(seed_count(row)), f"{row['n_test']:,}"]
-    cells = [f"*{cell}* †" if i == 0 else f"*{cell}*" for i, cell in enumerate(cells)] if row["status"] == "stand-in" else cells
+        return [*[DASH] * 5, plain(brief(row["status"]))]
+    cells = [mean_over_seeds(row), number(row["std"]), str(seed_count(row))]
+    cells += [f"{row['training_images']:,} × {row['epochs']}", f"{row['n_test']:,}"]
+    if row["status"] == "stand-in":
+        cells = [f"*{cells[0]}* †", *(f"*{cell}*" for cell in cells[1:])]
     return [*cells, f"`{row['architecture_used']}` on `{row['dataset_used']}`"]
 
 
@@ -210,7 +214,7 @@ def _difference(rows: pd.DataFrame, row: pd.Series) -> str:
 def table3(tables: Tables, profile: Profile) -> Body:
     """The four cells of the ablation and what each part is worth."""
     rows = tables["table3"]
-    header = ["Row", "Initialisation", "Pooling", "Printed", "Ours [95 %]", "Std", "Seeds", "Images", "Measured on"]
+    header = ["Row", "Initialisation", "Pooling", "Printed", *MEASURED]
     lines = [
         [
             str(row["row"]),
@@ -221,7 +225,7 @@ def table3(tables: Tables, profile: Profile) -> Body:
         ]
         for _, row in rows.iterrows()
     ]
-    parts: list[str | Drawing] = [OVER_SEEDS, table(header, lines, "rllrrrrrl")]
+    parts: list[str | Drawing] = [OVER_SEEDS, table(header, lines, f"rllr{ALIGNED}")]
     return [*parts, *_effects({"runs": tables["runs"]})]
 
 
@@ -238,7 +242,7 @@ def _effects(tables: Tables) -> list[str]:
     lines = [
         [
             effect.name,
-            f"{effect.better} − {effect.worse}",
+            f"{effect.better} against {effect.worse}",
             signed_interval(effect.gain),
             DASH if isnan(effect.p) else p_value(effect.p),
             str(effect.seeds),
@@ -255,7 +259,7 @@ def _effects(tables: Tables) -> list[str]:
 
 def ties(tables: Tables, profile: Profile) -> Body:
     """Share of images whose highest score several classes share."""
-    lines = []
+    lines: list[list[str]] = []
     for title, name in (("I", "table1"), ("II", "table2"), ("III", "table3")):
         for _, row in measured(tables[name]).iterrows():
             if name == "table3" and VARIANT_OF[row["initialization"], row["average_pooling"]] == "both" and lines:
@@ -328,12 +332,11 @@ def _beyond(rows: pd.DataFrame) -> str:
     low, high = rows["potential"].min(), rows["potential"].max()
     width = float(np.diff(np.sort(rows["potential"].unique())).min()) if low < high else 0.0
     ends = rows[rows["potential"].isin([low, high])]
-    share = (ends["density"] * width).groupby([ends[c] for c in ("encoding", "initialization", "layer")], sort=False).sum() * 100
-    encoding, initialization, layer = share.idxmax()
-    return (
-        f"Left out: what is beyond {number(low + width / 2, 0)} and {number(high - width / 2, 0)}, at most"
-        f" {number(share.max(), 0)} % ({INITIALIZATIONS[initialization]}, {encoding} input, layer {layer})."
-    )
+    shares = ends.groupby(["encoding", "initialization", "layer"], sort=False, as_index=False)["density"].sum()
+    most = shares.loc[shares["density"].idxmax()]
+    where = f"{INITIALIZATIONS[most['initialization']]}, {most['encoding']} input, layer {most['layer']}"
+    span = f"{number(low + width / 2, 0)} and {number(high - width / 2, 0)}"
+    return f"Left out: what is beyond {span}, at most {number(100 * width * most['density'], 0)} % ({where})."
 
 
 def figure5(tables: Tables, profile: Profile) -> Body:
@@ -387,7 +390,7 @@ def figure4(tables: Tables, profile: Profile) -> Body:
                     _spread(list(last["validation_accuracy"])),
                 ]
             )
-    header = ["Initialisation", "Seeds", "Training accuracy, %, last epoch", f"{CONVERGED:.0f} % in epoch", "Validation accuracy, %"]
+    header = ["Initialisation", "Seeds", "Last training accuracy, %", f"{CONVERGED:.0f} % in epoch", "Validation, %"]
     return [
         "Accuracy and loss over the batches of each epoch, a line per seed. A training run of the five-layer network goes on even"
         " if layers are silent.",
@@ -410,8 +413,7 @@ def _spread(values: Sequence[float]) -> str:
 def figure8(tables: Tables, profile: Profile) -> Body:
     """Accuracy over training."""
     rows = measured(tables["figure8"])
-    cells = rows.pivot(index=["epoch", "seed"], columns="initialization", values="validation_accuracy")
-    lines = [_epoch_line(epoch, cells.loc[epoch]) for epoch in _some(sorted(rows["epoch"].unique()))]
+    lines = [_epoch_line(epoch, rows[rows["epoch"] == epoch]) for epoch in _some(sorted(rows["epoch"].unique()))]
     header = ["After epoch", "Kaiming, %", "ETTFS, %", "ETTFS minus Kaiming [95 %]"]
     return [
         "On the validation images: the paper shows test accuracy, but a test set that is looked at after every epoch is none.",
@@ -431,7 +433,8 @@ def _some(epochs: Sequence[int]) -> list[int]:
     return [epoch for epoch in epochs if epoch in shown]
 
 
-def _epoch_line(epoch: int, cells: pd.DataFrame) -> list[str]:
+def _epoch_line(epoch: int, rows: pd.DataFrame) -> list[str]:
+    cells = rows.pivot(index="seed", columns="initialization", values="validation_accuracy")
     columns = [cells[name].dropna() if name in cells else pd.Series(dtype="float64") for name in INITIALIZATIONS]
     means = [number(column.mean()) if len(column) else DASH for column in columns]
     pairs = pd.concat(columns, axis="columns", join="inner").to_numpy(dtype="float64")
@@ -481,7 +484,7 @@ def decoders(tables: Tables, profile: Profile) -> Body:
             partial(figures.decoders, rows),
         ),
     ]
-    header = ["Weights", "Accuracy, % [95 %]", "Std", "First output spike", "Spikes per neuron", "Decided by the potential", "Silent"]
+    header = ["Weights", "Accuracy, % [95 %]", "Std", "First output spike", "Spikes per neuron", "Ties", "Silent"]
     for _, network in rows.groupby(["dataset", "network"], sort=False):
         chosen = chosen_exponential(list(network["decoder"]))
         lines = [
@@ -498,7 +501,7 @@ def decoders(tables: Tables, profile: Profile) -> Body:
         ]
         seeds = count(max(seed_count(row) for _, row in network.iterrows()), "seed")
         bold = "; bold: the one that E14 compares with linear and uniform" if chosen else ""
-        parts += [f"{_marked(network.iloc[0])}, {seeds}{bold}:", table(header, lines, "lrrrrrr")]
+        parts += [f"{_marked(network.iloc[0])}, {seeds}{bold}; ties: decided by the potential:", table(header, lines, "lrrrrrr")]
     return parts
 
 
@@ -533,7 +536,7 @@ def cost(tables: Tables, profile: Profile) -> Body:
     lines = [
         [
             _marked(row),
-            row["method"] if row["variant"] in ("both", "as published") else VARIANTS.get(row["variant"], row["variant"]),
+            _variant(row),
             str(row["timesteps"]),
             number(row["spikes_per_neuron"], 3),
             number(row["hidden_step"]),
@@ -565,12 +568,11 @@ def runs(tables: Tables, profile: Profile) -> Body:
     rows = measured(tables["runs"])
     path = f"results/{profile.name}/{PAPER}/runs.csv"
     lines = []
-    for (_, _, method, variant), part in rows.groupby(["dataset", "network", "method", "variant"], sort=False):
-        means = [over_seeds(part[name].to_numpy(dtype="float64"))[0].estimate for name in ("snn_metric", "validation", "train_accuracy")]
-        what = method if variant in ("both", "as published") else VARIANTS.get(str(variant), str(variant))
-        low, high = part["snn_metric"].min(), part["snn_metric"].max()
-        tests = [number(means[0]), f"{number(low)} to {number(high)}"]
-        lines.append([_marked(part.iloc[0]), what, str(len(part)), *tests, number(means[1]), number(means[2])])
+    for _, part in rows.groupby(["dataset", "network", "method", "variant"], sort=False):
+        first, test = part.iloc[0], part["snn_metric"]
+        span = f"{number(test.min())} to {number(test.max())}"
+        means = [number(part[name].mean()) for name in ("validation", "train_accuracy")]
+        lines.append([_marked(first), _variant(first), str(len(part)), number(test.mean()), span, *means])
     failed = tables["runs"][tables["runs"]["status"].str.startswith(NOT_RUN)]
     header = ["Measured on", "Variant", "Seeds", "Test, %", "Lowest to highest", "Validation, %", "Training, %"]
     parts: list[str | Drawing] = [
@@ -608,8 +610,8 @@ def analytic(tables: Tables, profile: Profile) -> Body:
         header = ["T", "Kaiming: variance · T/2", "ETTFS: variance", "ETTFS: mean"]
         header += [f"{label}: fires in layer 1, {DEPTH}, {last}" for label in INITIALIZATIONS.values()]
         parts += [
-            f"Variance and mean of the currents with the forced last spike, lowest to highest of layers 1-{last}; share of neurons"
-            " that fire, without it:",
+            f"Variance and mean of the currents with the forced last spike, lowest to highest of layers 1-{last}; without it, share"
+            " of neurons that fire:",
             table(header, lines, "rrrrrr"),
         ]
     pooled = [[str(r["quantity"]), str(r["case"]), f"{r['value']:g}"] for _, r in rows[rows["claim"] == "E08"].iterrows()]
@@ -624,6 +626,10 @@ def _fires(part: pd.DataFrame, initialization: str) -> str:
     rows = part[(part["claim"] == "E03") & (part["initialization"] == initialization)]
     by = {int(layer): float(value) for layer, value in zip(rows["layer"], rows["value"], strict=True)}
     return ", ".join(number(by[n], 3) for n in dict.fromkeys([1, DEPTH, max(by)]) if n in by) if by else DASH
+
+
+def _variant(row: pd.Series) -> str:
+    return str(row["method"] if row["variant"] in ("both", "as published") else VARIANTS.get(row["variant"], row["variant"]))
 
 
 def _marked(row: pd.Series) -> str:

@@ -5,6 +5,7 @@ What the paper leaves open is an option here, and its default is ours: see ``OPT
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -48,8 +49,10 @@ class ETTFS(DirectMethod):
     options = OPTIONS
 
     def build(self, layout: str, shape: Sequence[int], classes: int, timesteps: int, **options: Any) -> SpikingClassifier:
-        """See ``DirectMethod.build``. Raises CannotRun for an unknown option or value."""
-        chosen = _checked(options)
+        """See ``DirectMethod.build``. Raises CannotRun for an unknown option or value; warns of max pooling."""
+        chosen = self._checked(options)
+        if chosen["pooling"] == "max" and "P" in layout:
+            warnings.warn(f"{self.name}, {layout}: max pooling lets a window fire more than once (ETTFS, Eq. 24)", stacklevel=2)
         try:
             neuron = partial(
                 FirstSpikeNeuron,
@@ -62,15 +65,24 @@ class ETTFS(DirectMethod):
             decode = TemporalWeighting(weights(chosen["decoder"], timesteps), chosen["scale"])
             layers = time_first_layers(layout, shape, classes, neuron, AvgPool2d if chosen["pooling"] == "average" else MaxPool2d)
         except ValueError as error:
-            raise CannotRun(f"ETTFS: {error}") from error
+            raise CannotRun(f"{self.name}: {error}") from error
         encode = _direct if chosen["encoding"] == "direct" else partial(_latency, timesteps=timesteps)
         return SpikingClassifier(timesteps, encode, layers, decode)
 
     def initialize(self, network: SpikingClassifier, generator: torch.Generator, **options: Any) -> None:
         """Variance T/N, or 2/N with ``initialization = kaiming``; biases 0."""
-        chosen = _checked(options)
+        chosen = self._checked(options)
         variance = ettfs(network.timesteps) if chosen["initialization"] == "ettfs" else kaiming
         initialize(network, variance, generator)
+
+    def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
+        chosen = self.options | options
+        for name, value in chosen.items():
+            if name not in OPTIONS:
+                raise CannotRun(f"{self.name} has no option {name!r}; known: {', '.join(OPTIONS)}")
+            if name in CHOICES and value not in CHOICES[name]:
+                raise CannotRun(f"{self.name}: {name} must be one of {', '.join(CHOICES[name])}, got {value!r}")
+        return chosen
 
 
 def time_first_layers(layout: str, shape: Sequence[int], classes: int, neuron: Any, pooling: Any) -> nn.Sequential:
@@ -87,15 +99,6 @@ def time_first_layers(layout: str, shape: Sequence[int], classes: int, neuron: A
             made += [nn.Linear(layer.inputs, layer.neurons), neuron()]
             flat = True
     return nn.Sequential(*made)
-
-
-def _checked(options: dict[str, Any]) -> dict[str, Any]:
-    for name, value in options.items():
-        if name not in OPTIONS:
-            raise CannotRun(f"ETTFS has no option {name!r}; known: {', '.join(OPTIONS)}")
-        if name in CHOICES and value not in CHOICES[name]:
-            raise CannotRun(f"ETTFS: {name} must be one of {', '.join(CHOICES[name])}, got {value!r}")
-    return OPTIONS | options
 
 
 def _direct(images: Tensor) -> Tensor:
