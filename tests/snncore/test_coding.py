@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snncore.coding import Code, CSSCode, RateCode, capacity, check_timesteps, enumerate_values
+from snncore.coding import Code, CSSCode, RateCode, capacity, check_timesteps, enumerate_values, latency_spikes
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -178,6 +178,29 @@ def test_enumeration_agrees_with_decode() -> None:
     trains = torch.tensor(list(product((-1.0, 0.0, 1.0), repeat=5)), dtype=torch.float64).T
     code = CSSCode(5)
     assert set(code.decode(trains, code.total).round().int().tolist()) == enumerate_values("css", 5)
+
+
+# ---- latency ----------------------------------------------------------------------------------------------------------
+
+
+@quick
+@given(st.integers(1, 12), st.lists(st.integers(-40, 300), min_size=1, max_size=9), st.sampled_from([torch.float32, torch.float64]))
+def test_the_larger_the_value_the_earlier_its_one_spike(timesteps: int, levels: list[int], dtype: torch.dtype) -> None:
+    values = [Fraction(k, 256) for k in levels]
+    spikes = latency_spikes(torch.tensor([float(x) for x in values], dtype=dtype), timesteps)
+    assert spikes.dtype == dtype and spikes.shape == (timesteps, len(values))
+    for x, train in zip(values, spikes.T.tolist(), strict=True):
+        step = min(int((1 - min(x, Fraction(1))) * timesteps), timesteps - 1)
+        assert train == [float(x > 0 and t == step) for t in range(timesteps)]
+
+
+def test_latency_by_hand() -> None:
+    x = torch.tensor([[1.0, 0.75], [0.5, 0.25], [0.01, 0.0]])
+    spikes = latency_spikes(x, 4)
+    assert spikes.argmax(0).tolist() == [[0, 1], [2, 3], [3, 0]]
+    assert spikes.sum(0).tolist() == [[1, 1], [1, 1], [1, 0]]
+    with pytest.raises(ValueError, match="timesteps must be a whole number"):
+        latency_spikes(x, 0)
 
 
 # ---- bad input --------------------------------------------------------------------------------------------------------

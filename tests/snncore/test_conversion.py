@@ -345,6 +345,108 @@ def test_sizes_other_than_that_of_the_batch() -> None:
     assert relative_error(converted(more), trained_output(network, more)) < 5e-2
 
 
+SERIES_POOLS: dict[str, Any] = {
+    "AvgPool1d": nn.AvgPool1d(2),
+    "strided": nn.AvgPool1d(3, stride=2, padding=1),
+    "uneven": nn.AvgPool1d(3, 2, padding=1, count_include_pad=False),
+    "ceil_mode": nn.AvgPool1d(3, 2, ceil_mode=True),
+    "F.avg_pool1d": lambda y: F.avg_pool1d(y, 4),
+    "F.avg_pool1d with a tuple": lambda y: F.avg_pool1d(y, (3,), stride=(1,), padding=(1,)),
+    "AdaptiveAvgPool1d": nn.AdaptiveAvgPool1d(3),
+    "uneven adaptive": nn.AdaptiveAvgPool1d(5),
+    "F.adaptive_avg_pool1d": lambda y: F.adaptive_avg_pool1d(y, 1),
+    "along features": lambda y: F.avg_pool1d(y.flatten(1), 3)[:, None],
+}
+
+
+@pytest.mark.parametrize("name", list(SERIES_POOLS))
+def test_average_pooling_of_time_series(name: str) -> None:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        y = torch.cat([self.relu(self.left(x)), self.relu(self.right(x) * 5)], 1)
+        return self.pool(y).mean(-1) + self.pool(self.relu(self.left(x)))[:, :1].sum(2)
+
+    parts = {"left": nn.Conv1d(2, 3, 3, padding=1), "right": nn.Conv1d(2, 3, 3, padding=1), "relu": nn.ReLU()}
+    network = Step(forward, **parts, pool=copy.deepcopy(SERIES_POOLS[name]))
+    x = torch.rand(4, 2, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
+    converted = assert_converts(network, x)
+    sums = [module for module in converted.modules() if isinstance(module, SumPool)]
+    assert len(sums) == (0 if "uneven" in name or name in ("ceil_mode", "along features") else 2)
+    if name in ("AdaptiveAvgPool1d", "F.adaptive_avg_pool1d"):
+        with pytest.raises((ValueError, RuntimeError), match="calibrated with feature maps of"):
+            converted(x[:, :, :9])
+
+
+@pytest.mark.parametrize(
+    "upsample", [nn.Upsample(scale_factor=2), nn.Upsample(size=(9, 7)), nn.Upsample((5, 5), mode="nearest-exact")], ids=str
+)
+def test_nearest_upsampling(upsample: nn.Module) -> None:
+    network = Step(lambda self, x: self.out(self.up(F.relu(self.conv(x)))), conv=conv(2, 4), up=upsample, out=conv(4, 3))
+    converted = assert_converts(network, images(0))
+    kinds = {node.name: converted.kind(node) for node in converted.graph_module.graph.nodes}
+    assert kinds["up"] == "spikes"
+
+
+def chunked(y: Tensor) -> tuple[Tensor, Tensor]:
+    left, right = y.chunk(2, dim=1)
+    return left, right
+
+
+SPLITS: dict[str, Any] = {
+    "chunk": chunked,
+    "torch.chunk": lambda y: torch.chunk(y, 2, -3),
+    "torch.chunk by keyword": lambda y: torch.chunk(input=y, chunks=2, dim=1),
+    "unequal chunks": lambda y: (y.chunk(3, 1)[0], y.chunk(3, 1)[-1]),
+    "split": lambda y: y.split(4, 1),
+    "split in named sizes": lambda y: y.split([3, 5], dim=1),
+    "torch.split by keyword": lambda y: torch.split(tensor=y, split_size_or_sections=y.shape[1] // 2, dim=1),
+    "along the rows": lambda y: y.chunk(2, 2),
+}
+
+
+@pytest.mark.parametrize("name", list(SPLITS))
+def test_splitting_channels(name: str) -> None:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        maps = self.relu(self.conv(x))
+        joined = torch.cat([maps[:, ::2], self.relu(self.other(x) * 6)], 1)  # one amplitude per channel
+        a, b, c, d = SPLITS[name](maps)[0], SPLITS[name](maps)[1], SPLITS[name](joined)[0], SPLITS[name](joined)[1]
+        return torch.cat([part.mean((2, 3)) for part in (a, b, c, d, SPLITS[name](self.conv(x))[1])], 1)
+
+    network = Step(forward, conv=conv(2, 8), other=conv(2, 4), relu=nn.ReLU())
+    converted = assert_converts(network, images(0))
+    kinds = [converted.kind(node) for node in converted.graph_module.graph.nodes if "chunk" in node.name or "split" in node.name]
+    assert {"spikes", "current", "analog"} <= set(kinds)
+
+
+def test_a_split_network_of_two_paths() -> None:
+    """As in ShuffleNet and CSPNet: one half is left alone."""
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        left, right = self.relu(self.first(x)).chunk(2, dim=1)
+        return self.out(self.shuffle(torch.cat([left, self.relu(self.second(right))], 1)).sum((2, 3)))
+
+    parts = {"first": conv(2, 8), "second": conv(4, 4), "shuffle": nn.ChannelShuffle(2), "out": nn.Linear(8, 3)}
+    converted = assert_converts(Step(forward, **parts, relu=nn.ReLU()), images(0))
+    assert len(converted.neurons) == 2
+
+
+def test_sums_over_dimensions() -> None:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        y = self.relu(self.conv(x))
+        joined = torch.cat([y, self.relu(-self.conv(x) * 3)], 1)
+        features = [y.sum((2, 3)), torch.sum(joined, dim=(-1, -2)), joined.sum(1).flatten(1), (y - 1).sum(3, keepdim=True).flatten(1)]
+        return self.out(torch.cat(features, 1))
+
+    network = Step(forward, conv=conv(2, 4), out=nn.Linear(4 + 8 + 36 + 24, 3), relu=nn.ReLU())
+    converted = assert_converts(network, images(0))
+    assert len([module for module in converted.modules() if isinstance(module, Total)]) == 2
+
+
+@pytest.mark.parametrize("negate", [torch.neg, torch.negative, lambda x: x.neg(), lambda x: x.clone().neg_()])
+def test_negation(negate: Any) -> None:
+    network = Step(lambda self, x: self.out(F.relu(negate(F.relu(self.conv(x))) + 1)), conv=conv(2, 4), out=conv(4, 3))
+    assert_converts(network, images(0))
+
+
 def test_linear_layers_over_tokens_with_batch_norm_along_dimension_1() -> None:
     """Batch norm of ``[B, C, L]`` normalises C, the linear layer before it acts on L: they must not be folded."""
     network = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 6), nn.BatchNorm1d(6), nn.ReLU())

@@ -40,6 +40,10 @@ def on_maps(function: Callable[[Tensor], Any]) -> nn.Module:
     return filled(Step(lambda self, x: function(F.relu(self.first(x))), first=conv(2, 4)).double())
 
 
+def on_maps_module(module: nn.Module) -> nn.Module:
+    return nn.Sequential(conv(2, 4), nn.ReLU(), module).double()
+
+
 def refusal(network: nn.Module, x: Tensor | None = None, **arguments: Any) -> str:
     with pytest.raises(ConversionError) as caught:
         convert(network.eval(), [points() if x is None else x], **arguments)
@@ -85,6 +89,14 @@ OPERATIONS: dict[str, tuple[nn.Module, str, str]] = {
     "flattened batch": (on_spikes(lambda x: x.flatten()), "'flatten' (node flatten)", "keep the first dimension"),
     "mean over the batch": (on_spikes(lambda x: x - x.mean(0)), "'mean' (node mean)", "without the first"),
     "mean over everything": (on_spikes(lambda x: x.mean()), "'mean' (node mean)", "name the dimensions to average over"),
+    "sum over the batch": (on_spikes(lambda x: x - x.sum(0)), "'sum' (node sum_1)", "name the dimensions to sum over"),
+    "sum over everything": (on_spikes(lambda x: x.sum()), "'sum' (node sum_1)", "name the dimensions to sum over"),
+    "chunks of the batch": (on_spikes(lambda x: x.chunk(2)[0]), "'chunk' (node chunk)", "split along another dimension"),
+    "split batch": (on_spikes(lambda x: torch.split(x, 2, -2)[0]), "'split' (node split)", "split along another dimension"),
+    "parts as a whole": (on_spikes(lambda x: x.chunk(2, 1)), "'chunk' (node chunk)", "unpack them: a, b = x.chunk(2, 1)"),
+    "some of the parts": (on_spikes(lambda x: x.split(1, 1)[:2]), "'split' (node split)", "unpack them"),
+    "joined parts": (on_spikes(lambda x: torch.cat(x.chunk(2, 1), 1)), "'chunk' (node chunk)", "unpack them"),
+    "MC dropout of channels": (on_spikes(lambda x: F.dropout1d(x[:, None])), "'dropout1d' (node dropout1d)", REPLACE),
     "concatenation of the batch": (on_spikes(lambda x: torch.cat([x, x])), "'cat' (node cat)", "along another dimension"),
 }
 MAPS: dict[str, tuple[nn.Module, str, str]] = {
@@ -96,6 +108,12 @@ MAPS: dict[str, tuple[nn.Module, str, str]] = {
         "use mode='nearest'",
     ),
     "positional bilinear": (on_maps(lambda x: F.interpolate(x, None, 2, "bilinear")), "'interpolate'", "use mode='nearest'"),
+    "Upsample": (on_maps_module(nn.Upsample(scale_factor=2, mode="bilinear")), "'Upsample' (node _2)", "use mode='nearest'"),
+    "UpsamplingBilinear2d": (
+        on_maps_module(nn.UpsamplingBilinear2d(scale_factor=2)),
+        "'UpsamplingBilinear2d' (node _2)",
+        "use mode='nearest'",
+    ),
     "padding with ones": (on_maps(lambda x: F.pad(x, (1, 1), value=1.0)), "'pad' (node pad)", "pad with zeros"),
     "reflecting padding": (on_maps(lambda x: F.pad(x, (1, 1, 1, 1), mode="reflect")), "'pad' (node pad)", "pad with zeros"),
     "InstanceNorm": (nn.Sequential(conv(2, 4), nn.ReLU(), nn.InstanceNorm2d(4)).double(), "'InstanceNorm2d' (node _2)", REPLACE),

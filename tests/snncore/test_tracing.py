@@ -97,10 +97,11 @@ def test_shared_layers_get_a_copy_per_call() -> None:
 def test_what_does_nothing_at_inference_is_dropped() -> None:
     def forward(self: Any, x: Tensor) -> Tensor:
         y = self.identity(self.dropout(self.conv(x)))
-        return F.dropout(y.contiguous().clone().detach(), 0.5, self.training)
+        y = F.dropout(y.contiguous().clone().detach(), 0.5, self.training)
+        return F.dropout3d(F.dropout2d(F.dropout1d(y[0], training=False)[None], 0.1, training=self.training), 0.5, False)
 
     traced = traced_equals(filled(Step(forward, conv=conv(2, 4), identity=nn.Identity(), dropout=nn.Dropout2d())), images(0))
-    assert [node.op for node in traced.graph.nodes] == ["placeholder", "call_module", "output"]
+    assert [node.op for node in traced.graph.nodes] == ["placeholder", "call_module", *["call_function"] * 2, "output"]
 
 
 def test_functional_layers_become_modules() -> None:
@@ -230,8 +231,17 @@ def dropout_shares_memory(self: Any, x: Tensor) -> Tensor:
     return self.c(y)
 
 
+def dropped_maps_share_memory(self: Any, x: Tensor) -> Tensor:
+    y = self.a(x)
+    z = F.dropout1d(y, 0.5, training=False)
+    self.relu(z)
+    return self.c(y)
+
+
 @pytest.mark.parametrize(
-    "forward", [base_read_after_view_changed, view_read_after_base_changed, dropout_shares_memory], ids=lambda f: f.__name__
+    "forward",
+    [base_read_after_view_changed, view_read_after_base_changed, dropout_shares_memory, dropped_maps_share_memory],
+    ids=lambda f: f.__name__,
 )
 def test_changes_through_shared_memory_are_refused_rather_than_missed(forward: Any) -> None:
     with pytest.raises(ConversionError, match=r"changes \w+ in place while \w+ shares its memory and is read later; use the"):

@@ -8,11 +8,12 @@ from importlib import resources
 import pytest
 
 from benchmarks.errors import CannotRun
+from benchmarks.methods import direct_method
 from benchmarks.training import Recipe, recipe, recipe_names
 
 
 def test_every_recipe_is_valid() -> None:
-    assert {"digits", "digit-pairs", "mnist", "cifar-resnet", "cifar-vgg"} == set(recipe_names())
+    assert {"digits", "digit-pairs", "mnist", "cifar-resnet", "cifar-vgg", "ettfs-digits"} <= set(recipe_names())
     for name in recipe_names():
         assert recipe(name).name == name
 
@@ -20,16 +21,24 @@ def test_every_recipe_is_valid() -> None:
 def test_every_value_has_its_source_beside_it() -> None:
     text = resources.files("benchmarks.training").joinpath("recipes.toml").read_text(encoding="utf-8")
     values = [line for line in text.splitlines() if "=" in line.split("#")[0]]
-    assert len(values) == len(recipe_names()) * (len(fields(Recipe)) - 1)
+    options = sum(len(recipe(name).options) for name in recipe_names())
+    assert len(values) == len(recipe_names()) * (len(fields(Recipe)) - 2) + options  # all but the name and the options
     for line in values:
         assert len(line.partition("#")[2].strip()) >= 4, line
 
 
 def test_embedded_recipes_are_reproducible() -> None:
-    for name in ("digits", "digit-pairs"):
+    for name in ("digits", "digit-pairs", "ettfs-digits"):
         embedded = recipe(name)
         assert (embedded.precision, embedded.device) == ("float64", "cpu")
         assert embedded.significant_bits <= 16
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name.startswith("ettfs-")])
+def test_recipes_of_spiking_networks_hold_options_of_their_method(name: str) -> None:
+    options = dict(recipe(name).options)
+    timesteps = options.pop("timesteps")
+    direct_method("ETTFS").build("64-20-10", (1, 8, 8), 10, timesteps, **options)
 
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:
