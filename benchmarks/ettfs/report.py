@@ -32,6 +32,7 @@ from benchmarks.harness.claims import NotTested, Tables, brief
 from benchmarks.harness.markdown import DASH, count, number, plain, ranges, small, table
 from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons
 from benchmarks.harness.statistics import Interval, paired_difference
+from benchmarks.methods import DIRECT_METHODS
 from benchmarks.profiles import Profile
 from benchmarks.training.recipes import recipe
 
@@ -55,6 +56,26 @@ OVER_SEEDS = (
 
 
 # ---- headlines --------------------------------------------------------------------------------------------------------
+
+
+READING = (
+    "Accuracy: mean over training seeds on all test images; `[low, high]` is the 95 % interval of that mean over seeds (Student's"
+    " t). Comparisons are paired over seeds: same data order, weights from the same random numbers. The paper prints neither"
+    " seeds nor intervals.",
+    "All choices were made on validation images of the training set; each test image was run once per final network.",
+)
+"""How to read the numbers of the tables."""
+
+
+def setup(profile: Profile) -> list[str]:
+    """What holds for all tables that do not say otherwise."""
+    held = ", ".join(
+        f"{each.validation:,} of {each.dataset}" for each in {c.dataset: c for c in choices(profile)}.values()
+    )
+    return [
+        f"Held out of the training set, to choose on: the last {held} (canonical order).",
+        *(f"{name}: {kind.definition} ({kind.reference})." for name, kind in DIRECT_METHODS.items()),
+    ]
 
 
 def headlines(tables: Tables, profile: Profile) -> list[str]:

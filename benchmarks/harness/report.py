@@ -1,7 +1,7 @@
 """Reports: a page of Markdown and its figures, a pure function of stored tables and published ones.
 
-A paper's room gives the parts in ``benchmarks/<paper>/report.py`` (``NAME``, ``REFERENCE``, ``SECTIONS`` and ``headlines``)
-and ``benchmarks/<paper>/claims.py`` (``CLAIMS``); this module frames them with what all papers need.
+A paper's room gives the parts in ``benchmarks/<paper>/report.py`` (``NAME``, ``REFERENCE``, ``SECTIONS``, ``READING``,
+``headlines`` and ``setup``) and ``benchmarks/<paper>/claims.py`` (``CLAIMS``); this module frames them with what all papers need.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
         example=next(iter(artifacts)),
         profile=profile,
         headlines=room.headlines(tables, profile),
+        setup=room.setup(profile),
+        reading=room.READING,
         counts=_counts(verdicts),
         claims=_claims(paper, verdicts),
         stand_ins=_stand_ins(tables),

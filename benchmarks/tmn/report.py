@@ -42,6 +42,25 @@ RULES = {
 }
 
 
+READING = (
+    "Loss is the accuracy of the trained network minus that of the converted one on the same test images, in percentage points;"
+    " `[low, high]` is its 95 % interval over paired images (Agresti and Min). It covers the choice of test images, not that of"
+    " training runs.",
+    "Tables: *consistent* = the printed loss lies in our interval; *smaller loss*, *larger loss* = ours lies below or above it,"
+    " interval included. The paper prints no interval of its own, and its networks are other ones than ours.",
+)
+"""How to read the numbers of the tables."""
+
+
+def setup(profile: Profile) -> list[str]:
+    """What holds for all tables that do not say otherwise."""
+    images = f"{profile.calibration_images:,}"
+    return [
+        f"Thresholds: `{profile.calibration}` of the activations on the first {images} training images, where a table does not"
+        " say otherwise."
+    ]
+
+
 def headlines(tables: Tables, profile: Profile) -> list[str]:
     """The few numbers that a reader wants first."""
     lines = []
