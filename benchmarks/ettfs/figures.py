@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from benchmarks.data.registry import dataset_spec
 from benchmarks.ettfs.claims import is_stand_in
-from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH
+from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, WIDTH
 from benchmarks.harness.statistics import over_seeds, paired_difference
 
 INITIALIZATIONS = {
@@ -34,6 +35,7 @@ ENCODINGS = {
     "latency": "latency: one spike per pixel",
     "random": "random: one spike per input",
 }
+MARKERS = ("o", "s", "P", "v", "X", "<", ">")
 MOST_COLUMNS = 4
 
 
@@ -66,11 +68,11 @@ def depth(frame: pd.DataFrame) -> Figure:
             _logarithmic(bottom, curve["layer"], curve["current_variance"], floor, **style)
         bottom.axhline(1.0, color=GREY, linewidth=1.0, linestyle=":")
         top.set_title(ENCODINGS.get(encoding, encoding))
-        top.set_ylim(bottom=-0.02)
         bottom.set_yscale("log")
         bottom.set_xlabel("layer")
         bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
         _mark_floor(bottom, floor, frame["current_variance"])
+    grid[0, 0].set_ylim(-0.02, 1.1 * max(frame["fired"].max(), 0.1))
     grid[0, 0].set_ylabel("share of neurons that fire")
     grid[1, 0].set_ylabel("variance of the current\n(dotted: 1, the aim)")
     _legend(figure, frame)
@@ -98,7 +100,7 @@ def potentials(frame: pd.DataFrame) -> Figure:
             if line == 0:
                 axes.set_title(f"layer {layer}")
             if line == len(encodings) - 1:
-                axes.set_xlabel("potential")
+                axes.set_xlabel("potential / threshold")
         grid[line, 0].set_ylabel(f"{encoding}\ndensity")
     _legend(figure, frame, Line2D([], [], color=BLACK, linewidth=0.9, linestyle=":", label="threshold"))
     _title(figure, f"Potential before firing, before training: {titled(frame.iloc[0])}")
@@ -199,7 +201,8 @@ def firing(frame: pd.DataFrame) -> Figure:
         for name, curve in _by_initialization(frame[frame["layer"] == layer]):
             curve = curve.sort_values("step")
             axes.plot(curve["step"], curve["firing"], color=_style(name)["color"], linewidth=1.3)
-        axes.set(title=f"layer {layer}" + (" (output)" if layer == layers[-1] else ""), xlabel="training step", ylim=(0, None))
+        axes.set(title=f"layer {layer}" + (" (output)" if layer == layers[-1] else ""), xlabel="training step")
+    grid[0].set_ylim(0.0, 1.05 * max(frame["firing"].max(), 0.1))
     grid[0].set_ylabel("share of neurons that fire")
     _legend(figure, frame, markers=False)
     _title(figure, f"Firing over training, mean over seeds: {titled(frame.iloc[0])}")
@@ -212,25 +215,40 @@ def firing(frame: pd.DataFrame) -> Figure:
 def decoders(frame: pd.DataFrame) -> Figure:
     """Accuracy over the mean decision step, a point per decoder with the interval of its accuracy, a panel per network."""
     networks = _networks(frame)
-    figure = Figure(figsize=(WIDTH * (0.62 if len(networks) == 1 else 1), 3.9))
+    styles = _decoder_styles(list(dict.fromkeys(frame["decoder"])))
+    figure = Figure(figsize=(WIDTH * (0.75 if len(networks) == 1 else 1), 3.7))
     grid = figure.subplots(1, len(networks), squeeze=False)[0]
     for axes, (_, rows) in zip(grid, networks, strict=True):
-        exponential = rows[rows["decoder"].str.startswith("exponential-")]
-        axes.plot(exponential["decision_step"], 100 - exponential["snn_metric"], color=SKY, linewidth=1.0, zorder=1)
         for _, row in rows.iterrows():
-            color, marker = DECODERS.get(row["decoder"], (BLUE, "o"))
             error = max(100 - row["snn_metric"], 0.01)
             low, high = (np.clip(100 - row[end], 0.01, 100) for end in ("ci95_high", "ci95_low"))
             bars = None if np.isnan(row["ci95_low"]) else [[max(error - low, 0)], [max(high - error, 0)]]
-            axes.errorbar([row["decision_step"]], [error], yerr=bars, color=color, marker=marker, capsize=2, linewidth=1.0)
-            place = (row["decision_step"], error)
-            axes.annotate(row["decoder"], place, (6, 3), textcoords="offset points", color=color, fontsize=8)
+            style = styles[row["decoder"]]
+            axes.errorbar([row["decision_step"]], [error], yerr=bars, capsize=2, linewidth=1.2, markersize=5.5, **style)
         _accuracy_axis(axes, rows)
         axes.set(title=titled(rows.iloc[0]), xlabel="mean step of the first output spike")
-        axes.margins(x=0.3)
+        axes.margins(x=0.15)
     grid[0].set_ylabel("accuracy, % (distance to 100 is logarithmic)")
+    handles = [Line2D([], [], linestyle="", label=name, **style) for name, style in styles.items()]
+    figure.legend(handles=handles, loc="outside right center")
     _title(figure, "Temporal weightings, with 95 % intervals over seeds")
     return figure
+
+
+def _decoder_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Exponential weights in blue, the larger the base the darker; each of the others in a colour of its own."""
+    bases = sorted((name for name in names if name.startswith("exponential-")), key=lambda name: float(name.partition("-")[2]))
+    shades = np.linspace(0.35, 1.0, len(bases)) if len(bases) > 1 else [1.0]
+    blue = np.array(to_rgb(BLUE))
+    styles = {
+        name: {"color": tuple(1 - shade * (1 - blue)), "marker": MARKERS[index % len(MARKERS)]}
+        for index, (name, shade) in enumerate(zip(bases, shades, strict=True))
+    }
+    for name in names:
+        if name not in styles:
+            color, marker = DECODERS.get(name, (GREY, "v"))
+            styles[name] = {"color": color, "marker": marker}
+    return styles
 
 
 def _accuracy_axis(axes: Axes, rows: pd.DataFrame) -> None:
@@ -253,24 +271,26 @@ def decisions(frame: pd.DataFrame) -> Figure:
     figure, grid = _panels(len(networks), 2.9, 3)
     used: dict[str, None] = {}
     for axes, (_, part) in zip(grid, networks, strict=False):
+        last = int(part["step"].max())
         for variant, curve in part.groupby("variant", sort=False):
             color, marker, _ = VARIANTS.get(str(variant), (GREY, "v", ""))
             curve = curve.sort_values("step")
             share = curve["share"].where(curve["share"] > 0) * 100
-            axes.plot(curve["step"], share, color=color, marker=marker)
+            spiked = curve["step"] < last
+            axes.plot(curve["step"][spiked], share[spiked], color=color, marker=marker)
+            axes.plot(curve["step"][~spiked], share[~spiked], color=color, marker=marker)
             used[str(variant)] = None
-        last = int(part["step"].max())
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        axes.set_title(titled(part.iloc[0]), fontsize=8.5)
-        axes.set_xlabel("step of the first output spike")
+        axes.set_title(titled(part.iloc[0]).replace(" on ", "\non "), fontsize=8.5)
+        axes.set_xlabel("timestep")
         shown = sorted({1, *range(2, last, 2 if last > 6 else 1), last})
         shown = [step for step in shown if step == last or step < last - 1]
         axes.set_xticks(shown, [*map(str, shown[:-1]), "none"])
     grid[0].set_ylabel("% of test images")
     handles = [Line2D([], [], color=VARIANTS[v][0], marker=VARIANTS[v][1], label=VARIANTS[v][2]) for v in used if v in VARIANTS]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    _title(figure, "When images are decided, all seeds together (no marker: no image)")
+    _title(figure, "Step of the first output spike, all seeds together (no marker: no image)")
     return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,13 @@ def select_artifacts(paper: str, names: list[str]) -> list[Artifact]:
     if unknown:
         raise CannotRun(f"unknown artifact {unknown[0]!r} of {paper}; known: {', '.join(known)}")
     return [artifact for name, artifact in known.items() if not names or name in names]
+
+
+def datasets_of(profile: Profile, papers: Sequence[str] = PAPERS) -> list[str]:
+    """Data sets that a profile's networks and experiments need, in the order of their first use."""
+    rows = [row for paper in papers if paper in profile.papers for a in artifacts_of(paper).values() for row in a.rows(profile)]
+    experiments = [m for row in rows for m in row.measurements if isinstance(m, Experiment)]
+    return list(dict.fromkeys([*(c.dataset for c in profile.networks), *(m.dataset for m in experiments if m.dataset)]))
 
 
 STATUS_COLUMNS = (

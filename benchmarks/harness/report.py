@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from benchmarks.data.registry import DATASETS, describe_count
 from benchmarks.errors import CannotRun
 from benchmarks.harness import markdown
-from benchmarks.harness.artifacts import Artifact, artifacts_of
+from benchmarks.harness.artifacts import Artifact, artifacts_of, datasets_of
 from benchmarks.harness.claims import NOT_TESTED, STAND_IN, STATUSES, Check, Tables, Verdict
 from benchmarks.harness.drawing import svg
 from benchmarks.harness.files import atomic_write_bytes, cannot_write
@@ -112,7 +112,7 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
         notes=_notes(artifacts, tables, records, folder),
         sections=[body for body, _ in pages],
         not_run=_not_run(artifacts, tables, paper, profile),
-        needs_data=any(not DATASETS[c.dataset].embedded for c in profile.networks),
+        needs_data=any(not DATASETS[name].embedded for name in datasets_of(profile, [paper])),
     )
     # Figures first: a page never refers to one that is not there yet.
     written = [_write_figure(page.with_suffix("") / f"{drawing.name}.svg", drawing) for drawing in figures]

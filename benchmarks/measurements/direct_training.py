@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from benchmarks.data.images import ImageSet
 from benchmarks.measurements.base import Arrays, Experiment, Note
 from benchmarks.measurements.lab import Lab
 from benchmarks.methods.direct import SpikingClassifier
+from benchmarks.methods.ettfs import SingleSpikeWarning
 from benchmarks.training.recipes import Recipe, recipe
 from benchmarks.training.spiking_cache import SpikingTask, trained_spiking
 from snncore.counting import TrainCounter
@@ -75,7 +77,9 @@ class DirectTraining(Experiment):
         task = SpikingTask(
             self.dataset, self.layout, self.method, chosen, self.seed, self.validation, self.training, self.tolerant
         )
-        trained = trained_spiking(task, lab.offline, progress)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SingleSpikeWarning)  # the row itself says so
+            trained = trained_spiking(task, lab.offline, progress)
         if trained.network is None:
             return {"failed": np.array(trained.failed)}
         note(1.0, f"{what}, test")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.data import dataset_spec
+from benchmarks.errors import CannotRun
 from benchmarks.measurements.base import Arrays, Experiment, Note
 from benchmarks.measurements.lab import Lab
 from benchmarks.methods.ettfs import ETTFS
@@ -82,6 +83,8 @@ class InitialState(Experiment):
             return encoded
         if self.encoding == "latency":
             return latency_spikes(images, self.timesteps)
+        if self.encoding != "random":
+            raise CannotRun(f"encoding must be one of direct, latency, random, got {self.encoding!r}")
         step = torch.randint(0, self.timesteps, images.shape, generator=generator(self.seed, "input"))
         return nn.functional.one_hot(step, self.timesteps).movedim(-1, 0).to(images)
 

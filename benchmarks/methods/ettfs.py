@@ -37,6 +37,10 @@ OPTIONS = {
 CHOICES = {"initialization": ("ettfs", "kaiming"), "pooling": ("average", "max"), "encoding": ("direct", "latency")}
 
 
+class SingleSpikeWarning(UserWarning):
+    """A network in which more than one spike stands for a neuron or a window."""
+
+
 class ETTFS(DirectMethod):
     """The ETTFS framework; ``options`` switch its parts off one by one."""
 
@@ -52,7 +56,8 @@ class ETTFS(DirectMethod):
         """See ``DirectMethod.build``. Raises CannotRun for an unknown option or value; warns of max pooling."""
         chosen = self._checked(options)
         if chosen["pooling"] == "max" and "P" in layout:
-            warnings.warn(f"{self.name}, {layout}: max pooling lets a window fire more than once (ETTFS, Eq. 24)", stacklevel=2)
+            why = f"{self.name}, {layout}: max pooling lets a window fire more than once (ETTFS, Eq. 24)"
+            warnings.warn(why, SingleSpikeWarning, stacklevel=2)
         try:
             neuron = partial(
                 FirstSpikeNeuron,

@@ -46,7 +46,7 @@ class BatchSizes:
     def _dimensions_of(self, node: fx.Node) -> range | int | None:
         """Which dimensions of a signal ``node`` gives the sizes of, or None where it gives something else."""
         source = node.args[0] if node.args else None
-        if not isinstance(source, fx.Node):
+        if not isinstance(source, fx.Node) or source.op == "get_attr":  # a parameter has no images
             return None
         if source.name in self.shapes:
             every = range(len(self.shapes[source.name]))

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from benchmarks.data import locate, open_images
+from benchmarks.harness.artifacts import datasets_of
 from benchmarks.harness.commands.common import AsJson, Offline, ProfileName, Weights, console, make_lab, print_json
 from benchmarks.measurements.lab import TORCHVISION
 from benchmarks.models.weights import find_checkpoint
@@ -42,7 +43,7 @@ def data_command(
 def _needs(profile: str, weights: list[str] | None, offline: bool, fingerprint: bool) -> list[dict[str, Any]]:
     lab = make_lab(profile, weights, offline)
     needs: list[dict[str, Any]] = []
-    for dataset in dict.fromkeys(choice.dataset for choice in lab.profile.networks):
+    for dataset in datasets_of(lab.profile):
         for split in ("train", "test"):
             located = locate(dataset, split)
             digest = open_images(dataset, split, offline).fingerprint if fingerprint and located.found else ""

@@ -11,7 +11,7 @@ from benchmarks.data import DATASETS
 from benchmarks.errors import CannotRun
 from benchmarks.harness.artifacts import PAPERS, artifacts_of
 from benchmarks.harness.commands.common import AsJson, console, print_json
-from benchmarks.methods import METHODS
+from benchmarks.methods import DIRECT_METHODS, METHODS
 from benchmarks.methods.base import THRESHOLD_RULES
 from benchmarks.models import MODELS
 from benchmarks.profiles import load_profile, profile_names
@@ -25,7 +25,10 @@ def entries() -> dict[str, Entries]:
         "papers": [(paper, f"{len(artifacts_of(paper))} artifacts") for paper in PAPERS],
         "artifacts": [(f"{paper} {a.name}", a.title) for paper in PAPERS for a in artifacts_of(paper).values()],
         "profiles": [(name, load_profile(name).title) for name in profile_names()],
-        "methods": [(m.name, f"{m.coding} coding; {m.reference}") for m in METHODS.values()],
+        "methods": [
+            *((m.name, f"conversion, {m.coding} coding; {m.reference}") for m in METHODS.values()),
+            *((m.name, f"direct training; {m.reference}") for m in DIRECT_METHODS.values()),
+        ],
         "calibrations": [(name, repr(rule)) for name, rule in THRESHOLD_RULES.items()],
         "networks": [(m.name, m.definition) for m in MODELS.values()],
         "datasets": [(d.name, f"{d.paper_name}, {d.classes} classes, {d.licence}") for d in DATASETS.values()],
