@@ -175,7 +175,7 @@ def gradients_vanish_under_kaiming(tables: Tables) -> Verdict:
     inner = cells[cells.index.get_level_values("layer") >= 2]
     if inner.empty:
         raise NotTested("`figure5` lacks layers from the second on under both initialisations.")
-    held = inner["ratio"] >= 100
+    held = inner["ratio"] >= 100 - 100 * SLACK
     listed = []
     for encoding, part in inner.groupby(level="encoding", sort=False):
         finite = part["ratio"][part["ratio"] < inf]
@@ -302,7 +302,7 @@ def _fires_more(rows: pd.DataFrame) -> tuple[bool, str]:
         f"share that fires before training, mean of the layers, {number(first['ettfs'], 3)} against"
         f" {number(first['kaiming'], 3)} ({times(times_as)})"
     )
-    return bool(times_as >= 3), evidence
+    return bool(times_as >= 3 - SLACK), evidence
 
 
 # ---- Table III --------------------------------------------------------------------------------------------------------
@@ -503,17 +503,17 @@ def exponential_weights_fire_earlier(tables: Tables) -> Verdict:
     for _, network in rows.groupby(["dataset", "network"], sort=False):
         by = {str(row["decoder"]): row for _, row in network.iterrows()}
         chosen = chosen_exponential(list(by))
-        others = [name for name in ("linear", "uniform") if name in by]
-        if chosen is None or not others:
+        rivals = [name for name in ("linear", "uniform") if name in by]
+        if chosen is None or not rivals:
             complete = False
             continue
-        complete &= len(others) == 2
+        complete &= len(rivals) == 2
         ours = by[chosen]
-        frames.append(network[network["decoder"].isin([chosen, *others])])
-        for other in (by[name] for name in others):
+        frames.append(network[network["decoder"].isin([chosen, *rivals])])
+        for other in (by[name] for name in rivals):
             earlier = ours["decision_step"] <= 0.9 * other["decision_step"] + SLACK
             held.append(bool(earlier and ours["snn_metric"] >= other["snn_metric"] - 0.3 - SLACK))
-        compared = [f"{n} {number(by[n]['decision_step'])} and {number(by[n]['snn_metric'])} %" for n in (chosen, *others)]
+        compared = [f"{n} {number(by[n]['decision_step'])} and {number(by[n]['snn_metric'])} %" for n in (chosen, *rivals)]
         listed.append(f"{', '.join(compared)} ({_on(network.iloc[0])})")
     if not held:
         raise NotTested("`decoders` lacks exponential weights of base 2 or more, or anything to compare them with.")

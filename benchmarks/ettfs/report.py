@@ -341,7 +341,7 @@ def figure2(tables: Tables, profile: Profile) -> Body:
     """Distribution of the potential."""
     rows = measured(tables["figure2"])
     return [
-        "The running sum of the currents in units of the threshold, over neurons, images and steps, whether or not the neuron has"
+        f"{_marked(rows.iloc[0])}. The running sum of the currents in units of the threshold, over neurons, images and steps, whether or not the neuron has"
         f" fired. Logarithmic, so that the tails can be seen. {_beyond(rows)}",
         Drawing(
             "figure2",
