@@ -502,11 +502,32 @@ CURVE_COLUMNS = (
     Column("firing_last_hidden", "float", decimals=5, minimum=0, maximum=1, atol=1e-3, doc="share of neurons that fire"),
     *STATUS_COLUMNS,
 )
+EPOCH = Column("epoch", "int", nullable=False, minimum=0, doc="0 is before training")
 CURVE_KEYS = (
     Column("initialization", "text", nullable=False, choices=("kaiming", "ettfs")),
     Column("seed", "int", nullable=False, minimum=0),
-    Column("epoch", "int", nullable=False, minimum=0, doc="0 is before training"),
+    EPOCH,
 )
+CURVES = TableSchema(
+    "curves",
+    1,
+    (*RUN_KEYS, Column("seed", "int", nullable=False, minimum=0), EPOCH),
+    CURVE_COLUMNS,
+    optional=("train_loss", "train_accuracy"),
+)
+
+
+def learning_curves(profile: Profile) -> list[Row]:
+    """Loss, accuracy and firing rate after every epoch of every run of Tables I to III."""
+    rows: list[Row] = []
+    for chosen, method, variant, group in named_runs(profile):
+        for run in group:
+            key = _run_key(chosen, method, variant) | {"seed": run.seed}
+            fill = finished(partial(_epochs, chosen), {"epoch": 0})
+            rows.append(Row(len(rows) + 1, key, fill, (run,), unmeasured={"epoch": 0}))
+    return rows
+
+
 FIGURE4 = TableSchema("figure4", 1, CURVE_KEYS, CURVE_COLUMNS, optional=("train_loss", "train_accuracy"))
 FIGURE8 = TableSchema("figure8", 1, CURVE_KEYS, CURVE_COLUMNS, optional=("train_loss", "train_accuracy"))
 
@@ -700,6 +721,7 @@ ARTIFACTS = (
     Artifact("table2", "Table II: Fashion-MNIST", TABLE2, partial(_printed, "table2", TABLE2, lambda _: ())),
     Artifact("table3", "Table III: initialisation and pooling", TABLE3, partial(_printed, "table3", TABLE3, _ablation)),
     Artifact("runs", "Every training run (not printed)", RUNS, runs),
+    Artifact("curves", "Learning curves of every run (not printed)", CURVES, learning_curves),
     Artifact("decoders", "Temporal weightings (announced in Sec. III-D, not printed)", DECODERS, decoders),
     Artifact("forced", "The forced last spike (Sec. III-C, not printed)", FORCED, forced),
     Artifact("cost", "Spikes, latency and energy (not printed)", COST, cost),
