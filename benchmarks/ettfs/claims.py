@@ -398,7 +398,7 @@ def gain_of(name: str) -> Check:
 def _effect(effect: Effect) -> str:
     gain = f"with {effect.name.rpartition(', ')[2]} {signed_interval(effect.gain)} points"
     gain = gain.replace("with Kaiming's", "under Kaiming's").replace("with the paper's", "under the paper's")
-    p = f"p = {p_value(effect.p)}, " if not isnan(effect.p) else ""
+    p = f"{p_value(effect.p)}, " if not isnan(effect.p) else ""
     return f"{gain} ({p}{count(effect.seeds, 'seed')}; printed {number(effect.printed, sign=True)})"
 
 
@@ -410,8 +410,8 @@ def signed_interval(gain: Interval) -> str:
 
 
 def p_value(p: float) -> str:
-    """Two digits; below 0.0001 only that."""
-    return "< 0.0001" if p < 1e-4 else small(p)
+    """``p = 0.012``; ``p < 0.0001`` where it is smaller."""
+    return "p < 0.0001" if p < 1e-4 else f"p = {small(p)}"
 
 
 @claim

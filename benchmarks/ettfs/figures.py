@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from benchmarks.data.registry import dataset_spec
 from benchmarks.ettfs.claims import is_stand_in
-from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, WIDTH
+from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH
 from benchmarks.harness.statistics import over_seeds, paired_difference
 
 INITIALIZATIONS = {
@@ -27,7 +27,12 @@ VARIANTS = {
     "no init": (ORANGE, "s", "Kaiming's initialisation"),
     "no average pooling": (GREEN, "^", "max pooling"),
     "neither": (VERMILION, "D", "neither"),
-    "as published": (GREY, "v", "as published"),
+}
+METHODS = {
+    "S4NN": (PURPLE, "s", "S4NN"),
+    "BS4NN": (SKY, "^", "BS4NN"),
+    "STDBP": (BLACK, "v", "STDBP"),
+    "TQ-TTFS": (ORANGE, "D", "TQ-TTFS"),
 }
 DECODERS = {"linear": (ORANGE, "s"), "uniform": (VERMILION, "D"), "first-spike": (GREEN, "^")}
 ENCODINGS = {
@@ -294,6 +299,37 @@ def decisions(frame: pd.DataFrame) -> Figure:
     return figure
 
 
+def curves(frame: pd.DataFrame) -> Figure:
+    """Validation accuracy over epochs of every group of runs, mean and range of its seeds, a panel per network."""
+    networks = _networks(frame)
+    figure, grid = _panels(len(networks), 2.6, 3)
+    used: dict[tuple[str, str, str], None] = {}
+    for axes, (_, part) in zip(grid, networks, strict=False):
+        for (method, variant), rows in part.groupby(["method", "variant"], sort=False):
+            style = _run_style(str(method), str(variant))
+            over_epochs = rows.groupby("epoch")["validation_accuracy"]
+            mean, low, high = over_epochs.mean(), over_epochs.min(), over_epochs.max()
+            axes.plot(mean.index, mean, color=style[0])
+            axes.fill_between(mean.index.astype(float), low, high, color=style[0], alpha=0.18, linewidth=0)
+            used[style] = None
+        axes.set_title(titled(part.iloc[0]).replace(" on ", "\non "), fontsize=8.5)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    grid[0].set_ylim(0, 102)
+    grid[0].set_ylabel("validation accuracy, %")
+    handles = [Line2D([], [], color=color, label=label) for color, _, label in used]
+    figure.legend(handles=handles, loc="outside lower center", ncols=5)
+    _title(figure, "Validation accuracy, mean over seeds (band: lowest to highest)")
+    return figure
+
+
+def _run_style(method: str, variant: str) -> tuple[str, str, str]:
+    """Colour, marker and label of a group of runs."""
+    if method in METHODS:
+        return METHODS[method]
+    return VARIANTS.get(variant, (GREY, "v", f"{method}, {variant}"))
+
+
 def runs(frame: pd.DataFrame) -> Figure:
     """Test accuracy of every run: a dot per seed, a bar for the mean; a panel per data set."""
     datasets = list(dict.fromkeys(frame["dataset"]))
@@ -307,8 +343,7 @@ def runs(frame: pd.DataFrame) -> Figure:
     for axes, dataset in zip(grid, datasets, strict=True):
         labels = []
         for place, ((network, method, variant), rows) in enumerate(groups[dataset]):
-            color, _, what = VARIANTS.get(variant, (GREY, "v", variant))
-            color = color if method == "ETTFS" else PURPLE
+            color, _, what = _run_style(method, variant)
             values = rows.sort_values("seed")["snn_metric"].to_numpy(dtype="float64")
             axes.plot(values, np.full(len(values), place), "o", color=color, alpha=0.55, markeredgewidth=0)
             interval, _ = over_seeds(values)

@@ -120,7 +120,7 @@ def _ablation_headline(tables: Tables) -> list[str]:
         f"{_number_of(row)} {number(row['snn_metric'])}{_deviation(row)} (printed {number(row['accuracy_paper'])})"
         for _, row in rows.iterrows()
     ]
-    return [f"Table III: {_marked(rows.iloc[0])}: {', '.join(listed)}."] if listed else []
+    return [f"Table III, mean ± std: {_marked(rows.iloc[0])}: {', '.join(listed)}."] if listed else []
 
 
 def _deviation(row: pd.Series) -> str:
@@ -144,7 +144,7 @@ def _effect_headline(tables: Tables, name: str) -> list[str]:
 
 
 def _p(effect: Effect) -> str:
-    return "" if isnan(effect.p) else f" (p = {p_value(effect.p)})"
+    return "" if isnan(effect.p) else f" ({p_value(effect.p)})"
 
 
 def _latency_headline(tables: Tables) -> list[str]:
@@ -270,7 +270,7 @@ def _effects(tables: Tables) -> list[str]:
             effect.name,
             f"{VARIANT_ROWS[effect.better]} against {VARIANT_ROWS[effect.worse]}",
             signed_interval(effect.gain),
-            DASH if isnan(effect.p) else p_value(effect.p),
+            DASH if isnan(effect.p) else p_value(effect.p).removeprefix("p = ").removeprefix("p "),
             str(effect.seeds),
             number(effect.printed, sign=True),
         ]
@@ -341,8 +341,8 @@ def figure2(tables: Tables, profile: Profile) -> Body:
     """Distribution of the potential."""
     rows = measured(tables["figure2"])
     return [
-        f"{_marked(rows.iloc[0])}. The running sum of the currents in units of the threshold, over neurons, images and steps, whether or not the neuron has"
-        f" fired. Logarithmic, so that the tails can be seen. {_beyond(rows)}",
+        f"{_marked(rows.iloc[0])}. The running sum of the currents in units of the threshold, over neurons, images and steps,"
+        f" whether or not the neuron has fired. Logarithmic, so that the tails can be seen. {_beyond(rows)}",
         Drawing(
             "figure2",
             "Density of the membrane potential before firing, per layer and encoding, both initialisations, threshold marked",
@@ -609,6 +609,34 @@ def runs(tables: Tables, profile: Profile) -> Body:
     return [*parts, f"Not run: {reasons(failed['status'])}."] if len(failed) else parts
 
 
+def curves(tables: Tables, profile: Profile) -> Body:
+    """Learning curves of every group of runs."""
+    rows = measured(tables["curves"])
+    return [
+        "Whether training had settled. Images without an output spike count as wrong.",
+        Drawing(
+            "curves",
+            "Validation accuracy per epoch of every method and variant, mean and range over seeds, a panel per network",
+            partial(figures.curves, rows),
+        ),
+        _endings(rows),
+    ]
+
+
+def _endings(rows: pd.DataFrame) -> str:
+    """Means over seeds after the last epoch and a tenth of the epochs before."""
+    lines = []
+    for _, part in rows.groupby(["dataset", "network", "method", "variant"], sort=False):
+        last = int(part["epoch"].max())
+        before = last - max(1, last // 10)
+        values = [part[part["epoch"] == epoch]["validation_accuracy"].mean() for epoch in (before, last)]
+        silent = part[part["epoch"] == last]["silent_percent"].mean()
+        cells = [str(last), number(values[1]), f"{number(values[1] - values[0], sign=True)} since epoch {before}", number(silent, 1)]
+        lines.append([_marked(part.iloc[0]), _variant(part.iloc[0]), *cells])
+    header = ["Measured on", "Variant", "Epochs", "Validation, %", "Last tenth, points", "Silent, %"]
+    return table(header, lines, "llrrrr")
+
+
 # ---- analytic ---------------------------------------------------------------------------------------------------------
 
 
@@ -677,5 +705,6 @@ SECTIONS = (
     Section("The forced last spike", ("forced",), forced),
     Section("Spikes, latency and energy", ("cost", "spike_times"), cost),
     Section("Every training run", ("runs",), runs),
+    Section("Learning curves", ("curves",), curves),
     Section("Analytic claims", ("analytic",), analytic),
 )

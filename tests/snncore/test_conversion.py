@@ -336,10 +336,11 @@ def test_sizes_other_than_that_of_the_batch() -> None:
         y = self.relu(self.conv(x)) / x.size(1)
         (b, c), (h, w) = y.shape[:2], y.shape[2:]
         y = self.relu(y.view(x.shape[0], c, -1) * (c / y.shape[1:].numel()) + h).view(y.shape[:1] + (c, h, w))
-        y = y.reshape((b, -1)) - y.size()[-1] / y.ndim
+        y = y.reshape((b, -1)) - y.size()[-1] / y.ndim * self.gain.size(0) / self.gain.abs().shape[0]
         return self.out(torch.reshape(y.view(y.size(0), -1), shape=(y.size(0), c, h * w)).reshape(y.shape))
 
-    network = Step(forward, conv=conv(2, 4), out=nn.Linear(144, 3), relu=nn.ReLU())
+    gain = nn.Parameter(torch.ones(2))
+    network = Step(forward, conv=conv(2, 4), out=nn.Linear(144, 3), relu=nn.ReLU(), gain=gain)
     converted = assert_converts(network, images(0))
     more = images(1, count=7)
     assert relative_error(converted(more), trained_output(network, more)) < 5e-2

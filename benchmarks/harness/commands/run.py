@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich import box
@@ -31,7 +31,7 @@ from benchmarks.harness.commands.common import (
     progress,
     results_folder,
 )
-from benchmarks.harness.results import format_rows
+from benchmarks.harness.results import TableSchema, format_rows
 from benchmarks.harness.run import Run, Table, check_writable, write
 
 
@@ -101,8 +101,17 @@ LABELS = {
     "capacity": "values",
     "enumerated": "enumerated",
     "dataset": "dataset",
+    "network": "network",
     "method": "method",
+    "variant": "variant",
     "architecture": "network",
+    "initialization": "initialisation",
+    "average_pooling": "average pooling",
+    "encoding": "input",
+    "decoder": "weights",
+    "trained": "trained",
+    "layer": "layer",
+    "seed": "seed",
     "calibration": "calibration",
     "predictive_spiking": "predictive",
     "precharge_steps": "pre-charge",
@@ -111,15 +120,27 @@ LABELS = {
     "mean_abs": "mean |u|/v",
     "mean_square": "mean (u/v)^2",
     "timesteps": "T",
+    "accuracy_paper": "paper %",
     "snn_metric_paper": "paper SNN %",
     "ann_metric": "ANN %",
     "snn_metric": "SNN %",
+    "std": "std",
+    "accuracy_forced": "forced %",
+    "accuracy_free": "free %",
+    "gain_free": "gain",
+    "fired": "fires",
+    "current_variance": "Var(X)",
+    "median": "median |gradient|",
+    "decision_step": "decision step",
+    "spikes_per_neuron": "spikes/neuron",
+    "tied_percent": "ties %",
     "loss": "loss",
     "spike_rate": "spike rate",
     "energy_mj": "mJ",
+    "energy_exit_mj": "mJ, early exit",
     "status": "status",
 }
-"""Columns that are worth a look in the terminal; the files have all of them."""
+"""Columns that are worth a look in the terminal, unless they are empty; the files have all of them."""
 MOST_LINES = 64
 
 
@@ -128,13 +149,22 @@ def _print(table: Table, changed: bool, folder: Path) -> None:
     path = folder / f"{table.artifact.name}.csv"
     lines = format_rows(table.frame, schema, table.artifact.name)
     title = f"{table.artifact.title}: {len(lines)} lines, {'new or changed' if changed else 'unchanged'} in {path}"
+    console.print(escape(title), soft_wrap=True)
     if len(lines) > MOST_LINES:
-        console.print(escape(title), soft_wrap=True)
         return
-    shown = [i for i, name in enumerate(schema.names) if name in LABELS]
-    printed = Printed(box=box.SIMPLE_HEAD, title=escape(title), title_justify="left", pad_edge=False)
+    shown = [i for i, name in enumerate(schema.names) if name in LABELS and any(line[i] for line in lines)]
+    printed = Printed(box=box.SIMPLE_HEAD, pad_edge=False)
     for i in shown:
-        printed.add_column(LABELS[schema.names[i]], no_wrap=True)
+        name, reason = schema.names[i], schema.names[i] == "status"  # a reason may be long: it alone gives way
+        widest = max(len(LABELS[name]), *(len(line[i]) for line in lines))
+        side = _side(schema, name)
+        printed.add_column(LABELS[name], no_wrap=not reason, min_width=None if reason else widest, justify=side)
     for line in lines:
         printed.add_row(*(escape(line[i]) for i in shown))
     console.print(printed)
+
+
+def _side(schema: TableSchema, name: str) -> Literal["left", "right"]:
+    """Numbers stand under each other's last digit."""
+    kinds = {column.name: column.kind for column in (*schema.keys, *schema.measures)}
+    return "left" if kinds[name] == "text" else "right"

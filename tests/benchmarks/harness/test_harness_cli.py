@@ -91,7 +91,8 @@ def test_speed_as_json(bench: Any) -> None:
 def test_run_prints_tables_and_where_the_report_is(finished: Any) -> None:
     ran = finished.call("run", "tmn", "figure1d", "--profile", "tiny.toml", "--jobs", "1")
     assert ran.code == 0
-    assert "unchanged" in ran.out and "reports/tiny/tmn.md" in ran.out
+    title = next(line for line in ran.out.splitlines() if line.startswith("Figure 1(d)"))
+    assert title.endswith("lines, unchanged in results/tiny/tmn/figure1d.csv") and "reports/tiny/tmn.md" in ran.out
     assert (finished.folder / "reports/tiny/tmn.md").exists()
 
 

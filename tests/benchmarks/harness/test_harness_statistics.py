@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t, ttest_rel
 
-from benchmarks.harness.statistics import Interval, accuracy_columns, mcnemar_exact, paired_loss, wilson
+from benchmarks.harness.statistics import (
+    Interval,
+    accuracy_columns,
+    mcnemar_exact,
+    over_seeds,
+    paired_difference,
+    paired_loss,
+    wilson,
+)
 
 Z = 1.959963984540054
 counts = st.integers(0, 60)
@@ -184,3 +192,71 @@ def test_different_samples_and_bad_confidence() -> None:
     for confidence in (0.0, 1.0, 95.0):
         with pytest.raises(ValueError, match="confidence"):
             wilson(np.ones(3, bool), confidence)
+
+
+# ---- over training seeds ----------------------------------------------------------------------------------------------
+
+accuracies = st.lists(st.integers(0, 10000).map(lambda k: k / 100), min_size=2, max_size=9)
+
+
+def test_over_seeds_by_hand() -> None:
+    interval, deviation = over_seeds(np.array([90.0, 92.0, 94.0]))
+    assert (interval.estimate, deviation) == (92.0, 2.0)
+    assert interval.high - 92 == pytest.approx(4.302653 * 2 / sqrt(3), rel=1e-6)  # Student's t for two degrees of freedom
+    assert 92 - interval.low == pytest.approx(interval.high - 92)
+
+
+@settings(deadline=None, max_examples=40)
+@given(accuracies)
+def test_over_seeds_is_students_interval(values: list[float]) -> None:
+    interval, deviation = over_seeds(np.array(values))
+    mean = sum(values) / len(values)
+    expected = sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    assert interval.estimate == pytest.approx(mean) and deviation == pytest.approx(expected, abs=1e-9)
+    if deviation:
+        low, high = t.interval(0.95, len(values) - 1, mean, expected / sqrt(len(values)))
+        assert (interval.low, interval.high) == pytest.approx((low, high))
+
+
+def test_one_seed_says_nothing_about_others() -> None:
+    interval, deviation = over_seeds(np.array([91.5]))
+    assert interval.estimate == 91.5 and isnan(interval.low) and isnan(interval.high) and isnan(deviation)
+    difference, p = paired_difference(np.array([91.5]), np.array([91.0]))
+    assert difference.estimate == 0.5 and isnan(difference.low) and isnan(p)
+
+
+def test_over_seeds_covers_the_truth_as_often_as_it_says() -> None:
+    draws = np.random.default_rng(4).normal(90, 0.3, size=(1500, 5))
+    intervals = [over_seeds(draw)[0] for draw in draws]
+    assert 0.93 < np.mean([it.low <= 90 <= it.high for it in intervals]) < 0.97
+
+
+@settings(deadline=None, max_examples=40)
+@given(accuracies, st.integers(0, 1000))
+def test_a_paired_difference_is_the_paired_t_test(values: list[float], seed: int) -> None:
+    a = np.array(values)
+    b = a + np.random.default_rng(seed).normal(0.2, 0.5, len(a))
+    interval, p = paired_difference(a, b)
+    theirs = ttest_rel(a, b)
+    assert p == pytest.approx(theirs.pvalue)
+    low, high = theirs.confidence_interval(0.95)
+    assert (interval.low, interval.high) == pytest.approx((low, high))
+    back, same = paired_difference(b, a)
+    assert same == pytest.approx(p) and back.estimate == pytest.approx(-interval.estimate)
+    assert (p < 0.05) == (interval.low > 0 or interval.high < 0)
+
+
+def test_equal_differences() -> None:
+    a = np.array([90.0, 91.0, 92.5])
+    assert paired_difference(a, a)[1] == 1.0
+    interval, p = paired_difference(a + 0.5, a)
+    assert p == 0.0 and (interval.low, interval.estimate, interval.high) == (0.5, 0.5, 0.5)
+
+
+def test_seeds_that_do_not_belong_together() -> None:
+    with pytest.raises(ValueError, match="paired differences need the same seeds: 3 and 2 values"):
+        paired_difference(np.zeros(3), np.zeros(2))
+    with pytest.raises(ValueError, match="at least one value"):
+        over_seeds(np.zeros(0))
+    with pytest.raises(ValueError, match="at least one value"):
+        paired_difference(np.zeros(0), np.zeros(0))

@@ -1,0 +1,141 @@
+"""What a profile says about this room: read, and refused with place and name where it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.ettfs.settings import Choice, choice, choices, settings
+from benchmarks.profiles import Profile, load_profile, profile_names
+
+NETWORK: dict[str, Any] = {
+    "paper_dataset": "MNIST",
+    "network": "SMLP",
+    "dataset": "sklearn/digits",
+    "layout": "64-20-10",
+    "recipes": {"ETTFS": "ettfs-digits"},
+    "seeds": {"default": [0, 1]},
+    "validation": 60,
+}
+INITIAL = {"dataset": "sklearn/digits", "layout": "64-20-10", "timesteps": 4, "images": 20, "encodings": ["direct"]}
+
+
+def profile(**section: Any) -> Profile:
+    return Profile("own", "", "maximum", 1, 1, 1, (), {}, {"ettfs": section} if section else {}, "")
+
+
+def with_network(**changes: Any) -> Profile:
+    entry = {name: value for name, value in (NETWORK | changes).items() if value is not None}
+    return profile(networks=[entry])
+
+
+def test_a_network() -> None:
+    (found,) = choices(with_network(training=100))
+    assert found == Choice(**NETWORK, training=100)
+    assert found.stand_in
+    assert choices(with_network())[0].training is None
+    assert choice(with_network(), "MNIST", "SMLP") == choices(with_network())[0]
+
+
+def test_seeds_by_method() -> None:
+    (found,) = choices(with_network(seeds={"default": [3], "ETTFS": [0, 1, 2]}))
+    assert found.seeds_of("ETTFS") == [0, 1, 2] and found.seeds_of("S4NN") == [3]
+
+
+def test_the_papers_own_data_set_is_no_stand_in() -> None:
+    (found,) = choices(with_network(dataset="ylecun/mnist", layout="784-400-10"))
+    assert not found.stand_in
+    assert choices(with_network(dataset="ylecun/mnist", layout="784-400-10", paper_dataset="Fashion-MNIST"))[0].stand_in
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_shipped_profiles_are_read(name: str) -> None:
+    shipped = load_profile(name)
+    for found in choices(shipped):
+        assert choice(shipped, found.paper_dataset, found.network) == found
+    for section in ("table3", "decoders", "forced", "initial", "figure4", "stacks"):
+        settings(shipped, section)
+
+
+def test_a_network_that_the_profile_does_not_name() -> None:
+    with pytest.raises(NotAvailable, match="profile own names no network for MNIST SCNN"):
+        choice(with_network(), "MNIST", "SCNN")
+    assert choices(profile()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layouts": "64-10"}, "has the unknown entry 'layouts'; known: dataset, layout, network"),
+        ({"layout": None}, "lacks 'layout'"),
+        ({"validation": None}, "lacks 'validation'"),
+        ({"validation": 0}, "validation = 0 is not of the right kind"),
+        ({"validation": True}, "validation = True is not of the right kind"),
+        ({"validation": "60"}, "validation = '60' is not of the right kind"),
+        ({"training": -1}, "training = -1 is not of the right kind"),
+        ({"recipes": ["ettfs-digits"]}, "recipes = .* is not of the right kind"),
+        ({"dataset": "sklearn/digit"}, "no data set is called 'sklearn/digit'"),
+        ({"layout": "65-20-10"}, "takes 65 inputs, the images have 64"),
+        ({"layout": "64-20-9"}, "must end with a linear layer of 10 neurons"),
+        ({"recipes": {"ETTFS": "ettfs-digit"}}, "there is no training recipe called 'ettfs-digit'"),
+        ({"recipes": {"STDBP-of-nobody": "ettfs-digits"}}, "method not available yet: STDBP-of-nobody"),
+        ({"seeds": {"ETTFS": [0]}}, "seeds lacks 'default'"),
+        ({"seeds": {"default": 0}}, "the seeds of default must be different whole numbers, got 0"),
+        ({"seeds": {"default": []}}, r"must be different whole numbers, got \[\]"),
+        ({"seeds": {"default": [0, 0]}}, r"must be different whole numbers, got \[0, 0\]"),
+        ({"seeds": {"default": [-1]}}, "must be different whole numbers"),
+        ({"seeds": {"default": [True]}}, "must be different whole numbers"),
+        ({"seeds": {"default": [0], "ETTFS": ["1"]}}, "the seeds of ETTFS must be different whole numbers"),
+    ],
+)
+def test_networks_that_make_no_sense(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(CannotRun, match=message) as refused:
+        choices(with_network(**changes))
+    assert not isinstance(refused.value, NotAvailable) and "\n" not in str(refused.value)
+
+
+def test_a_network_that_is_no_table() -> None:
+    with pytest.raises(CannotRun, match=r"profile own, \[\[papers.ettfs.networks\]\] must hold tables, got 'SMLP'"):
+        choices(profile(networks=["SMLP"]))
+
+
+def test_a_section() -> None:
+    assert settings(profile(initial=INITIAL), "initial") == INITIAL
+    assert settings(profile(initial=INITIAL), "stacks") == {}
+    assert settings(profile(), "initial") == {}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (INITIAL | {"timestep": 3}, "has the unknown entry 'timestep'; known: dataset, layout, timesteps, images, encodings"),
+        ({name: value for name, value in INITIAL.items() if name != "images"}, "lacks the entry 'images'"),
+        (INITIAL | {"images": 0}, "images = 0 is not of the right kind"),
+        (INITIAL | {"images": 2.5}, "images = 2.5 is not of the right kind"),
+        (INITIAL | {"encodings": []}, r"encodings = \[\] is not of the right kind"),
+        (INITIAL | {"layout": ""}, "layout = '' is not of the right kind"),
+        (INITIAL | {"dataset": 3}, "dataset = 3 is not of the right kind"),
+        ("direct", "must be a table, got 'direct'"),
+    ],
+)
+def test_sections_that_make_no_sense(section: Any, message: str) -> None:
+    with pytest.raises(CannotRun, match=rf"profile own, \[papers.ettfs.initial\].*{message}"):
+        settings(profile(initial=section), "initial")
+
+
+def test_an_unknown_section() -> None:
+    with pytest.raises(CannotRun, match=r"profile own, \[papers.ettfs\] has the unknown entry 'figure3'; see benchmarks/profiles"):
+        settings(profile(figure3={}), "initial")
+
+
+def test_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(
+        'name = "own"\ntitle = "t"\ncalibration = "maximum"\ncalibration_images = 1\nbatch = 1\nshard = 1\nnetworks = []\n'
+        '[[papers.ettfs.networks]]\npaper_dataset = "MNIST"\nnetwork = "SMLP"\ndataset = "sklearn/digits"\nlayout = "64-20-10"\n'
+        'recipes = { ETTFS = "ettfs-digits" }\nseeds = { default = [0, 1] }\nvalidation = 60\n'
+    )
+    assert choices(load_profile(str(path))) == [Choice(**NETWORK)]

@@ -1,0 +1,89 @@
+"""Progress of work in other processes: what is noted is read, added up and told."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness import progress
+from benchmarks.harness.progress import Note, Notes, watched
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that `time.monotonic` gives, to be set."""
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_notes_of_unfinished_pieces_are_added_up_by_cost(tmp_path: Path) -> None:
+    notes = Notes(tmp_path, [10.0, 20.0, 40.0])
+    assert notes.read() == (0, "")
+    notes.note(0)(0.5, "first")
+    notes.note(2)(0.25, "third")
+    assert notes.read() == (15.0, "first; third")
+    notes.done.add(0)
+    assert notes.read() == (10.0, "third")
+
+
+def test_a_piece_notes_at_most_once_a_second(tmp_path: Path, clock: list[float]) -> None:
+    notes = Notes(tmp_path, [1.0])
+    note = notes.note(0)
+    for second, share in ((0.0, 0.1), (0.5, 0.2), (0.99, 0.3), (1.0, 0.4), (1.5, 0.5)):
+        clock[0] = 1000 + second
+        note(share, f"at {second}")
+    assert notes.read() == (0.4, "at 1.0")
+
+
+def test_a_note_works_in_another_process(tmp_path: Path) -> None:
+    notes = Notes(tmp_path, [1.0, 4.0])
+    pickle.loads(pickle.dumps(notes.note(1)))(0.5, "there")
+    assert notes.read() == (2.0, "there")
+
+
+def test_half_written_and_foreign_files_are_passed_over(tmp_path: Path) -> None:
+    notes = Notes(tmp_path, [1.0, 1.0, 1.0])
+    notes.note(0)(0.5, "whole")
+    (tmp_path / "1").write_text('[0.7, "ha')
+    (tmp_path / "2.new").write_text('[0.7, "being written"]')
+    (tmp_path / "other").write_text("")
+    assert notes.read() == (0.5, "whole")
+
+
+def test_a_note_that_cannot_be_written_is_dropped(tmp_path: Path) -> None:
+    note = Note(tmp_path / "gone" / "0")
+    note(0.5, "text")
+    assert not list(tmp_path.iterdir())
+
+
+def test_watching_tells_until_the_block_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "INTERVAL_S", 0.01)
+    told: list[tuple[float, str]] = []
+    heard = threading.Event()
+
+    def tell(share: float, text: str) -> None:
+        told.append((share, text))
+        if text:
+            heard.set()
+
+    with watched([8.0], tell) as notes:
+        folder = notes.folder
+        notes.note(0)(0.25, "a quarter")
+        assert heard.wait(30)
+    assert told[-1] == (2.0, "a quarter")
+    count = len(told)
+    assert not folder.exists()
+    threading.Event().wait(0.05)
+    assert len(told) == count
+
+
+def test_the_folder_goes_also_when_the_work_fails() -> None:
+    with pytest.raises(RuntimeError), watched([1.0], lambda *_: None) as notes:
+        notes.note(0)(0.5, "text")
+        assert notes.folder.exists()
+        raise RuntimeError
+    assert not notes.folder.exists()

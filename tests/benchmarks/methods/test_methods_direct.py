@@ -1,0 +1,211 @@
+"""Methods of direct training: found by name, what ETTFS builds, how its options change it, and what it refuses."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.methods import DIRECT_METHODS, direct_method
+from benchmarks.methods.direct import SpikingClassifier
+from benchmarks.methods.ettfs import CHOICES, OPTIONS, time_first_layers
+from benchmarks.models.layouts import parse_layout
+from snncore.decoding import winner
+from snncore.neurons.first_spike import FirstSpikeNeuron
+from snncore.time_first import AvgPool2d, Conv2d, Flatten, MaxPool2d, merge_average_pooling
+
+LAYOUT, SHAPE, CLASSES = "4C3-P2-6C2-P2-12-5", (2, 8, 9), 5
+OWN = """
+from benchmarks.methods.ettfs import ETTFS
+
+class Own(ETTFS):
+    name = "own"
+
+class Unrelated: ...
+"""
+
+
+def built(seed: int = 0, timesteps: int = 6, layout: str = LAYOUT, **options: Any) -> SpikingClassifier:
+    method = direct_method("ETTFS")
+    network = method.build(layout, SHAPE, CLASSES, timesteps, **options)
+    method.initialize(network, torch.Generator().manual_seed(seed), **options)
+    return network
+
+
+def images(count: int = 7, seed: int = 0) -> torch.Tensor:
+    return torch.rand(count, *SHAPE, generator=torch.Generator().manual_seed(seed))
+
+
+# ---- by name ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DIRECT_METHODS)
+def test_every_method_says_what_it_is(name: str) -> None:
+    found = direct_method(name)
+    assert found.name == name and found.reference and found.definition.count(" ") > 5 and isinstance(found.options, dict)
+
+
+def test_a_method_of_ones_own_by_import_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_direct_method_under_test.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "own_direct_method_under_test", raising=False)
+    assert direct_method("own_direct_method_under_test:Own").name == "own"
+    with pytest.raises(CannotRun, match="is not a benchmarks.methods.DirectMethod; subclass it"):
+        direct_method("own_direct_method_under_test:Unrelated")
+    with pytest.raises(CannotRun, match="cannot be imported"):
+        direct_method("own_direct_method_under_test:Missing")
+    with pytest.raises(CannotRun, match="is not a benchmarks.methods.DirectMethod"):
+        direct_method("benchmarks.methods.tmn:TMN")
+
+
+@pytest.mark.parametrize("name", ["TMN", "STDBP-of-nobody", "ettfs"])
+def test_other_names_are_not_available(name: str) -> None:
+    with pytest.raises(NotAvailable, match=f"method not available yet: {name}"):
+        direct_method(name)
+
+
+# ---- what is built ----------------------------------------------------------------------------------------------------
+
+
+def test_a_neuron_follows_every_layer_with_weights() -> None:
+    kinds = [type(layer) for layer in built().layers]
+    neuron = FirstSpikeNeuron
+    assert kinds == [Conv2d, neuron, AvgPool2d, Conv2d, neuron, AvgPool2d, Flatten, nn.Linear, neuron, nn.Linear, neuron]
+    shapes = [tuple(p.shape) for p in built().layers.parameters() if p.dim() > 1]
+    assert shapes == [(4, 2, 3, 3), (6, 4, 2, 2), (12, 6), (5, 12)]
+
+
+def test_the_first_linear_layer_takes_what_the_layout_says() -> None:
+    for layout in (LAYOUT, "P2-3C2-5", "144-7-5", "144-5"):
+        layers = time_first_layers(layout, SHAPE, CLASSES, nn.Identity, AvgPool2d)
+        assert layers(torch.zeros(3, 2, *SHAPE)).shape == (3, 2, CLASSES)
+        with_weights = [m for m in layers if isinstance(m, nn.Conv2d | nn.Linear)]
+        assert len(with_weights) == len([each for each in parse_layout(layout, SHAPE, CLASSES) if hasattr(each, "inputs")])
+
+
+def test_options_reach_every_neuron_and_the_decoder() -> None:
+    network = built(threshold=0.7, alpha=3.0, forced_spike=True, mask_gradient=False, decoder="linear", scale=2.0, pooling="max")
+    neurons = [m for m in network.layers if isinstance(m, FirstSpikeNeuron)]
+    assert len(neurons) == 4
+    for neuron in neurons:
+        assert (neuron.timesteps, neuron.threshold, neuron.surrogate.alpha) == (6, 0.7, 3.0)
+        assert neuron.forced_spike and not neuron.mask_gradient
+    assert network.decode.weights.tolist() == pytest.approx([1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
+    assert network.decode.scale == 2.0
+    assert [type(m) for m in network.layers if isinstance(m, AvgPool2d | MaxPool2d)] == [MaxPool2d] * 2
+
+
+def test_scores_are_the_decoded_output_spikes() -> None:
+    network, x = built(), images()
+    currents, spikes = network.output(x)
+    assert currents.shape == spikes.shape == (6, 7, CLASSES)
+    assert torch.equal(network(x), network.decode(spikes))
+    assert torch.equal(network.layers[-1](currents), spikes)
+    assert spikes.sum(0).max() <= 1 and spikes.any()
+
+
+def test_direct_coding_shows_pixels_and_latency_coding_spikes() -> None:
+    x = images()
+    assert torch.equal(built().encode(x), x[None])
+    latency = built(encoding="latency").encode(x)
+    assert latency.shape == (6, *x.shape) and latency.sum(0).max() == 1
+    assert torch.equal(built(encoding="latency")(x), built(encoding="latency")(x))
+
+
+@pytest.mark.parametrize(("initialization", "numerator"), [("ettfs", 6), ("kaiming", 2)])
+def test_initialisation_by_option(initialization: str, numerator: int) -> None:
+    layout = "144-400-300-5"
+    network = built(layout=layout, initialization=initialization)
+    for layer, inputs in zip([m for m in network.layers if isinstance(m, nn.Linear)], (144, 400, 300), strict=True):
+        assert layer.weight.var().item() == pytest.approx(numerator / inputs, rel=0.1)
+        assert not layer.bias.any()
+
+
+def test_the_same_seed_gives_the_same_network() -> None:
+    first, again, other = (torch.cat([p.flatten() for p in built(seed).parameters()]) for seed in (3, 3, 4))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_the_loss_is_the_cross_entropy_of_the_scores() -> None:
+    scores, labels = torch.randn(6, CLASSES), torch.tensor([0, 1, 2, 3, 4, 0])
+    expected = -torch.stack([row.log_softmax(0)[label] for row, label in zip(scores, labels, strict=True)]).mean()
+    assert direct_method("ETTFS").loss(scores, labels).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_every_weight_gets_a_gradient() -> None:
+    network = built(timesteps=8, threshold=0.5)
+    direct_method("ETTFS").loss(network(images(20)), torch.arange(20) % CLASSES).backward()
+    for name, weights in network.named_parameters():
+        assert weights.grad is not None and weights.grad.any(), name
+
+
+# ---- early exit -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("decoder", "pooling"), [("exponential-1.25", "average"), ("linear", "max"), ("first-spike", "average")])
+def test_the_class_is_known_at_the_first_output_spike(decoder: str, pooling: str) -> None:
+    """A machine that runs step by step, with average pooling merged away, and stops at the first output spike."""
+    classes = set()
+    for seed in range(4):
+        network, x = built(seed, timesteps=8, decoder=decoder, pooling=pooling).double(), images(12, seed).double()
+        with torch.no_grad():
+            currents, spikes = network.output(x)
+            expected = winner(network.decode(spikes), currents, spikes)
+            layers = merge_average_pooling(network.layers, network.encode(x))
+            states: dict[int, Any] = {}
+            found = torch.full((12,), -1)
+            for _ in range(8):
+                train = x[None]
+                for index, layer in enumerate(layers):
+                    if isinstance(layer, FirstSpikeNeuron):
+                        state = states.setdefault(index, layer.start(train[0]))
+                        train = layer.step(train[0], state)[None]
+                    else:
+                        train = layer(train)
+                fires = train[0] > 0
+                best = states[len(layers) - 1][0].masked_fill(~fires, -torch.inf).argmax(1)
+                found = torch.where((found < 0) & fires.any(1), best, found)
+        assert torch.equal(found, expected)
+        classes |= set(expected.tolist())
+    assert len(classes - {-1}) > 1
+
+
+# ---- refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"poolling": "max"}, f"ETTFS has no option 'poolling'; known: {', '.join(OPTIONS)}"),
+        ({"pooling": "sum"}, "pooling must be one of average, max, got 'sum'"),
+        ({"initialization": "xavier"}, "initialization must be one of ettfs, kaiming, got 'xavier'"),
+        ({"encoding": "rate"}, "encoding must be one of direct, latency, got 'rate'"),
+        ({"decoder": "exponential-1"}, "ETTFS: the base of exponential weights must be above 1"),
+        ({"decoder": "softmax"}, "ETTFS: unknown decoder 'softmax'; known: "),
+        ({"threshold": 0.0}, "ETTFS: threshold must be positive and finite"),
+        ({"alpha": -1.0}, "ETTFS: alpha must be positive and finite"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(CannotRun, match=message.replace("'", ".")):
+        direct_method("ETTFS").build(LAYOUT, SHAPE, CLASSES, 6, **options)
+
+
+@pytest.mark.parametrize(("timesteps", "message"), [(1, "needs at least 2 timesteps: one step carries no time"), (0, "at least 1"), (2.5, "whole number")])
+def test_timesteps_that_carry_no_time(timesteps: Any, message: str) -> None:
+    with pytest.raises(CannotRun, match=f"ETTFS: .*{message}"):
+        direct_method("ETTFS").build(LAYOUT, SHAPE, CLASSES, timesteps)
+
+
+def test_a_layout_that_does_not_fit() -> None:
+    with pytest.raises(CannotRun, match="takes 784 inputs, the images have 144"):
+        direct_method("ETTFS").build("784-400-5", SHAPE, CLASSES, 6)
+
+
+def test_every_choice_is_an_option_with_its_default_first() -> None:
+    assert all(OPTIONS[name] == values[0] for name, values in CHOICES.items())

@@ -1,0 +1,69 @@
+"""The arc tangent surrogate: the derivative of what it stands for, and SpikingJelly's."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snncore.surrogate import ATan
+
+quick = settings(deadline=None, derandomize=True, max_examples=25)
+alphas = st.floats(0.05, 20)
+
+
+@quick
+@given(alphas, st.lists(st.floats(-50, 50), min_size=1, max_size=9))
+def test_the_slope_is_the_derivative_of_the_arc_tangent(alpha: float, distances: list[float]) -> None:
+    x = torch.tensor(distances, dtype=torch.float64, requires_grad=True)
+    step = torch.arctan(math.pi * alpha * x / 2) / math.pi + 0.5
+    (expected,) = torch.autograd.grad(step.sum(), x)
+    slope = ATan(alpha).slope(x.detach())
+    assert slope.dtype == torch.float64 and slope.shape == x.shape
+    assert torch.allclose(slope, expected, rtol=1e-12, atol=0)
+
+
+def test_at_the_threshold_it_is_half_of_alpha_and_falls_off_on_both_sides() -> None:
+    x = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
+    for alpha in (0.5, 2.0, 4.0):
+        slope = ATan(alpha).slope(x)
+        assert slope[2] == alpha / 2
+        assert torch.equal(slope, slope.flip(0))
+        assert slope[0] < slope[1] < slope[2]
+    assert ATan().alpha == 2.0
+
+
+def test_its_area_is_the_height_of_the_step() -> None:
+    x = torch.linspace(-2000, 2000, 4_000_001, dtype=torch.float64)
+    assert torch.trapezoid(ATan(2.0).slope(x), x).item() == pytest.approx(1, abs=1e-3)
+
+
+def test_the_input_is_not_changed_and_its_dtype_and_shape_are_kept() -> None:
+    x = torch.randn(2, 3, 4)
+    before = x.clone()
+    slope = ATan().slope(x)
+    assert (slope.dtype, slope.shape) == (torch.float32, x.shape)
+    assert torch.equal(x, before)
+
+
+def test_far_from_the_threshold_it_is_zero_rather_than_nan() -> None:
+    assert ATan().slope(torch.tensor([math.inf, -math.inf, 1e30])).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, math.inf, math.nan])
+def test_bad_alpha(alpha: float) -> None:
+    with pytest.raises(ValueError, match="alpha must be positive and finite"):
+        ATan(alpha)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 2.0, 5.0])
+def test_agrees_with_spikingjelly(alpha: float) -> None:
+    surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
+    x = torch.linspace(-3, 3, 101, dtype=torch.float64, requires_grad=True)
+    spikes = surrogate.ATan(alpha)(x)
+    (theirs,) = torch.autograd.grad(spikes.sum(), x)
+    assert torch.equal(spikes, (x >= 0).double())
+    assert torch.allclose(ATan(alpha).slope(x.detach()), theirs, rtol=1e-12)
