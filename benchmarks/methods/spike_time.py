@@ -107,7 +107,12 @@ class S4NN(_SpikeTimeMethod):
         "Non-leaky IF neurons with one spike, instantaneous synapses, latency-coded pixels, squared error to relative target "
         "times, dt/dV = -1, normalised errors; Adam in place of plain gradient descent"
     )
-    options: ClassVar[dict[str, Any]] = {"threshold": 1.0, "hidden_weights": [-0.03, 0.05], "output_weights": [-0.05, 0.1], "sharpness": 1.0}
+    options: ClassVar[dict[str, Any]] = {
+        "threshold": 1.0,
+        "hidden_weights": [-0.03, 0.05],
+        "output_weights": [-0.05, 0.1],
+        "sharpness": 1.0,
+    }
     postsynaptic = "step"
     unit_error = True
 
@@ -134,7 +139,12 @@ class STDBP(_SpikeTimeMethod):
         "One spike per neuron, postsynaptic potential max(t, 0), exact gradients of spike times, latency-coded pixels, "
         "cross-entropy over output times; simulated on a grid of T steps, output times exact"
     )
-    options: ClassVar[dict[str, Any]] = {"threshold": 0.5, "hidden_weights": [-0.05, 0.07], "output_weights": [-0.1, 0.14], "sharpness": 60.0}
+    options: ClassVar[dict[str, Any]] = {
+        "threshold": 0.5,
+        "hidden_weights": [-0.05, 0.07],
+        "output_weights": [-0.1, 0.14],
+        "sharpness": 60.0,
+    }
     postsynaptic = "ramp"
 
 
