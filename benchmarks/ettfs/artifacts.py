@@ -144,7 +144,8 @@ def _spikes_per_neuron(arrays: Arrays) -> float:
 
 def _printed(table: str, schema: TableSchema, options_of: Callable[[Any], Options], profile: Profile) -> list[Row]:
     rows = []
-    ablated = settings(profile, table).get("network") if table in SECTIONS else None
+    found = settings(profile, table) if table in SECTIONS else {}
+    ablated = found.get("network")
 
     def network_of(printed: Any) -> str:
         return str(ablated[1] if ablated else printed["network"])
@@ -154,7 +155,10 @@ def _printed(table: str, schema: TableSchema, options_of: Callable[[Any], Option
         number = int(printed["row"])
         try:
             chosen = choice(profile, printed["dataset"], network_of(printed))
-            runs = trainings(chosen, printed["method"], options_of(printed))
+            options = options_of(printed)
+            if ablated and not any(VARIANTS[name] == options for name in found["variants"]):
+                raise NotAvailable("the profile leaves this variant out, for time")
+            runs = trainings(chosen, printed["method"], options)
         except NotAvailable as error:
             rows.append(Row(number, key, reason=str(error)))
             continue
@@ -295,6 +299,8 @@ def named_runs(profile: Profile) -> list[tuple[Choice, str, str, tuple[DirectTra
             groups.append((chosen, method, "both" if method == "ETTFS" else "as published", trainings(chosen, method)))
         if [chosen.paper_dataset, chosen.network] == ablated:
             for variant, options in list(VARIANTS.items())[1:]:
+                if variant not in settings(profile, "table3")["variants"]:
+                    continue
                 groups.append((chosen, "ETTFS", variant, trainings(chosen, "ETTFS", options)))
     return groups
 

@@ -54,7 +54,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "training": (int,),
 }
 SECTIONS: dict[str, dict[str, type]] = {
-    "table3": {"network": list},
+    "table3": {"network": list, "variants": list},
     "decoders": {"networks": list, "decoders": list, "seeds": list},
     "forced": {"networks": list},
     "initial": {"dataset": str, "layout": str, "timesteps": int, "images": int, "encodings": list},
