@@ -39,6 +39,7 @@ networks = []
 
 [papers.ettfs.table3]
 network = ["Fashion-MNIST", "SCNN"]
+variants = ["both", "no init", "no average pooling", "neither"]
 [papers.ettfs.decoders]
 networks = [["MNIST", "SMLP"]]
 decoders = ["exponential-2", "uniform"]
@@ -347,6 +348,14 @@ def test_progress_of_an_experiment_reaches_the_report(ran: Ran, tmp_path: Path, 
     assert len(seen) == 2
     assert told[0][0] == 0 and told[-1][0] == told[-1][1] > 0
     assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+
+
+def test_variants_that_a_profile_leaves_out_say_so(tmp_path: Path) -> None:
+    text = PROFILE.replace('"both", "no init", "no average pooling", "neither"', '"both", "no init"') + NETWORK.format(*NETWORKS[1])
+    rows = {artifact.name: artifact.rows(tiny(tmp_path, text)) for artifact in ARTIFACTS if artifact.name in ("table3", "runs")}
+    left_out = "the profile leaves this variant out, for time"
+    assert [row.reason for row in rows["table3"]] == [left_out, left_out, "", ""]
+    assert [row.key["variant"] for row in rows["runs"]] == ["both", "no init"]
 
 
 def test_a_profile_without_this_room_has_only_reasons(tmp_path: Path) -> None:
