@@ -83,13 +83,13 @@ def winner(scores: Tensor, currents: Tensor, spikes: Tensor) -> Tensor:
 
     Args:
         scores: decoded outputs ``[B, K]``.
-        currents: of the output neurons, ``[T, B, K]``.
+        currents: of the output neurons, ``[T, B, K]``, or ``[1, B, K]`` where they stay the same.
         spikes: of the output neurons, ``[T, B, K]``, at most one each.
 
     Returns:
         classes ``[B]``; -1 where no output neuron fires, so that silence never counts as an answer.
     """
-    potential = (currents.cumsum(0) * spikes).sum(0)  # [B, K]
+    potential = (currents.expand_as(spikes).cumsum(0) * spikes).sum(0)  # [B, K]
     leads = (scores == scores.amax(1, keepdim=True)) & (spikes.amax(0) > 0)
     chosen = potential.masked_fill(~leads, -torch.inf).argmax(1)
     return torch.where(leads.any(1), chosen, -1)

@@ -55,6 +55,11 @@ def mean_over_seeds(row: pd.Series) -> str:
     return interval(row["snn_metric"], row["ci95_low"], row["ci95_high"])
 
 
+def effort(row: pd.Series) -> str:
+    """On how much a network was trained."""
+    return f"{row['training_images']:,} training images, {count(row['epochs'], 'epoch')}"
+
+
 def ratio(a: float, b: float) -> float:
     """``a / b``; infinite where only ``b`` is 0, NaN where both are."""
     if b:
@@ -390,6 +395,7 @@ def gain_of(name: str) -> Check:
             raise NotTested(f"A paired test needs at least two seeds ({listed}).")
         complete = len(tested) == len(EFFECTS[name])
         evidence = listed if complete else f"{listed}; the other comparison was not run over seeds"
+        evidence += f"; {effort(rows.iloc[0])}"
         return judge([effect.holds for effect in tested], is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete)
 
     return check
@@ -426,7 +432,8 @@ def reaches_printed_accuracies(tables: Tables) -> Verdict:
         f"{'With both' if row['row'] == 4 else 'with neither'} {_measured(row)}, printed {number(row['accuracy_paper'])}"
         for _, row in chosen.iterrows()
     ]
-    evidence = f"{'; '.join(listed)}; `{chosen.iloc[0]['architecture_used']}` is our network, the paper's is unknown."
+    evidence = f"{'; '.join(listed)}; `{chosen.iloc[0]['architecture_used']}` is our network ({effort(chosen.iloc[0])}), the paper's"
+    evidence += " is unknown."
     return judge(held, is_stand_in(chosen), evidence, complete=len(chosen) == 2)
 
 
@@ -441,7 +448,7 @@ def _measured(row: pd.Series) -> str:
 def best_on_mnist(tables: Tables) -> Verdict:
     """E12: the mean over seeds above 98.6; other methods that were measured are named, the verdict rests on the mark."""
     row = _own(tables, "table1", "SMLP")
-    evidence = f"{_measured(row)} on {row['n_test']:,} images; best other printed accuracy at hand {MNIST_MARK}"
+    evidence = f"{_measured(row)} on {row['n_test']:,} test images ({effort(row)}); best other printed accuracy at hand {MNIST_MARK}"
     held = row["snn_metric"] > MNIST_MARK
     return judge([held], row["status"] == "stand-in", f"{evidence}{others(tables, 'table1', row)}.")
 
@@ -459,7 +466,7 @@ def best_on_fashion(tables: Tables) -> Verdict:
         raise NotTested(f"{'; '.join(dict.fromkeys(missing))}.")
     held = [row["snn_metric"] > FASHION_MARKS[row["network"]] for row in found]
     listed = [
-        f"{row['network']} {_measured(row)}, mark {FASHION_MARKS[row['network']]}{others(tables, 'table2', row)}"
+        f"{row['network']} {_measured(row)}, mark {FASHION_MARKS[row['network']]}, {effort(row)}{others(tables, 'table2', row)}"
         for row in found
     ]
     note = "for the SMLP the marks of STDBP and TQ-TTFS are unknown, so the best verdict is partly"

@@ -32,7 +32,7 @@ METHODS = {
     "S4NN": (PURPLE, "s", "S4NN"),
     "BS4NN": (SKY, "^", "BS4NN"),
     "STDBP": (BLACK, "v", "STDBP"),
-    "TQ-TTFS": (ORANGE, "D", "TQ-TTFS"),
+    "TQ-TTFS": (GREY, "D", "TQ-TTFS"),
 }
 DECODERS = {"linear": (ORANGE, "s"), "uniform": (VERMILION, "D"), "first-spike": (GREEN, "^")}
 ENCODINGS = {

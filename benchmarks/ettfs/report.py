@@ -21,6 +21,7 @@ from benchmarks.ettfs.claims import (
     chosen_exponential,
     convergence,
     effects,
+    effort,
     gradient_ratios,
     mean_over_seeds,
     others,
@@ -120,7 +121,7 @@ def _ablation_headline(tables: Tables) -> list[str]:
         f"{_number_of(row)} {number(row['snn_metric'])}{_deviation(row)} (printed {number(row['accuracy_paper'])})"
         for _, row in rows.iterrows()
     ]
-    return [f"Table III, mean ± std: {_marked(rows.iloc[0])}: {', '.join(listed)}."] if listed else []
+    return [f"Table III, mean ± std: {_marked(rows.iloc[0])} ({effort(rows.iloc[0])}): {', '.join(listed)}."] if listed else []
 
 
 def _deviation(row: pd.Series) -> str:

@@ -35,8 +35,8 @@ class Choice:
 
     @property
     def stand_in(self) -> bool:
-        """Whether the data set is not the paper's. The paper prints no layout, so that none can be said to be another."""
-        return dataset_spec(self.dataset).paper_name != self.paper_dataset
+        """Whether the data set is not the paper's, or only a part of it is trained on. The paper prints no layout to compare."""
+        return dataset_spec(self.dataset).paper_name != self.paper_dataset or self.training is not None
 
     def seeds_of(self, method: str) -> list[int]:
         """Training seeds of a method."""
@@ -134,7 +134,8 @@ def _choice(entry: Any, where: str) -> Choice:
         if not good or len(set(seeds)) < len(seeds):
             raise CannotRun(f"{where}: the seeds of {method} must be different whole numbers, got {seeds!r}")
     for method, name in made.recipes.items():
-        recipe(name)
+        if not isinstance(name, str) or not isinstance(recipe(name).options.get("timesteps"), int):
+            raise CannotRun(f"{where}: the recipe of {method} must be one for spiking networks, with timesteps, got {name!r}")
         try:
             direct_method(method)
         except NotAvailable as error:

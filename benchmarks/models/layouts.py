@@ -75,6 +75,8 @@ def parse_layout(layout: str, shape: Sequence[int], classes: int) -> list[Layer]
             layers.append(Convolution(channels, int(found["channels"]), size))
             channels, height, width = int(found["channels"]), height - size + 1, width - size + 1
         else:
+            if layers and isinstance(layers[-1], Pooling):
+                raise CannotRun(f"layout {layout!r}: {token!r} follows another pooling; write one larger window")
             layers.append(Pooling(size))
             height, width = height // size, width // size
     if not layers or not isinstance(layers[-1], Dense) or layers[-1].neurons != classes:

@@ -302,12 +302,18 @@ def test_e11_edge(tables: Tables, accuracy: float, status: str) -> None:
     assert verdict("E11", kept(tables, "table3", "row == 4")).status == PARTLY
 
 
+@pytest.mark.parametrize("name", ["E09", "E10", "E11", "E12", "E13"])
+def test_accuracies_come_with_the_training_behind_them(tables: Tables, name: str) -> None:
+    assert "55,000 training images, 30 epochs" in verdict(name, tables).evidence
+
+
 # --- Tables I and II -----------------------------------------------------------------------------
 
 
 def filled(tables: Tables, name: str, method: str, network: str, accuracy: float) -> Tables:
     pattern = tables[name][tables[name]["method"] == "ETTFS"].iloc[0].to_dict()
-    measured = {column: pattern[column] for column in ("seeds", "std", "ci95_low", "ci95_high", "n_test", "dataset_used", "status")}
+    columns = ("seeds", "std", "ci95_low", "ci95_high", "training_images", "epochs", "n_test", "dataset_used", "status")
+    measured = {column: pattern[column] for column in columns}
 
     def fill(row: Row) -> Row:
         hit = (row["method"], row["network"]) == (method, network)
