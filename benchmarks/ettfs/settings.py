@@ -35,8 +35,8 @@ class Choice:
 
     @property
     def stand_in(self) -> bool:
-        """Whether the data set is not the paper's. The paper prints no layout, so that none can be said to be another."""
-        return dataset_spec(self.dataset).paper_name != self.paper_dataset
+        """Whether the data set is not the paper's, or only a part of it is trained on. The paper prints no layout to compare."""
+        return dataset_spec(self.dataset).paper_name != self.paper_dataset or self.training is not None
 
     def seeds_of(self, method: str) -> list[int]:
         """Training seeds of a method."""
