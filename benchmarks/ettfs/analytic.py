@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.harness.artifacts import Case
 from benchmarks.training.randomness import generator
 from snncore.initialization import Variance, ettfs, initialize, kaiming
 from snncore.neurons.first_spike import FirstSpikeNeuron
 from snncore.time_first import AvgPool2d, MaxPool2d
 
 IMAGES = 64
-
-
-@dataclass(frozen=True)
-class Case:
-    """A number for a claim: what it is, for which setting, and how it is computed."""
-
-    claim: str
-    quantity: str
-    case: str
-    compute: Callable[[], float]
 
 
 def cases(stacks: dict[str, Any]) -> list[Case]:

@@ -12,7 +12,7 @@ from math import inf, isfinite, isnan, nan
 
 import pandas as pd
 
-from benchmarks.harness.claims import Check, NotTested, Tables, Verdict, brief, claim, judge
+from benchmarks.harness.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
 from benchmarks.harness.markdown import count, enumeration, interval, number, ranges, small
 from benchmarks.harness.statistics import Interval, paired_difference
 from benchmarks.published import read_published
@@ -24,23 +24,6 @@ MNIST_MARK = 98.6  # TQ-TTFS
 FASHION_MARKS = {"SCNN": 90.2, "SMLP": 88.0}  # TQ-TTFS with an unnamed network, S4NN
 VARIANT_ROWS = {"neither": 1, "no average pooling": 2, "no init": 3, "both": 4}
 """Rows of Table III by the variant's name in ``runs``."""
-
-
-def table_of(tables: Tables, name: str) -> pd.DataFrame:
-    """The measured rows of a table. Raises NotTested with the reason if there is none."""
-    if name not in tables:
-        raise NotTested(f"`{name}` was not run yet.")
-    frame = tables[name]
-    rows = frame[frame["status"].isin(["measured", "stand-in"])].reset_index(drop=True)
-    if rows.empty:
-        reasons = list(dict.fromkeys(brief(status.removeprefix("not run: ")) for status in frame["status"]))
-        raise NotTested(f"`{name}` was not run: {'; '.join(reasons) or 'it is empty'}.")
-    return rows
-
-
-def is_stand_in(*frames: pd.DataFrame) -> bool:
-    """Whether any of the rows was measured on a stand-in."""
-    return any((rows["status"] == "stand-in").any() for rows in frames)
 
 
 def seed_count(row: pd.Series) -> int:

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from benchmarks.data.registry import dataset_spec
-from benchmarks.ettfs.claims import is_stand_in
+from benchmarks.harness.claims import is_stand_in
 from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH
 from benchmarks.harness.statistics import over_seeds, paired_difference
 

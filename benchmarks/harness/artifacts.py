@@ -58,6 +58,16 @@ class Artifact:
     rows: Callable[[Profile], list[Row]]
 
 
+@dataclass(frozen=True)
+class Case:
+    """One number that needs no data: the claim it belongs to, what it is, for which parameters, and how to compute it."""
+
+    claim: str
+    quantity: str
+    case: str
+    compute: Callable[[], float]
+
+
 def artifacts_of(paper: str) -> dict[str, Artifact]:
     """Artifacts of a paper by name. Raises CannotRun for an unknown paper, listing the known."""
     if paper not in PAPERS:

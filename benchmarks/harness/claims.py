@@ -52,6 +52,23 @@ class NotTested(Exception):
     """What a claim needs was not run, and why."""
 
 
+def table_of(tables: Tables, name: str) -> pd.DataFrame:
+    """The measured rows of a table. Raises NotTested with the reason if there is none."""
+    if name not in tables:
+        raise NotTested(f"`{name}` was not run yet.")
+    frame = tables[name]
+    rows = frame[frame["status"].isin(["measured", "stand-in"])].reset_index(drop=True)
+    if rows.empty:
+        reasons = list(dict.fromkeys(brief(status.removeprefix("not run: ")) for status in frame["status"]))
+        raise NotTested(f"`{name}` was not run: {'; '.join(reasons) or 'it is empty'}.")
+    return rows
+
+
+def is_stand_in(*frames: pd.DataFrame) -> bool:
+    """Whether any of the rows was measured on a stand-in."""
+    return any((rows["status"] == "stand-in").any() for rows in frames)
+
+
 def claim(check: Check) -> Check:
     """Turn ``NotTested`` in a check into the verdict of that name."""
 

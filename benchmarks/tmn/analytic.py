@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
 import torch
 from torch import Tensor
 
+from benchmarks.harness.artifacts import Case
 from benchmarks.methods import method, threshold_rule
 from snncore.coding import CSSCode
 from snncore.conversion import tmn
@@ -17,16 +17,6 @@ from snncore.neurons import MomentumNeuron, SpikingNeuron
 
 TRAINS = 10_000
 RATIOS = (0.30, 0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One number: which claim it belongs to, what it is, for which parameters, and how to compute it."""
-
-    claim: str
-    quantity: str
-    case: str
-    compute: Callable[[], float]
 
 
 def momentum_difference(beta: float, timesteps: int) -> float:

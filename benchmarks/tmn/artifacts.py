@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values, status_of
+from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
 from benchmarks.harness.results import Column, TableSchema
 from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, ResidualPotential
 from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, density
@@ -236,7 +236,7 @@ def analytic_claims(profile: Profile) -> list[Row]:
     ]
 
 
-def _analytic(case: analytic.Case, _: list[Arrays]) -> list[Values]:
+def _analytic(case: Case, _: list[Arrays]) -> list[Values]:
     return [{"value": case.compute(), "status": "measured"}]
 
 

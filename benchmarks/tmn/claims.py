@@ -10,30 +10,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmarks.harness.claims import Check, NotTested, Tables, Verdict, brief, claim, judge
+from benchmarks.harness.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge, table_of
 from benchmarks.harness.markdown import count, enumeration, interval, number, ranges, small
 
 CALIBRATION = "percentile-99.99"  # the paper's, App. D
 RESIDUALS = {"mean_abs": "mean |u|", "mean_square": "E[u²]"}
 SCOPES = {"all": "all neurons", "spiking": "neurons that spiked"}
 WORST = 3  # deviating settings that are named one by one
-
-
-def table_of(tables: Tables, name: str) -> pd.DataFrame:
-    """The measured rows of a table. Raises NotTested with the reason if there is none."""
-    if name not in tables:
-        raise NotTested(f"`{name}` was not run yet.")
-    frame = tables[name]
-    rows = frame[frame["status"].isin(["measured", "stand-in"])].reset_index(drop=True)
-    if rows.empty:
-        reasons = list(dict.fromkeys(brief(status.removeprefix("not run: ")) for status in frame["status"]))
-        raise NotTested(f"`{name}` was not run: {'; '.join(reasons) or 'it is empty'}.")
-    return rows
-
-
-def is_stand_in(rows: pd.DataFrame) -> bool:
-    """Whether any of the rows was measured on a stand-in."""
-    return bool((rows["status"] == "stand-in").any())
 
 
 # ---- analytic ---------------------------------------------------------------------------------------------------------
