@@ -62,12 +62,17 @@ class TemporalWeighting(nn.Module):
     Args:
         weights: ``a``, ``[T]``.
         scale: by which the outputs are multiplied before a softmax, its inverse temperature.
+
+    Raises:
+        ValueError: a scale that is not positive and finite.
     """
 
     weights: Tensor
 
     def __init__(self, weights: Tensor, scale: float = 1.0) -> None:
         super().__init__()
+        if not 0 < float(scale) < float("inf"):
+            raise ValueError(f"the scale of the outputs must be positive and finite, got {scale!r}")
         self.register_buffer("weights", weights.clone(), persistent=False)
         self.scale = float(scale)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.data import dataset_spec
 from benchmarks.errors import NotAvailable
 from benchmarks.ettfs import analytic
-from benchmarks.ettfs.settings import PAPER, SECTIONS, Choice, choice, choices, settings
+from benchmarks.ettfs.settings import PAPER, SECTIONS, VARIANT_OF, VARIANTS, Choice, choice, choices, settings
 from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values
 from benchmarks.harness.results import Column, TableSchema
 from benchmarks.harness.statistics import over_seeds
@@ -31,15 +31,7 @@ Options = tuple[tuple[str, Any], ...]
 DEEP_LAYOUT_NETWORK = "deep SMLP"
 """The five-layer network of Figure 4."""
 
-KAIMING: Options = (("initialization", "kaiming"),)
-MAX_POOLING: Options = (("pooling", "max"),)
-VARIANTS: dict[str, Options] = {
-    "both": (),
-    "no init": KAIMING,
-    "no average pooling": MAX_POOLING,
-    "neither": KAIMING + MAX_POOLING,
-}
-"""Name -> options; the variants of Table III's ablation."""
+VARIANT_OPTIONS: dict[str, Options] = {name: tuple(options.items()) for name, options in VARIANTS.items()}
 
 
 def training(chosen: Choice, method: str, seed: int, options: Options = (), tolerant: bool = False) -> DirectTraining:
@@ -143,7 +135,7 @@ def _spikes_per_neuron(arrays: Arrays) -> float:
     return float(steps[:, :-1].sum() / steps.sum())
 
 
-def _printed(table: str, schema: TableSchema, options_of: Callable[[Any], Options], profile: Profile) -> list[Row]:
+def _printed(table: str, schema: TableSchema, variant_of: Callable[[Any], str], profile: Profile) -> list[Row]:
     rows = []
     found = settings(profile, table) if table in SECTIONS else {}
     ablated = found.get("network")
@@ -156,10 +148,10 @@ def _printed(table: str, schema: TableSchema, options_of: Callable[[Any], Option
         number = int(printed["row"])
         try:
             chosen = choice(profile, printed["dataset"], network_of(printed))
-            options = options_of(printed)
-            if ablated and not any(VARIANTS[name] == options for name in found["variants"]):
+            variant = variant_of(printed)
+            if ablated and variant not in found["variants"]:
                 raise NotAvailable("the profile leaves this variant out, for time")
-            runs = trainings(chosen, printed["method"], options)
+            runs = trainings(chosen, printed["method"], VARIANT_OPTIONS[variant])
         except NotAvailable as error:
             rows.append(Row(number, key, reason=str(error)))
             continue
@@ -168,8 +160,12 @@ def _printed(table: str, schema: TableSchema, options_of: Callable[[Any], Option
     return rows
 
 
-def _ablation(printed: Any) -> Options:
-    return (() if printed["initialization"] == "yes" else KAIMING) + (() if printed["average_pooling"] == "yes" else MAX_POOLING)
+def _whole(_: Any) -> str:
+    return "both"
+
+
+def _ablated(printed: Any) -> str:
+    return VARIANT_OF[printed["initialization"], printed["average_pooling"]]
 
 
 ROW_KEYS = (
@@ -299,7 +295,7 @@ def named_runs(profile: Profile) -> list[tuple[Choice, str, str, tuple[DirectTra
         for method in chosen.recipes:
             groups.append((chosen, method, "both" if method == "ETTFS" else "as published", trainings(chosen, method)))
         if [chosen.paper_dataset, chosen.network] == ablated:
-            for variant, options in list(VARIANTS.items())[1:]:
+            for variant, options in list(VARIANT_OPTIONS.items())[1:]:
                 if variant not in settings(profile, "table3")["variants"]:
                     continue
                 groups.append((chosen, "ETTFS", variant, trainings(chosen, "ETTFS", options)))
@@ -459,28 +455,39 @@ SPIKE_TIMES = TableSchema(
 # ---- Figures 4, 8 and 9: curves over training -------------------------------------------------------------------------
 
 
-def _curve_groups(profile: Profile, name: str) -> list[tuple[Choice, str, tuple[DirectTraining, ...]]]:
-    """Networks, initialisations and runs of a comparison of both initialisations."""
-    network = settings(profile, name).get("network")
-    if not network:
-        return []
-    chosen = choice(profile, *network)
-    tolerant = name == "figure4"
-    return [
-        (chosen, "kaiming", trainings(chosen, "ETTFS", KAIMING, tolerant)),
-        (chosen, "ettfs", trainings(chosen, "ETTFS", (), tolerant)),
-    ]
+INITIALIZATIONS = {"kaiming": VARIANT_OPTIONS["no init"], "ettfs": VARIANT_OPTIONS["both"]}
 
 
-def curves(name: str, profile: Profile) -> list[Row]:
-    """Loss, accuracy and firing rate after every epoch, for both initialisations and all seeds."""
+def figure4(profile: Profile) -> list[Row]:
+    """Curves of a network of five layers, which goes on although layers are silent."""
+    found = settings(profile, "figure4")
     rows: list[Row] = []
-    for chosen, initialization, group in _curve_groups(profile, name):
-        for run in group:
-            key = {"initialization": initialization, "seed": run.seed}
-            fill = finished(partial(_epochs, chosen), {"epoch": 0})
-            rows.append(Row(len(rows) + 1, key, fill, (run,), unmeasured={"epoch": 0}))
+    for encoding in found.get("encodings", []):
+        chosen = choice(profile, *found["network"])
+        coded: Options = () if encoding == "direct" else (("encoding", encoding),)
+        for initialization, options in INITIALIZATIONS.items():
+            key = {"encoding": encoding, "initialization": initialization}
+            rows += _curves(len(rows), chosen, key, trainings(chosen, "ETTFS", options + coded, tolerant=True))
     return rows
+
+
+def figure8(profile: Profile) -> list[Row]:
+    """Curves of Table III's networks with average pooling."""
+    found = settings(profile, "table3")
+    rows: list[Row] = []
+    if found:
+        chosen = choice(profile, *found["network"])
+        for initialization, options in INITIALIZATIONS.items():
+            rows += _curves(len(rows), chosen, {"initialization": initialization}, trainings(chosen, "ETTFS", options))
+    return rows
+
+
+def _curves(before: int, chosen: Choice, key: Values, group: tuple[DirectTraining, ...]) -> list[Row]:
+    """A row per run, with a line per epoch."""
+    return [
+        Row(number, key | {"seed": run.seed}, finished(partial(_epochs, chosen), {"epoch": 0}), (run,), unmeasured={"epoch": 0})
+        for number, run in enumerate(group, start=before + 1)
+    ]
 
 
 def _epochs(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
@@ -528,26 +535,27 @@ def learning_curves(profile: Profile) -> list[Row]:
     """Loss, accuracy and firing rate after every epoch of every run of Tables I to III."""
     rows: list[Row] = []
     for chosen, method, variant, group in named_runs(profile):
-        for run in group:
-            key = _run_key(chosen, method, variant) | {"seed": run.seed}
-            fill = finished(partial(_epochs, chosen), {"epoch": 0})
-            rows.append(Row(len(rows) + 1, key, fill, (run,), unmeasured={"epoch": 0}))
+        rows += _curves(len(rows), chosen, _run_key(chosen, method, variant), group)
     return rows
 
 
-FIGURE4 = TableSchema("figure4", 1, CURVE_KEYS, CURVE_COLUMNS, optional=("train_loss", "train_accuracy"))
+ENCODING = Column("encoding", "text", nullable=False, doc="direct: constant currents; latency, random: one spike per input")
+FIGURE4 = TableSchema("figure4", 2, (ENCODING, *CURVE_KEYS), CURVE_COLUMNS, optional=("train_loss", "train_accuracy"))
 FIGURE8 = TableSchema("figure8", 1, CURVE_KEYS, CURVE_COLUMNS, optional=("train_loss", "train_accuracy"))
 
 
 def figure9(profile: Profile) -> list[Row]:
     """Share of neurons that fire over training steps, for both initialisations: mean over seeds, by layer."""
-    rows: list[Row] = []
-    for chosen, initialization, group in _curve_groups(profile, "table3"):
-        fill = finished(partial(_steps, chosen), {"layer": 1, "step": 0})
-        rows.append(
-            Row(len(rows) + 1, {"initialization": initialization}, fill, group, unmeasured={"layer": 1, "step": 0})
-        )
-    return rows
+    found = settings(profile, "table3")
+    if not found:
+        return []
+    chosen = choice(profile, *found["network"])
+    unmeasured: Values = {"layer": 1, "step": 0}
+    fill = finished(partial(_steps, chosen), unmeasured)
+    return [
+        Row(number, {"initialization": initialization}, fill, trainings(chosen, "ETTFS", options), unmeasured=unmeasured)
+        for number, (initialization, options) in enumerate(INITIALIZATIONS.items(), start=1)
+    ]
 
 
 def _steps(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
@@ -594,7 +602,7 @@ def _initial(profile: Profile) -> list[tuple[str, str, InitialState]]:
 
 
 INITIAL_KEYS = (
-    Column("encoding", "text", nullable=False, doc="direct: constant currents; latency, random: one spike per input"),
+    ENCODING,
     Column("initialization", "text", nullable=False, choices=("kaiming", "ettfs")),
 )
 
@@ -724,9 +732,9 @@ ANALYTIC = TableSchema(
 )
 
 ARTIFACTS = (
-    Artifact("table1", "Table I: MNIST", TABLE1, partial(_printed, "table1", TABLE1, lambda _: ())),
-    Artifact("table2", "Table II: Fashion-MNIST", TABLE2, partial(_printed, "table2", TABLE2, lambda _: ())),
-    Artifact("table3", "Table III: initialisation and pooling", TABLE3, partial(_printed, "table3", TABLE3, _ablation)),
+    Artifact("table1", "Table I: MNIST", TABLE1, partial(_printed, "table1", TABLE1, _whole)),
+    Artifact("table2", "Table II: Fashion-MNIST", TABLE2, partial(_printed, "table2", TABLE2, _whole)),
+    Artifact("table3", "Table III: initialisation and pooling", TABLE3, partial(_printed, "table3", TABLE3, _ablated)),
     Artifact("runs", "Every training run (not printed)", RUNS, runs),
     Artifact("curves", "Learning curves of every run (not printed)", CURVES, learning_curves),
     Artifact("decoders", "Temporal weightings (announced in Sec. III-D, not printed)", DECODERS, decoders),
@@ -735,9 +743,9 @@ ARTIFACTS = (
     Artifact("spike_times", "Spike times after training (not printed)", SPIKE_TIMES, spike_times),
     Artifact("figure1", "Figure 1: firing rate and potential over depth", FIGURE1, partial(_initial_rows, _layers, {"layer": 1})),
     Artifact("figure2", "Figure 2: distribution of the potential", FIGURE2, partial(_initial_rows, _densities, {"layer": 1})),
-    Artifact("figure4", "Figure 4: convergence of a five-layer network", FIGURE4, partial(curves, "figure4")),
+    Artifact("figure4", "Figure 4: convergence of a five-layer network", FIGURE4, figure4),
     Artifact("figure5", "Figure 5: gradients before training", FIGURE5, partial(_initial_rows, _gradients, {"layer": 1})),
-    Artifact("figure8", "Figure 8: accuracy over training, SCNN", FIGURE8, partial(curves, "table3")),
+    Artifact("figure8", "Figure 8: accuracy over training, SCNN", FIGURE8, figure8),
     Artifact("figure9", "Figure 9: firing rate over training, SCNN", FIGURE9, figure9),
     Artifact("analytic", "Analytic claims", ANALYTIC, analytic_claims),
 )

@@ -143,19 +143,23 @@ def gradients(frame: pd.DataFrame) -> Figure:
 
 
 def convergence(frame: pd.DataFrame) -> Figure:
-    """Figure 4: training accuracy and loss per epoch, a line per seed."""
-    figure = Figure(figsize=(WIDTH, 3.4))
-    left, right = figure.subplots(1, 2)
-    for name, curves in _by_initialization(frame[frame["epoch"] >= 1]):
-        for _, curve in curves.sort_values("epoch").groupby("seed"):
-            style = _style(name) | {"markersize": 3, "linewidth": 1.1, "alpha": 0.8}
-            left.plot(curve["epoch"], curve["train_accuracy"], **style)
-            right.plot(curve["epoch"], curve["train_loss"], **style)
-    left.set(title="Training accuracy, %", xlabel="epoch", ylim=(0, 102))
-    left.axhline(80.0, color=GREY, linewidth=1.0, linestyle=":")
-    right.set(title="Training loss", xlabel="epoch")
-    right.set_ylim(bottom=0)
-    for axes in (left, right):
+    """Figure 4: training accuracy and loss per epoch, a line per seed, a row per encoding."""
+    encodings = list(dict.fromkeys(frame["encoding"]))
+    figure = Figure(figsize=(WIDTH, 0.8 + 2.6 * len(encodings)))
+    grid = figure.subplots(len(encodings), 2, sharex=True, squeeze=False)
+    for (left, right), encoding in zip(grid, encodings, strict=True):
+        for name, curves in _by_initialization(frame[(frame["epoch"] >= 1) & (frame["encoding"] == encoding)]):
+            for _, curve in curves.sort_values("epoch").groupby("seed"):
+                style = _style(name) | {"markersize": 3, "linewidth": 1.1, "alpha": 0.8}
+                left.plot(curve["epoch"], curve["train_accuracy"], **style)
+                right.plot(curve["epoch"], curve["train_loss"], **style)
+        left.set(ylim=(0, 102), ylabel=f"{encoding} input")
+        left.axhline(80.0, color=GREY, linewidth=1.0, linestyle=":")
+        right.set_ylim(bottom=0)
+    for axes, title in zip(grid[0], ("Training accuracy, %", "Training loss"), strict=True):
+        axes.set_title(title)
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(figure, frame)
     _title(figure, f"A line per seed: {titled(frame.iloc[0])}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import product
 from math import inf, isnan
 
 import numpy as np
@@ -31,7 +32,7 @@ from benchmarks.ettfs.claims import (
     signed_interval,
 )
 from benchmarks.ettfs.figures import measured_on
-from benchmarks.ettfs.settings import PAPER, Choice, choices
+from benchmarks.ettfs.settings import PAPER, VARIANT_OF, Choice, choices
 from benchmarks.harness.claims import NotTested, Tables, brief
 from benchmarks.harness.markdown import DASH, count, number, plain, ranges, small, table
 from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons
@@ -52,7 +53,6 @@ VARIANTS = {
     "no average pooling": "max pooling",
     "neither": "Kaiming's initialisation, max pooling",
 }
-VARIANT_OF = {("yes", "yes"): "both", ("no", "yes"): "no init", ("yes", "no"): "no average pooling", ("no", "no"): "neither"}
 OVER_SEEDS = (
     "Accuracies in %, mean over training seeds with its 95 % interval (Student's t) and standard deviation. The interval holds"
     " for these test images: it says how far another set of seeds would move the mean."
@@ -402,31 +402,32 @@ def figure4(tables: Tables, profile: Profile) -> Body:
     """Convergence of the five-layer network."""
     rows = measured(tables["figure4"])
     lines = []
-    for name, label in INITIALIZATIONS.items():
-        part = rows[rows["initialization"] == name]
-        if found := list(convergence(rows, name).values()):
+    for encoding, name in product(dict.fromkeys(rows["encoding"]), INITIALIZATIONS):
+        part = rows[(rows["encoding"] == encoding) & (rows["initialization"] == name)]
+        if found := list(convergence(part, name).values()):
             last = part[part["epoch"] == part["epoch"].max()]
             reached = [each.crossing for each in found if each.crossing is not None]
             lines.append(
                 [
-                    label,
+                    str(encoding),
+                    INITIALIZATIONS[name],
                     str(len(found)),
                     _spread([each.final for each in found]),
                     f"{ranges(reached)} ({len(reached)} of {len(found)})" if reached else "never",
                     _spread(list(last["validation_accuracy"])),
                 ]
             )
-    header = ["Initialisation", "Seeds", "Last training accuracy, %", f"{CONVERGED:.0f} % in epoch", "Validation, %"]
+    header = ["Input", "Initialisation", "Seeds", "Last training accuracy, %", f"{CONVERGED:.0f} % in epoch", "Validation, %"]
     return [
         "Accuracy and loss over the batches of each epoch, a line per seed. A training run of the five-layer network goes on even"
         " if layers are silent.",
         Drawing(
             "figure4",
-            "Training accuracy and loss per epoch of a five-layer network, both initialisations, a line per seed",
+            "Training accuracy and loss per epoch of a five-layer network: a row per encoding, a line per seed",
             partial(figures.convergence, rows),
         ),
         f"{_marked(rows.iloc[0])} (mean, lowest to highest seed):",
-        table(header, lines, "lrrrr"),
+        table(header, lines, "llrrrr"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,6 +12,7 @@ from benchmarks.methods import direct_method
 from benchmarks.models.layouts import parse_layout
 from benchmarks.profiles import Profile
 from benchmarks.training import recipe
+from snncore.decoding import weights
 
 PAPER = "ettfs"
 SEE = "see benchmarks/profiles/embedded.toml"
@@ -53,13 +55,70 @@ KINDS: dict[str, tuple[type, ...]] = {
     "validation": (int,),
     "training": (int,),
 }
-SECTIONS: dict[str, dict[str, type]] = {
-    "table3": {"network": list, "variants": list},
-    "decoders": {"networks": list, "decoders": list, "seeds": list},
-    "forced": {"networks": list},
-    "initial": {"dataset": str, "layout": str, "timesteps": int, "images": int, "encodings": list},
-    "figure4": {"network": list},
-    "stacks": {"width": int, "depth": int, "timesteps": list, "draws": int},
+VARIANTS: dict[str, dict[str, str]] = {
+    "both": {},
+    "no init": {"initialization": "kaiming"},
+    "no average pooling": {"pooling": "max"},
+    "neither": {"initialization": "kaiming", "pooling": "max"},
+}
+"""Name -> options; the variants of Table III's ablation."""
+VARIANT_OF = {("yes", "yes"): "both", ("no", "yes"): "no init", ("yes", "no"): "no average pooling", ("no", "no"): "neither"}
+"""Columns initialization and average_pooling of Table III -> name."""
+ENCODINGS = ("direct", "latency", "random")
+"""Of the inputs; random ones (one spike per input, at a random step) cannot be trained on."""
+
+
+def _some(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """A list of different good things, at least one."""
+
+    def check(value: Any) -> bool:
+        return isinstance(value, list) and value != [] and all(map(good, value)) and len(set(map(repr, value))) == len(value)
+
+    return check
+
+
+def _count(value: Any, least: int = 1) -> bool:
+    return type(value) is int and value >= least
+
+
+def _seed(value: Any) -> bool:
+    return _count(value, 0)
+
+
+def _time(value: Any) -> bool:
+    return _count(value, 2)
+
+
+def _name(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _network(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_name, value))
+
+
+def _decoder(value: Any) -> bool:
+    try:
+        weights(value, 2)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+SEEDS = _some(_seed)
+SECTIONS: dict[str, dict[str, Callable[[Any], bool]]] = {
+    "table3": {"network": _network, "variants": _some(lambda value: _name(value) and value in VARIANTS)},
+    "decoders": {"networks": _some(_network), "decoders": _some(_decoder), "seeds": SEEDS},
+    "forced": {"networks": _some(_network)},
+    "initial": {
+        "dataset": _name,
+        "layout": _name,
+        "timesteps": _time,
+        "images": _count,
+        "encodings": _some(lambda value: value in ENCODINGS),
+    },
+    "figure4": {"network": _network, "encodings": _some(lambda value: value in ENCODINGS[:2])},
+    "stacks": {"width": _count, "depth": _count, "timesteps": _some(_time), "draws": _count},
 }
 
 
@@ -70,7 +129,13 @@ def choices(profile: Profile) -> list[Choice]:
         CannotRun: an entry that lacks, is unknown or of another type; an unknown data set, method, recipe or layout.
     """
     section = _section(profile)
-    return [_choice(entry, f"profile {profile.name}, [[papers.{PAPER}.networks]]") for entry in section.get("networks", [])]
+    where = f"profile {profile.name}, [[papers.{PAPER}.networks]]"
+    found = [_choice(entry, where) for entry in section.get("networks", [])]
+    names = [(each.paper_dataset, each.network) for each in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise CannotRun(f"{where} names {' '.join(name)} twice")
+    return found
 
 
 def choice(profile: Profile, dataset: str, network: str) -> Choice:
@@ -99,13 +164,13 @@ def _section(profile: Profile) -> dict[str, Any]:
     return dict(section)
 
 
-def _check(table: Any, kinds: dict[str, type], where: str) -> None:
+def _check(table: Any, kinds: dict[str, Callable[[Any], bool]], where: str) -> None:
     if not isinstance(table, dict):
         raise CannotRun(f"{where} must be a table, got {table!r}; {SEE}")
     for name, value in table.items():
         if name not in kinds:
             raise CannotRun(f"{where} has the unknown entry {name!r}; known: {', '.join(kinds)}")
-        if type(value) is not kinds[name] or (isinstance(value, int) and value < 1) or value in ([], ""):
+        if not kinds[name](value):
             raise CannotRun(f"{where}: {name} = {value!r} is not of the right kind; {SEE}")
     for name in kinds:
         if name not in table:
@@ -130,8 +195,9 @@ def _choice(entry: Any, where: str) -> Choice:
     if "default" not in made.seeds:
         raise CannotRun(f"{where}: seeds lacks 'default'; {SEE}")
     for method, seeds in made.seeds.items():
-        good = isinstance(seeds, list) and seeds and all(type(seed) is int and seed >= 0 for seed in seeds)
-        if not good or len(set(seeds)) < len(seeds):
+        if method != "default" and method not in made.recipes:
+            raise CannotRun(f"{where}: seeds of {method}, which has no recipe; known: default, {', '.join(made.recipes)}")
+        if not SEEDS(seeds):
             raise CannotRun(f"{where}: the seeds of {method} must be different whole numbers, got {seeds!r}")
     for method, name in made.recipes.items():
         if not isinstance(name, str) or not isinstance(recipe(name).options.get("timesteps"), int):

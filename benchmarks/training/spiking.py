@@ -20,7 +20,7 @@ from benchmarks.errors import CannotRun
 from benchmarks.methods.direct import DirectMethod, SpikingClassifier
 from benchmarks.models.checkpoint_files import write_torch
 from benchmarks.training.labelled import LabelledImages
-from benchmarks.training.optimization import device_of, learning_rate, optimizer_of, round_state, threads
+from benchmarks.training.optimization import device_of, learning_rate, optimizer_of, round_state, threads, without_denormals
 from benchmarks.training.randomness import augment, generator
 from benchmarks.training.recipes import Recipe
 from snncore.decoding import winner
@@ -98,7 +98,7 @@ def train_spiking(
     timesteps = options.pop("timesteps", None)
     if not isinstance(timesteps, int):
         raise CannotRun(f"recipe {recipe.name} lacks timesteps among its options")
-    with threads(recipe.threads):
+    with threads(recipe.threads), without_denormals():
         network = method.build(layout, tuple(data.images.shape[1:]), classes, timesteps, **options)
         network.to(dtype)
         method.initialize(network, generator(seed, "initialization"), **options)
@@ -188,13 +188,15 @@ class _Run:
                 group["lr"] = learning_rate(self.recipe, step, steps)
             noted = step % every == 0
             with _FiringRates(self.network, noted) as firing:
-                scores = self.network(images)
+                currents, trains = self.network.output(images)
+            scores = self.network.decode(trains)
             loss = self.method.loss(scores, labels)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
             total += loss.detach()
-            right += (scores.detach().argmax(1) == labels).sum()
+            with torch.no_grad():
+                right += (winner(scores, currents, trains) == labels).sum()
             if noted:
                 self.history["step"].append(step)
                 self.history["step_firing"].append(firing.rates)
@@ -203,9 +205,9 @@ class _Run:
             step += 1
             if progress is not None:
                 progress(step, steps)
-        self.epoch += 1
         if not (total.isfinite() and all(weights.isfinite().all() for weights in self.network.parameters())):
             self.diverged()
+        self.epoch += 1
         round_state(self.network, self.optimizer, self.recipe.significant_bits)
         self.history["train_loss"].append(float(total) / self.per_epoch)
         self.history["train_accuracy"].append(100 * int(right) / (self.per_epoch * self.size))
@@ -236,7 +238,7 @@ class _Run:
 
     def diverged(self) -> None:
         raise TrainingFailed(
-            f"the loss is not finite in epoch {max(self.epoch, 1)} of {self.recipe.epochs} ({self.firing()}); lower the learning "
+            f"the loss is not finite in epoch {self.epoch + 1} of {self.recipe.epochs} ({self.firing()}); lower the learning "
             f"rate ({self.recipe.learning_rate:g})"
         )
 

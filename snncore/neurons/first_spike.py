@@ -25,8 +25,8 @@ from snncore.coding import check_timesteps
 from snncore.neurons.blocks import column_blocks, flat_view, time_matrices
 from snncore.surrogate import ATan
 
-TRAINING_BLOCK = 1 << 14
-"""Columns per block: the backward pass works on several trains at a time, all of which should stay in the cache."""
+TRAINING_BLOCK = 1 << 17
+"""Elements of a train per block: the backward pass works on several trains at a time, all of which should stay in the cache."""
 
 
 class FirstSpikeNeuron(nn.Module):
@@ -112,7 +112,7 @@ class _FirstSpike(torch.autograd.Function):
         constant = currents.shape[0] == 1
         train = currents.expand(neuron.timesteps, *currents.shape[1:]) if constant else currents
         x, s, spikes = time_matrices(train, inplace=False)
-        for block in column_blocks(x.shape[1], x.device, TRAINING_BLOCK):
+        for block in column_blocks(x.shape[1], x.device, TRAINING_BLOCK // neuron.timesteps):
             _fire(x[:, block], s[:, block], neuron)
         ctx.neuron, ctx.constant = neuron, constant
         ctx.save_for_backward(currents, spikes)
@@ -127,7 +127,7 @@ class _FirstSpike(torch.autograd.Function):
         g = _flat(gradients[0], spikes)
         result = torch.empty_like(spikes[:1] if ctx.constant else spikes)
         out = _flat(result, spikes)
-        for block in column_blocks(s.shape[1], s.device, TRAINING_BLOCK):
+        for block in column_blocks(s.shape[1], s.device, TRAINING_BLOCK // neuron.timesteps):
             _backward(x[:, block], s[:, block], g[:, block], out[:, block], neuron)
         return result, None
 

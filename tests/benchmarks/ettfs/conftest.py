@@ -49,7 +49,7 @@ def _made(stand_in: bool, seeds: tuple[int, ...]) -> Tables:
         "spike_times": lambda: _spike_times(stand_in),
         "figure1": lambda: _figure1(stand_in),
         "figure2": lambda: _figure2(stand_in),
-        "figure4": lambda: _curves("deep SMLP", stand_in, seeds),
+        "figure4": lambda: [{"encoding": "direct"} | row for row in _curves("deep SMLP", stand_in, seeds)],
         "figure5": lambda: _figure5(stand_in),
         "figure8": lambda: _curves("SCNN", stand_in, seeds),
         "figure9": lambda: _figure9(stand_in),

@@ -54,6 +54,7 @@ images = 10
 encodings = ["direct", "random"]
 [papers.ettfs.figure4]
 network = ["Fashion-MNIST", "deep SMLP"]
+encodings = ["direct", "latency"]
 [papers.ettfs.stacks]
 width = 20
 depth = 2
@@ -225,7 +226,7 @@ def test_one_failed_seed_spoils_the_mean_of_all(ran: Ran, tmp_path: Path, monkey
 # ---- curves, times, states --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "lines"), [("figure4", 2), ("figure8", 2)])
+@pytest.mark.parametrize(("name", "lines"), [("figure4", 4), ("figure8", 2)])
 def test_a_curve_has_a_point_before_training_and_one_per_epoch(ran: Ran, name: str, lines: int) -> None:
     frame = ran.frame(name)
     assert frame["epoch"].tolist() == list(range(EPOCHS + 1)) * lines

@@ -212,6 +212,14 @@ def test_e04_needs_ours_to_train_and_counts_seeds(tables: Tables) -> None:
     assert result.status == PARTLY and "3 of 5 seeds as claimed" in result.evidence
 
 
+def test_e04_holds_for_every_encoding_or_in_part(tables: Tables) -> None:
+    latency = trained(tables, lambda epoch: 95.0)["figure4"].assign(encoding="latency")
+    result = verdict("E04", tables | {"figure4": pd.concat([tables["figure4"], latency])})
+    assert result.status == PARTLY
+    assert "Direct input" in result.evidence and "5 of 5 seeds" in result.evidence
+    assert "latency input" in result.evidence and "0 of 5 seeds" in result.evidence
+
+
 def test_e06_every_epoch_from_the_second_and_the_first_batch(tables: Tables) -> None:
     def lower(epoch: int) -> Tables:
         return changed(

@@ -103,6 +103,8 @@ def test_gradients_without_any_zero_or_all_zero_can_be_drawn(tables: Tables) -> 
 def test_convergence_has_a_line_per_seed_and_initialisation(tables: Tables) -> None:
     left, right = figures.convergence(tables["figure4"]).axes
     assert len(left.lines) == 2 * 5 + 1 and len(right.lines) == 2 * 5
+    two = pd.concat([tables["figure4"], tables["figure4"].assign(encoding="latency")])
+    assert [axes.get_ylabel() for axes in figures.convergence(two).axes[::2]] == ["direct input", "latency input"]
 
 
 def test_learning_shows_the_mean_and_the_paired_difference(tables: Tables) -> None:

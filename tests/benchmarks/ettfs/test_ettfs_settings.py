@@ -88,6 +88,7 @@ def test_a_network_that_the_profile_does_not_name() -> None:
         ({"seeds": {"default": [0, 0]}}, r"must be different whole numbers, got \[0, 0\]"),
         ({"seeds": {"default": [-1]}}, "must be different whole numbers"),
         ({"seeds": {"default": [True]}}, "must be different whole numbers"),
+        ({"seeds": {"default": [0], "ETTFS2": [1]}}, "seeds of ETTFS2, which has no recipe; known: default, ETTFS"),
         ({"seeds": {"default": [0], "ETTFS": ["1"]}}, "the seeds of ETTFS must be different whole numbers"),
     ],
 )
@@ -124,6 +125,31 @@ def test_a_section() -> None:
 def test_sections_that_make_no_sense(section: Any, message: str) -> None:
     with pytest.raises(CannotRun, match=rf"profile own, \[papers.ettfs.initial\].*{message}"):
         settings(profile(initial=section), "initial")
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "entry"),
+    [
+        ("forced", {"networks": ["MNIST"]}, "networks = ['MNIST']"),
+        ("forced", {"networks": [["MNIST", "SMLP"], ["MNIST", "SMLP"]]}, "networks"),
+        ("figure4", {"network": ["MNIST", "SMLP"], "encodings": ["random"]}, "encodings = ['random']"),
+        ("figure4", {"network": ["MNIST", 3], "encodings": ["direct"]}, "network = ['MNIST', 3]"),
+        ("table3", {"network": ["MNIST", "SMLP"], "variants": ["bothe"]}, "variants = ['bothe']"),
+        ("decoders", {"networks": [["MNIST", "SMLP"]], "decoders": ["exponential-1"], "seeds": [0]}, "decoders"),
+        ("decoders", {"networks": [["MNIST", "SMLP"]], "decoders": [2], "seeds": [0]}, "decoders = [2]"),
+        ("decoders", {"networks": [["MNIST", "SMLP"]], "decoders": ["linear"], "seeds": [True]}, "seeds = [True]"),
+        ("stacks", {"width": 4, "depth": 2, "timesteps": [1], "draws": 1}, "timesteps = [1]"),
+    ],
+)
+def test_lists_are_checked_to_their_elements(name: str, section: Any, entry: str) -> None:
+    with pytest.raises(CannotRun) as refused:
+        settings(profile(**{name: section}), name)
+    assert f"[papers.ettfs.{name}]: {entry}" in str(refused.value)
+
+
+def test_a_network_named_twice() -> None:
+    with pytest.raises(CannotRun, match="names MNIST SMLP twice"):
+        choices(profile(networks=[NETWORK, NETWORK]))
 
 
 def test_an_unknown_section() -> None:
