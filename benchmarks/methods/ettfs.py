@@ -8,13 +8,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import partial
+from math import inf, isfinite
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import CannotRun
-from benchmarks.methods.direct import DirectMethod, SpikingClassifier
+from benchmarks.methods.direct import DirectMethod, Encoder, SpikingClassifier
 from benchmarks.models.layouts import Convolution, Pooling, parse_layout
 from snncore.coding import latency_spikes
 from snncore.decoding import TemporalWeighting, weights
@@ -29,6 +30,8 @@ OPTIONS = {
     "decoder": "exponential-2",  # the paper does not print the base
     "scale": 5.0,  # inverse temperature of the softmax over decoded outputs
     "encoding": "direct",  # or latency: one spike per pixel
+    "mean": 0.0,  # of pixels, subtracted from them before they are currents
+    "std": 1.0,  # of pixels, by which they are then divided
     "threshold": 1.0,  # the variance of the currents that the initialisation aims at
     "alpha": 2.0,  # SpikingJelly's default for ATan
     "forced_spike": False,  # whether silent neurons fire at the last step
@@ -71,7 +74,10 @@ class ETTFS(DirectMethod):
             layers = time_first_layers(layout, shape, classes, neuron, AvgPool2d if chosen["pooling"] == "average" else MaxPool2d)
         except ValueError as error:
             raise CannotRun(f"{self.name}: {error}") from error
-        encode = _direct if chosen["encoding"] == "direct" else partial(_latency, timesteps=timesteps)
+        if chosen["encoding"] == "latency":
+            encode: Encoder = partial(_latency, timesteps=timesteps)
+        else:
+            encode = partial(_direct, mean=chosen["mean"], std=chosen["std"])
         return SpikingClassifier(timesteps, encode, layers, decode)
 
     def initialize(self, network: SpikingClassifier, generator: torch.Generator, **options: Any) -> None:
@@ -87,6 +93,11 @@ class ETTFS(DirectMethod):
                 raise CannotRun(f"{self.name} has no option {name!r}; known: {', '.join(OPTIONS)}")
             if name in CHOICES and value not in CHOICES[name]:
                 raise CannotRun(f"{self.name}: {name} must be one of {', '.join(CHOICES[name])}, got {value!r}")
+        mean, std = chosen["mean"], chosen["std"]
+        if not (isfinite(mean) and 0 < std < inf):
+            raise CannotRun(f"{self.name}: mean must be finite and std positive and finite, got {mean!r} and {std!r}")
+        if chosen["encoding"] == "latency" and (mean, std) != (0, 1):
+            raise CannotRun(f"{self.name}: mean and std are for direct encoding; spikes have no mean to subtract")
         return chosen
 
 
@@ -106,9 +117,9 @@ def time_first_layers(layout: str, shape: Sequence[int], classes: int, neuron: A
     return nn.Sequential(*made)
 
 
-def _direct(images: Tensor) -> Tensor:
-    """Pixels as currents that stay the same at every step: ``[1, B, C, H, W]``."""
-    return images[None]
+def _direct(images: Tensor, mean: float, std: float) -> Tensor:
+    """Standardised pixels as currents that stay the same at every step: ``[1, B, C, H, W]``."""
+    return ((images - mean) / std)[None]
 
 
 def _latency(images: Tensor, timesteps: int) -> Tensor:

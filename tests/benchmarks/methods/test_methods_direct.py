@@ -117,6 +117,11 @@ def test_direct_coding_shows_pixels_and_latency_coding_spikes() -> None:
     assert torch.equal(built(encoding="latency")(x), built(encoding="latency")(x))
 
 
+def test_pixels_can_be_standardised() -> None:
+    shown = built(mean=0.25, std=0.5).encode(images())
+    assert torch.equal(shown, (images()[None] - 0.25) / 0.5)
+
+
 @pytest.mark.parametrize(("initialization", "numerator"), [("ettfs", 6), ("kaiming", 2)])
 def test_initialisation_by_option(initialization: str, numerator: int) -> None:
     layout = "144-400-300-5"
@@ -189,6 +194,11 @@ def test_the_class_is_known_at_the_first_output_spike(decoder: str, pooling: str
         ({"decoder": "softmax"}, "ETTFS: unknown decoder 'softmax'; known: "),
         ({"threshold": 0.0}, "ETTFS: threshold must be positive and finite"),
         ({"alpha": -1.0}, "ETTFS: alpha must be positive and finite"),
+        ({"scale": 0.0}, "ETTFS: the scale of the outputs must be positive and finite, got 0.0"),
+        ({"scale": float("nan")}, "ETTFS: the scale of the outputs must be positive and finite, got nan"),
+        ({"std": 0.0}, "ETTFS: mean must be finite and std positive and finite, got 0.0 and 0.0"),
+        ({"mean": float("inf")}, "ETTFS: mean must be finite and std positive and finite, got inf and 1.0"),
+        ({"mean": 0.5, "encoding": "latency"}, "ETTFS: mean and std are for direct encoding"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> None:
