@@ -35,6 +35,14 @@ class MaxPool2d(nn.MaxPool2d):
         return super().forward(input.flatten(0, 1)).unflatten(0, input.shape[:2])
 
 
+class Dropout(nn.Dropout):
+    """Dropout of neurons, not of spikes: in training, a neuron that is left out is silent at all steps of that image."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``[T, B, ...]``, the trains that stay divided by ``1 - p``; unchanged in evaluation."""
+        return input * super().forward(torch.ones_like(input[:1])) if self.training else input
+
+
 class Flatten(nn.Module):
     """``[T, B, ...]`` to ``[T, B, N]``."""
 
@@ -55,13 +63,13 @@ def merge_average_pooling(network: nn.Sequential, example: Tensor) -> nn.Sequent
         example: an input ``[T or 1, B, ...]``, for the sizes of the maps.
 
     Returns:
-        a new network that shares all other layers with the old one.
+        a new network that shares all other layers with the old one but has no dropout, which is for training.
 
     Raises:
         ValueError: a pooling that overlaps or pads, or that is followed by neither a convolution without padding and dilation
             nor ``Flatten`` and a linear layer.
     """
-    layers: list[nn.Module] = list(network)
+    layers: list[nn.Module] = [layer for layer in network if not isinstance(layer, Dropout)]
     merged: list[nn.Module] = []
     with torch.no_grad():
         while layers:

@@ -22,7 +22,7 @@ from snncore.decoding import TemporalWeighting, weights
 from snncore.initialization import ettfs, initialize, kaiming
 from snncore.neurons.first_spike import FirstSpikeNeuron
 from snncore.surrogate import ATan
-from snncore.time_first import AvgPool2d, Conv2d, Flatten, MaxPool2d
+from snncore.time_first import AvgPool2d, Conv2d, Dropout, Flatten, MaxPool2d
 
 OPTIONS = {
     "initialization": "ettfs",  # or kaiming: what the paper compares with
@@ -34,6 +34,7 @@ OPTIONS = {
     "std": 1.0,  # of pixels, by which they are then divided
     "threshold": 1.0,  # the variance of the currents that the initialisation aims at
     "alpha": 2.0,  # SpikingJelly's default for ATan
+    "dropout": 0.0,  # share of neurons that are left out before a linear layer, in training
     "forced_spike": False,  # whether silent neurons fire at the last step
     "mask_gradient": True,  # full backpropagation through time
 }
@@ -71,7 +72,8 @@ class ETTFS(DirectMethod):
                 chosen["mask_gradient"],
             )
             decode = TemporalWeighting(weights(chosen["decoder"], timesteps), chosen["scale"])
-            layers = time_first_layers(layout, shape, classes, neuron, AvgPool2d if chosen["pooling"] == "average" else MaxPool2d)
+            pooling = AvgPool2d if chosen["pooling"] == "average" else MaxPool2d
+            layers = time_first_layers(layout, shape, classes, neuron, pooling, chosen["dropout"])
         except ValueError as error:
             raise CannotRun(f"{self.name}: {error}") from error
         if chosen["encoding"] == "latency":
@@ -101,8 +103,13 @@ class ETTFS(DirectMethod):
         return chosen
 
 
-def time_first_layers(layout: str, shape: Sequence[int], classes: int, neuron: Any, pooling: Any) -> nn.Sequential:
-    """A layout as time-first layers, ``neuron()`` after every layer with weights, ``pooling(window)`` for every pooling."""
+def time_first_layers(
+    layout: str, shape: Sequence[int], classes: int, neuron: Any, pooling: Any, dropout: float = 0.0
+) -> nn.Sequential:
+    """A layout as time-first layers, ``neuron()`` after every layer with weights, ``pooling(window)`` for every pooling.
+
+    ``dropout``: before every linear layer but one that sees the input.
+    """
     made: list[nn.Module] = []
     flat = False
     for layer in parse_layout(layout, shape, classes):
@@ -111,6 +118,7 @@ def time_first_layers(layout: str, shape: Sequence[int], classes: int, neuron: A
         elif isinstance(layer, Convolution):
             made += [Conv2d(layer.inputs, layer.channels, layer.kernel), neuron()]
         else:
+            made += [Dropout(dropout)] if dropout and made else []
             made += [] if flat else [Flatten()]
             made += [nn.Linear(layer.inputs, layer.neurons), neuron()]
             flat = True

@@ -7,6 +7,7 @@ what every choice is made on; the test set is not seen here. The network is the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from benchmarks.methods.direct import DirectMethod, SpikingClassifier
 from benchmarks.models.checkpoint_files import write_torch
 from benchmarks.training.labelled import LabelledImages
 from benchmarks.training.optimization import device_of, learning_rate, optimizer_of, round_state, threads, without_denormals
-from benchmarks.training.randomness import augment, generator
+from benchmarks.training.randomness import augment, derived_seed, generator
 from benchmarks.training.recipes import Recipe
 from snncore.decoding import winner
 
@@ -109,7 +110,8 @@ def train_spiking(
         else:
             run.begin()
         while run.epoch < recipe.epochs:
-            run.train_epoch(progress)
+            with run.dropout():
+                run.train_epoch(progress)
             if checkpoint is not None:
                 run.save(checkpoint)
         run.finish()
@@ -135,7 +137,7 @@ class _Run:
         self.data = replace(data, images=data.images.to(device), labels=data.labels.to(device))
         self.optimizer = optimizer_of(network, recipe)
         self.order, self.augmentation = generator(seed, "order"), generator(seed, "augmentation")
-        self.epoch = 0
+        self.seed, self.epoch = seed, 0
         names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_silent")
         self.history: dict[str, list[Any]] = {name: [] for name in (*names, "firing", "step", "step_firing")}
         self.size = min(recipe.batch_size, len(data.labels))
@@ -164,6 +166,14 @@ class _Run:
             self.epoch, self.history = state["epoch"], state["history"]
         except Exception as error:
             raise CannotRun(f"{path}: this unfinished training cannot be read; delete the file to begin anew") from error
+
+    @contextmanager
+    def dropout(self) -> Iterator[None]:
+        """Torch's own random numbers, which dropout takes, from a stream of this run and this epoch."""
+        devices = [self.data.images.device] if self.data.images.is_cuda else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(derived_seed(self.seed, f"dropout {self.epoch}"))
+            yield
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = torch.randperm(len(self.data.labels), generator=self.order)[: self.per_epoch * self.size]

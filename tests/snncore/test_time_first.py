@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from snncore.initialization import ettfs, initialize
 from snncore.neurons.first_spike import FirstSpikeNeuron
-from snncore.time_first import AvgPool2d, Conv2d, Flatten, MaxPool2d, merge_average_pooling
+from snncore.time_first import AvgPool2d, Conv2d, Dropout, Flatten, MaxPool2d, merge_average_pooling
 
 quick = settings(deadline=None, derandomize=True, max_examples=15)
 
@@ -136,6 +136,24 @@ def test_the_network_is_not_changed_and_other_layers_are_shared() -> None:
     assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in before.items())
     assert merged[0] is network[0] and merged[1] is network[1] and merged[3] is network[4]
     assert merged[2] is not network[3]
+
+
+def test_dropout_silences_a_neuron_at_all_steps_or_at_none() -> None:
+    torch.manual_seed(0)
+    layer, trains = Dropout(0.25), torch.ones(3, 40, 50)
+    out = layer(trains)
+    assert torch.equal(out, out[:1].expand_as(out))
+    assert out.unique().tolist() == [0.0, pytest.approx(4 / 3)]
+    assert 0.2 < float((out == 0).float().mean()) < 0.3
+    assert layer.eval()(trains) is trains
+
+
+def test_a_merged_network_has_no_dropout() -> None:
+    with_dropout = nn.Sequential(AvgPool2d(2), Dropout(0.5), Flatten(), nn.Linear(4, 3)).eval()
+    trains = torch.rand(2, 5, 1, 4, 4)
+    merged = merge_average_pooling(with_dropout, trains)
+    assert not any(isinstance(layer, Dropout) for layer in merged)
+    assert torch.allclose(merged(trains), with_dropout(trains), atol=1e-6)
 
 
 def test_without_average_pooling_nothing_changes() -> None:

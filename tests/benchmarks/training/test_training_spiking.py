@@ -89,12 +89,20 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(parts: Split, sm
     assert {p.dtype for p in first.parameters()} == {torch.float32}
 
 
-def test_torchs_own_random_numbers_play_no_part(parts: Split, small: Recipe) -> None:
+@pytest.mark.parametrize("options", [{"timesteps": 4}, {"timesteps": 4, "dropout": 0.5}])
+def test_torchs_own_random_numbers_play_no_part(parts: Split, small: Recipe, options: dict[str, Any]) -> None:
+    chosen = replace(small, options=options)
     torch.manual_seed(1)
-    first, _ = trained(parts, small)
+    first, _ = trained(parts, chosen)
     torch.manual_seed(2)
-    again, _ = trained(parts, small)
+    again, _ = trained(parts, chosen)
     assert same_weights(first, again)
+
+
+def test_dropout_changes_what_is_trained(parts: Split, small: Recipe) -> None:
+    options = dict(small.options)
+    with_dropout, _ = trained(parts, replace(small, options=options | {"dropout": 0.5}))
+    assert not same_weights(with_dropout, trained(parts, small)[0])
 
 
 def test_validation_images_are_not_trained_on(parts: Split, small: Recipe) -> None:
@@ -177,7 +185,13 @@ def kill_after(steps: int) -> Callable[[int, int], None]:
 
 @pytest.mark.parametrize(
     ("steps", "change"),
-    [(2, {}), (3, {}), (3, {"shift": 1, "flip": True}), (5, {"optimizer": "sgd", "momentum": 0.9, "precision": "float32"})],
+    [
+        (2, {}),
+        (3, {}),
+        (3, {"shift": 1, "flip": True}),
+        (3, {"options": {"timesteps": 4, "dropout": 0.5}}),
+        (5, {"optimizer": "sgd", "momentum": 0.9, "precision": "float32"}),
+    ],
 )
 def test_a_killed_run_resumes_and_ends_with_the_same_bits(
     parts: Split, small: Recipe, tmp_path: Path, steps: int, change: dict[str, Any]
@@ -259,7 +273,7 @@ def test_a_learning_rate_at_which_weights_overflow(parts: Split, small: Recipe, 
 
 def test_a_loss_that_is_not_finite(parts: Split, small: Recipe) -> None:
     with pytest.raises(TrainingFailed, match=rf"the loss is not finite in epoch 1 of 3 {RATES}; lower the learning rate"):
-        trained(parts, with_options(small, scale=float("inf")), tolerant=False)
+        trained(parts, with_options(replace(small, precision="float32"), scale=1e300), tolerant=False)
 
 
 def test_a_layer_that_is_dead_is_named_with_all_rates(parts: Split, small: Recipe) -> None:
@@ -294,7 +308,7 @@ def test_tolerance_goes_on_in_silence_and_silence_is_never_right(parts: Split, s
 
 def test_tolerance_does_not_extend_to_a_loss_that_is_not_finite(parts: Split, small: Recipe) -> None:
     with pytest.raises(TrainingFailed, match="not finite"):
-        trained(parts, with_options(small, scale=float("inf")))
+        trained(parts, with_options(replace(small, precision="float32"), scale=1e300))
 
 
 @pytest.mark.parametrize(
