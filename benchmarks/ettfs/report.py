@@ -35,7 +35,7 @@ from benchmarks.ettfs.figures import measured_on
 from benchmarks.ettfs.settings import PAPER, VARIANT_OF, Choice, choices
 from benchmarks.harness.claims import NotTested, Tables, brief
 from benchmarks.harness.markdown import DASH, count, number, plain, ranges, small, table
-from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons
+from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons, stands_for
 from benchmarks.harness.statistics import Interval, paired_difference
 from benchmarks.methods import DIRECT_METHODS
 from benchmarks.profiles import Profile
@@ -164,6 +164,11 @@ def _latency_headline(tables: Tables) -> list[str]:
 # ---- settings ---------------------------------------------------------------------------------------------------------
 
 
+def networks(profile: Profile) -> list[tuple[str, str, str]]:
+    """Data set, layout and what of the paper it stands for."""
+    return [(c.dataset, c.layout, stands_for(c.network, c.paper_dataset, c.stand_in)) for c in choices(profile)]
+
+
 def training(tables: Tables, profile: Profile) -> Body:
     """What the paper leaves open and how it was filled."""
     header = ["Stands for", "Network", "Method", "Seeds", "T", "Epochs", "Batch", "Learning rate", "Other options"]
@@ -183,9 +188,8 @@ def training(tables: Tables, profile: Profile) -> Body:
 def _recipe_line(chosen: Choice, method: str) -> list[str]:
     made = recipe(chosen.recipes[method])
     options = {name: value for name, value in made.options.items() if name != "timesteps"}
-    stands_for = f"{chosen.network} on {chosen.paper_dataset}"
     return [
-        f"*{stands_for}* †" if chosen.stand_in else stands_for,
+        stands_for(chosen.network, chosen.paper_dataset, chosen.stand_in),
         f"`{chosen.layout}` on `{chosen.dataset}`",
         method,
         ranges(chosen.seeds_of(method)),

@@ -1,7 +1,8 @@
 """Reports: a page of Markdown and its figures, a pure function of stored tables and published ones.
 
 A paper's room gives the parts in ``benchmarks/<paper>/report.py`` (``NAME``, ``REFERENCE``, ``SECTIONS``, ``READING``,
-``headlines`` and ``setup``) and ``benchmarks/<paper>/claims.py`` (``CLAIMS``); this module frames them with what all papers need.
+``headlines``, ``setup`` and ``networks``) and ``benchmarks/<paper>/claims.py`` (``CLAIMS``); this module frames them with what
+all papers need.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from benchmarks.harness.files import atomic_write_bytes, cannot_write
 from benchmarks.harness.provenance import read_provenance
 from benchmarks.harness.results import read_table
 from benchmarks.models.registry import MODELS
-from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.profiles import Profile
 from benchmarks.published import read_published
 
 NOT_RUN = "not run: "
@@ -106,7 +107,7 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
         counts=_counts(verdicts),
         claims=_claims(paper, verdicts),
         stand_ins=_stand_ins(tables),
-        networks=_networks(artifacts, tables, records, profile),
+        networks=_networks(tables, records, room.networks(profile)),
         definitions=_definitions(tables),
         environments=_environments(records),
         notes=_notes(artifacts, tables, records, folder),
@@ -226,16 +227,17 @@ def _used(tables: Tables) -> pd.DataFrame:
     return best.drop_duplicates(columns[:2]).sort_index()
 
 
-def _networks(artifacts: dict[str, Artifact], tables: Tables, records: dict[str, Any], profile: Profile) -> str:
+def _networks(tables: Tables, records: dict[str, Any], stand_for: Sequence[tuple[str, str, str]]) -> str:
+    """``stand_for``: data set, network and what of the paper it stands for."""
     data, weights = _merged(records, "datasets"), _merged(records, "checkpoints")
     rows = []
     for _, used in _used(tables).iterrows():
         dataset, architecture = used["dataset_used"], used["architecture_used"]
-        same = [c for c in profile.networks if (c.dataset, c.architecture) == (dataset, architecture)]
+        same = [text for *network, text in stand_for if network == [dataset, architecture]]
         rows.append(
             [
                 f"`{architecture}`",
-                ", ".join(map(_stands_for, same)) or markdown.DASH,
+                ", ".join(same) or markdown.DASH,
                 _test_data(dataset, used["n_test"]),
                 f"`{data.get(f'{dataset} test', '')[:12]}`" if f"{dataset} test" in data else markdown.DASH,
                 f"{markdown.number(used['ann_metric'])} %" if pd.notna(used["ann_metric"]) else markdown.DASH,
@@ -253,9 +255,9 @@ def _merged(records: dict[str, Any], entry: str) -> dict[str, str]:
     return merged
 
 
-def _stands_for(choice: NetworkChoice) -> str:
-    text = f"{choice.paper_architecture} on {choice.paper_dataset}"
-    return f"*{text}* †" if choice.stand_in else text
+def stands_for(network: str, dataset: str, stand_in: bool) -> str:
+    """A network and a data set of the paper, marked where something else stands in for them."""
+    return f"*{network} on {dataset}* †" if stand_in else f"{network} on {dataset}"
 
 
 def _test_data(dataset: str, images: int) -> str:

@@ -24,7 +24,7 @@ from snncore.neurons.first_spike import FirstSpikeNeuron
 from snncore.surrogate import ATan
 from snncore.time_first import AvgPool2d, Conv2d, Dropout, Flatten, MaxPool2d
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "initialization": "ettfs",  # or kaiming: what the paper compares with
     "pooling": "average",  # or max: what the paper compares with
     "decoder": "exponential-2",  # the paper does not print the base

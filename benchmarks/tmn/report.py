@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.harness.claims import Tables, brief
 from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
-from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons
+from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons, stands_for
 from benchmarks.profiles import Profile
 from benchmarks.published import read_published
 from benchmarks.tmn import figures
@@ -58,6 +58,13 @@ def setup(profile: Profile) -> list[str]:
     return [
         f"Thresholds: `{profile.calibration}` of the activations on the first {images} training images, where a table does not"
         " say otherwise."
+    ]
+
+
+def networks(profile: Profile) -> list[tuple[str, str, str]]:
+    """Data set, architecture and what of the paper it stands for."""
+    return [
+        (c.dataset, c.architecture, stands_for(c.paper_architecture, c.paper_dataset, c.stand_in)) for c in profile.networks
     ]
 
 
