@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from snncore.decoding import winner
+
 Encoder = Callable[[Tensor], Tensor]
 """Images ``[B, C, H, W]`` in [0, 1] -> currents or spikes ``[T or 1, B, C, H, W]``."""
 
@@ -36,10 +38,16 @@ class SpikingClassifier(nn.Module):
         spikes: Tensor = self.layers[-1](currents)
         return currents, spikes
 
+    def answers(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What training needs: scores ``[B, K]`` to be differentiated, and the classes ``[B]`` that they name, -1 for silence."""
+        currents, spikes = self.output(images)
+        scores: Tensor = self.decode(spikes)
+        with torch.no_grad():
+            return scores, winner(scores, currents, spikes)
+
     def forward(self, images: Tensor) -> Tensor:
         """Scores ``[B, K]``."""
-        scores: Tensor = self.decode(self.output(images)[1])
-        return scores
+        return self.answers(images)[0]
 
 
 class DirectMethod:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods.direct import DirectMethod, SpikingClassifier
 from benchmarks.models.layouts import Dense, parse_layout
-from snncore.decoding import TemporalWeighting, first_spike
+from snncore.decoding import TemporalWeighting, first_spike, winner
 from snncore.neurons.spike_time import Postsynaptic, SpikeTimeNeuron
 from snncore.spike_times import BinaryLinear, LatencyLinear, relative_target_loss
 
@@ -28,20 +28,25 @@ class SpikeTimeClassifier(SpikingClassifier):
 
     def output(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Growth of the output potential per step, and output spikes, ``[T, B, K]`` each."""
-        currents: Tensor = self.layers[:-1](self.encode(images))
+        return self._fired(self.layers[:-1](self.encode(images)))
+
+    def answers(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores ``[B, K]`` of the exact times (ramp) or of those on the grid (step), and the classes that the spikes name."""
+        neuron = self._last()
+        currents = self.layers[:-1](self.encode(images))
+        times = neuron.times(currents, interpolate=neuron.postsynaptic == "ramp")
+        assert isinstance(self.decode, TemporalWeighting)
+        scores = (self.timesteps - times) * self.decode.scale
+        with torch.no_grad():
+            growth, spikes = self._fired(currents)
+            return scores, winner(self.decode(spikes), growth, spikes)
+
+    def _fired(self, currents: Tensor) -> tuple[Tensor, Tensor]:
         neuron = self._last()
         spikes: Tensor = neuron(currents)
         if neuron.postsynaptic == "ramp":  # its potential grows by the sum of all earlier currents
             currents = torch.cat([torch.zeros_like(currents[:1]), currents.cumsum(0)[:-1]])
         return currents, spikes
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Scores ``[B, K]`` of the exact times (ramp) or of those on the grid (step)."""
-        neuron = self._last()
-        currents = self.layers[:-1](self.encode(images))
-        times = neuron.times(currents, interpolate=neuron.postsynaptic == "ramp")
-        assert isinstance(self.decode, TemporalWeighting)
-        return (self.timesteps - times) * self.decode.scale
 
     def _last(self) -> SpikeTimeNeuron:
         neuron = self.layers[-1]

@@ -198,15 +198,13 @@ class _Run:
                 group["lr"] = learning_rate(self.recipe, step, steps)
             noted = step % every == 0
             with _FiringRates(self.network, noted) as firing:
-                currents, trains = self.network.output(images)
-            scores = self.network.decode(trains)
+                scores, named = self.network.answers(images)
             loss = self.method.loss(scores, labels)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
             total += loss.detach()
-            with torch.no_grad():
-                right += (winner(scores, currents, trains) == labels).sum()
+            right += (named == labels).sum()
             if noted:
                 self.history["step"].append(step)
                 self.history["step_firing"].append(firing.rates)

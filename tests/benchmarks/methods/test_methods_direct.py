@@ -109,6 +109,17 @@ def test_scores_are_the_decoded_output_spikes() -> None:
     assert spikes.sum(0).max() <= 1 and spikes.any()
 
 
+@pytest.mark.parametrize("name", DIRECT_METHODS)
+def test_answers_are_scores_and_the_classes_that_the_spikes_name(name: str) -> None:
+    method = direct_method(name)
+    network = method.build("144-9-5", SHAPE, CLASSES, 8)
+    method.initialize(network, torch.Generator().manual_seed(1))
+    scores, named = network.answers(images())
+    currents, spikes = network.output(images())
+    assert torch.equal(scores, network(images())) and scores.requires_grad
+    assert torch.equal(named, winner(network.decode(spikes), currents, spikes))
+
+
 def test_direct_coding_shows_pixels_and_latency_coding_spikes() -> None:
     x = images()
     assert torch.equal(built().encode(x), x[None])

@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.data import load
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.methods import direct_method
+from benchmarks.methods import DIRECT_METHODS, direct_method
 from benchmarks.methods.direct import SpikingClassifier
 from benchmarks.models.checkpoint_files import read_checkpoint, write_torch
 from benchmarks.training import Recipe, recipe, spiking_cache
@@ -135,6 +135,21 @@ def test_it_learns_and_notes_what_it_does(parts: Split, small: Recipe) -> None:
         named = winner(network.decode(spikes), currents, spikes)
     assert torch.equal(named, parts.validation_labels)
     assert history["firing"][-1][1] == pytest.approx(float(spikes.sum()) / spikes[0].numel())
+
+
+@pytest.mark.parametrize("name", DIRECT_METHODS)
+def test_what_is_minimised_is_what_the_method_scores(parts: Split, small: Recipe, name: str) -> None:
+    """Not what its spikes decode to: the exact times of STDBP's outputs carry its gradients, its grid does not."""
+    method = direct_method(name)
+    still = replace(small, epochs=1, learning_rate=1e-300, weight_decay=0.0, options={"timesteps": 8})
+    network, history = train_spiking(method, LAYOUT, 2, parts, still, 0, tolerant=True)
+    network.double()
+    images, labels = parts.images.double() / 255, parts.labels
+    with torch.no_grad():
+        loss = float(method.loss(network(images), labels))
+        right = (network.answers(images)[1] == labels).double().mean()
+    assert history["train_loss"][0] == pytest.approx(loss, rel=1e-5)  # two batches of all 24 images; float32 weights
+    assert history["train_accuracy"][0] == pytest.approx(100 * float(right))
 
 
 def test_before_training_nothing_is_learnt(parts: Split, small: Recipe) -> None:
