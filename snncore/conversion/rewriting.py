@@ -29,7 +29,16 @@ from snncore.conversion.calibration import Calibration
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.operations import AddSpikes, Amplify, MaxPool, PresentConstant, Reshape, SumPool, Total
 from snncore.conversion.sizes import BatchSizes
-from snncore.conversion.tracing import CONVOLUTIONS, MAX_POOLS, ChannelAffine, arguments_of, call_module, module_of
+from snncore.conversion.tracing import (
+    ADAPTIVE_MAX_POOL_FUNCTIONS,
+    CONVOLUTIONS,
+    MAX_POOL_FUNCTIONS,
+    MAX_POOLS,
+    ChannelAffine,
+    arguments_of,
+    call_module,
+    module_of,
+)
 from snncore.neurons import SpikingNeuron, TimeCode
 
 Kind = Literal["analog", "spikes", "current", "size"]
@@ -117,6 +126,8 @@ class Rewriter:
             return self._average_pool(node, module)
         if isinstance(module, MAX_POOLS):
             return self._max_pool(node, module)
+        if operation in (*MAX_POOL_FUNCTIONS, *ADAPTIVE_MAX_POOL_FUNCTIONS):
+            raise self._refuse(node, "computes its windows", "write max-pooling windows as numbers")
         if operation in MEANS or operation in SUMS:
             return self._total(node)
         if operation in ADDITIONS or operation in SUBTRACTIONS:
