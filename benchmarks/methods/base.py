@@ -47,7 +47,11 @@ class Method:
         raise NotImplementedError
 
     def steps(self, timesteps: int, layers: int, **options: Any) -> Steps:
-        """Steps of a network of ``layers`` layers (the number in its name) with T = ``timesteps``."""
+        """Steps of a network of ``layers`` layers (the number in its name) with T = ``timesteps``.
+
+        Raises:
+            NotAvailable: T below what the code needs; asked before any work starts.
+        """
         raise NotImplementedError
 
 

@@ -102,7 +102,7 @@ def convert(
 ) -> SpikingNetwork:
     """Convert a trained network into a spiking one.
 
-    Works on any network that ``torch.fx`` can trace: convolution, linear, batch norm, ReLU in any spelling, average
+    Works on any network that ``torch.fx`` can trace: convolution, linear, batch norm, ReLU in any spelling, average and max
     pooling, residual sums, concatenation, reshaping. The trained network is left as it was.
 
     Args:
@@ -141,5 +141,5 @@ def convert(
             threshold = 1.0
         return method.neuron(threshold, timesteps)
 
-    signals = Rewriter(traced, calibration, neuron, timesteps).run()
+    signals = Rewriter(traced, calibration, neuron, code).run()
     return SpikingNetwork(traced, signals, code, mode)

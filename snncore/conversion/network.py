@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from snncore.coding import Code
-from snncore.conversion.operations import PresentConstant
+from snncore.conversion.operations import MaxPool, PresentConstant
 from snncore.conversion.rewriting import Signal, SpikingLayer
 from snncore.conversion.tracing import module_of
 from snncore.neurons import SpikingNeuron
@@ -180,23 +180,24 @@ class SpikingNetwork(nn.Module):
             return spikes
         if isinstance(layer, PresentConstant):
             return look_up(node.args[0])  # type: ignore[arg-type]
+        if isinstance(layer, MaxPool):
+            state = states.pop(node) if index else layer.start()
+            pooled = layer.step(look_up(node.args[0]), state)  # type: ignore[arg-type]
+            if index < self.timesteps - 1:
+                states[node] = state
+            return pooled
         return _call(fx.Interpreter(self.graph_module), node, look_up)
 
     def _decode_steps(self, steps: Iterator[Any], every_step: bool) -> Any:
-        """Horner's rule over the output train; holds one step at a time unless every prefix is asked for."""
-        prefixes: list[Any] = []
-        total, value = 0.0, None
-        for step in steps:
-            total = total * self.code.beta + 1.0
-            value = step if value is None else _map(self._add_step, step, value)
-            if every_step:
-                prefixes.append(_map(lambda x, total=total: x * (1.0 / total), value))
+        """Weighted sum of the output train; holds one step at a time unless every prefix is asked for."""
         if every_step:
-            return _map(lambda *xs: torch.stack(xs), *prefixes)
-        return _map(lambda x: x * (1.0 / total), value)
-
-    def _add_step(self, step: Tensor, value: Tensor) -> Tensor:
-        return torch.add(step, value, alpha=self.code.beta)
+            return _map(lambda *train: self.code.decode_prefixes(torch.stack(train)), *steps)
+        weights, total = self.code.weights().tolist(), self.code.total
+        value: Any = None
+        for weight, step in zip(weights, steps, strict=True):
+            zero = _map(torch.zeros_like, step) if value is None else value
+            value = _map(lambda v, x, weight=weight: torch.add(v, x, alpha=weight), zero, step)
+        return _map(lambda v: v * (1.0 / total), value)
 
 
 def _call(interpreter: fx.Interpreter, node: fx.Node, look_up: Callable[[fx.Node], Any]) -> Any:

@@ -26,6 +26,10 @@ DROPOUT_FUNCTIONS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
 IDENTITY_METHODS = ("contiguous", "clone", "detach")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+ADAPTIVE_MAX_POOLS = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
+MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, *ADAPTIVE_MAX_POOLS)
+MAX_POOL_FUNCTIONS = (F.max_pool1d, F.max_pool2d, F.max_pool3d, torch.max_pool1d, torch.max_pool2d, torch.max_pool3d)
+ADAPTIVE_MAX_POOL_FUNCTIONS = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)
 
 
 TRACING = threading.Lock()
@@ -155,7 +159,7 @@ def _fold_constants(traced: fx.GraphModule) -> None:
 
 
 def _modules_for_functions(traced: fx.GraphModule) -> None:
-    """``F.relu``, ``torch.relu``, ``x.relu()``, ``F.linear`` and ``F.conv2d`` become modules."""
+    """``F.relu``, ``torch.relu``, ``x.relu()``, ``F.linear``, ``F.conv2d`` and ``F.max_pool2d`` become modules."""
     for node in list(traced.graph.nodes):
         is_relu = (node.op == "call_function" and node.target in RELU_FUNCTIONS) or (
             node.op == "call_method" and node.target in RELU_METHODS
@@ -169,6 +173,8 @@ def _modules_for_functions(traced: fx.GraphModule) -> None:
             _functional_linear(traced, node)
         elif node.op == "call_function" and node.target in (F.conv1d, F.conv2d):
             _functional_convolution(traced, node)
+        elif node.op == "call_function" and node.target in (*MAX_POOL_FUNCTIONS, *ADAPTIVE_MAX_POOL_FUNCTIONS):
+            _functional_max_pool(traced, node)
 
 
 def _parameters(traced: fx.GraphModule, nodes: list[Any]) -> list[Tensor | None] | None:
@@ -227,6 +233,19 @@ def _functional_convolution(traced: fx.GraphModule, node: fx.Node) -> None:
     )
     _fill(layer, weight, bias)
     call_module(traced, node, layer, (call["input"],))
+
+
+def _functional_max_pool(traced: fx.GraphModule, node: fx.Node) -> None:
+    if node.target in MAX_POOL_FUNCTIONS:
+        kind: Any = MAX_POOLS[MAX_POOL_FUNCTIONS.index(node.target) % 3]
+        names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+    else:
+        kind = ADAPTIVE_MAX_POOLS[ADAPTIVE_MAX_POOL_FUNCTIONS.index(node.target)]
+        names = ("input", "output_size", "return_indices")
+    call = arguments_of(node, names)
+    source = call.pop("input")
+    if node.all_input_nodes == [source]:  # all sizes are numbers
+        call_module(traced, node, kind(**{name: value for name, value in call.items() if value != ()}), (source,))
 
 
 def _fill(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> None:

@@ -1,9 +1,20 @@
 """Spiking neurons, one file per family."""
 
 from snncore.neurons.base import SpikingNeuron
+from snncore.neurons.few_spikes import FewSpikesNeuron
 from snncore.neurons.first_spike import FirstSpikeNeuron
 from snncore.neurons.integrate_fire import IntegrateFireNeuron
 from snncore.neurons.momentum import MomentumNeuron
 from snncore.neurons.spike_time import SpikeTimeNeuron
+from snncore.neurons.time_window import TimeCode, TimeWindowNeuron
 
-__all__ = ["FirstSpikeNeuron", "IntegrateFireNeuron", "MomentumNeuron", "SpikeTimeNeuron", "SpikingNeuron"]
+__all__ = [
+    "FewSpikesNeuron",
+    "FirstSpikeNeuron",
+    "IntegrateFireNeuron",
+    "MomentumNeuron",
+    "SpikeTimeNeuron",
+    "SpikingNeuron",
+    "TimeCode",
+    "TimeWindowNeuron",
+]

@@ -13,7 +13,7 @@ from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import METHODS, Method, Steps, method, threshold_rule
 from benchmarks.methods.base import THRESHOLD_RULES
 from snncore.conversion.calibration import ActivationHistogram
-from snncore.neurons import IntegrateFireNeuron, MomentumNeuron
+from snncore.neurons import FewSpikesNeuron, IntegrateFireNeuron, MomentumNeuron, TimeWindowNeuron
 
 OWN = """
 from benchmarks.methods import TMN
@@ -38,7 +38,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_says_what_it_is(name: str) -> None:
     found = method(name)
-    assert found.name == name and found.reference and found.coding in ("CSS", "rate")
+    assert found.name == name and found.reference and found.coding in ("CSS", "rate", "FS", "TTFS")
     assert found.conversion(threshold_rule("maximum")).threshold is THRESHOLD_RULES["maximum"]
 
 
@@ -67,6 +67,34 @@ def test_steps_are_counted_apart() -> None:
     assert method("TMN").steps(8, 16, precharge=2) == Steps(8, 2, 0, 40)
     assert method("TMN").steps(8, 16, precharge=0, ratio=1.0) == Steps(8, 0, 0, 8)
     assert method("OPI").steps(64, 20) == method("rate").steps(64, 20) == Steps(64, 0, 0, 64)
+
+
+def test_fs_conversion_sends_binary_digits() -> None:
+    neuron = method("FS-Conversion").conversion(threshold_rule("maximum")).neuron(3.0, 10)
+    assert isinstance(neuron, FewSpikesNeuron)
+    assert (neuron.threshold, neuron.code.timesteps, neuron.delay) == (3.0, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "grid"),
+    [("TTFS Mapping", {}, "nearest"), ("TTFS Mapping", {"exact_times": True}, "continuous"), ("LC-TTFS", {}, "down")],
+)
+def test_one_spike_codes_differ_in_how_times_are_rounded(name: str, options: dict[str, bool], grid: str) -> None:
+    neuron = method(name).conversion(threshold_rule("maximum"), **options).neuron(2.0, 7)
+    assert isinstance(neuron, TimeWindowNeuron)
+    assert (neuron.grid, neuron.threshold, neuron.delay) == (grid, 8.0, 7)
+
+
+@pytest.mark.parametrize(("name", "timesteps"), [("FS-Conversion", 10), ("TTFS Mapping", 64), ("LC-TTFS", 50)])
+def test_layers_that_wait_for_whole_trains_take_a_window_each(name: str, timesteps: int) -> None:
+    assert method(name).default_timesteps == timesteps
+    assert method(name).steps(timesteps, 16) == Steps(timesteps, timesteps, 0, 16 * timesteps)
+
+
+@pytest.mark.parametrize("name", ["TTFS Mapping", "LC-TTFS"])
+def test_one_step_carries_no_time(name: str) -> None:
+    with pytest.raises(NotAvailable, match=f"{name} needs at least 2 timesteps per layer, one carries no time; got 1"):
+        method(name).steps(1, 20)
 
 
 def test_an_unknown_method_leaves_the_other_rows_alone() -> None:
