@@ -16,6 +16,7 @@ from snncore.conversion.tracing import module_of
 from snncore.neurons import SpikingNeuron
 
 Mode = Literal["multi-step", "single-step"]
+NodeObserver = Callable[[fx.Node, Any, int | None], None]
 
 
 class SpikingNetwork(nn.Module):
@@ -30,6 +31,8 @@ class SpikingNetwork(nn.Module):
         code: code of the spike trains and of the output.
         latency: steps of the pipelined simulation from the first input to the last output: T plus the delays of the
             neurons on the longest path.
+        observer: called with each node of the graph, its value and its timestep, from 0; the timestep is None for a value that
+            holds all timesteps ``[T*B, ...]`` or is the same at each of them ``[B, ...]``. Counting attaches here.
     """
 
     def __init__(self, graph_module: fx.GraphModule, signals: dict[fx.Node, Signal], code: Code, mode: Mode) -> None:
@@ -39,6 +42,7 @@ class SpikingNetwork(nn.Module):
         self.graph_module = graph_module
         self.code = code
         self.mode: Mode = mode
+        self.observer: NodeObserver | None = None
         self._kinds = {node.name: signals[node].kind if node in signals else "size" for node in graph_module.graph.nodes}
         self._starts: dict[str, int] = {}
         self._find_pipeline_starts()
@@ -86,7 +90,7 @@ class SpikingNetwork(nn.Module):
         if self.mode == "single-step":
             return self._decode_steps(self.steps(images), every_step)
         decode = self.code.decode_prefixes if every_step else self.code.decode
-        out = self.graph_module(images)
+        out = self.graph_module(images) if self.observer is None else _Observed(self.graph_module, self.observer).run(images)
         return _map(lambda x: decode(x.unflatten(0, (self.timesteps, -1))), out)
 
     # ---- single-step ----------------------------------------------------------------------------------------------
@@ -124,6 +128,8 @@ class SpikingNetwork(nn.Module):
                 value = self._step_of(node, now, images, analog, lines, states)
                 if value is None:
                     continue
+                if self.observer is not None:
+                    self.observer(node, value, now - self._starts[node.name])
                 if node is self._output_node:
                     yield value
                 else:
@@ -143,6 +149,8 @@ class SpikingNetwork(nn.Module):
                     values[node] = images
                 else:
                     values[node] = _call(interpreter, node, lambda n: values[n])
+                if self.observer is not None:
+                    self.observer(node, values[node], None)
         return values
 
     def _step_of(
@@ -198,6 +206,21 @@ class SpikingNetwork(nn.Module):
             zero = _map(torch.zeros_like, step) if value is None else value
             value = _map(lambda v, x, weight=weight: torch.add(v, x, alpha=weight), zero, step)
         return _map(lambda v: v * (1.0 / total), value)
+
+
+class _Observed(fx.Interpreter):
+    """Runs a graph node by node and shows each value before a later node may overwrite it."""
+
+    def __init__(self, graph_module: fx.GraphModule, observer: NodeObserver) -> None:
+        super().__init__(graph_module)
+        self.observer = observer
+        self.extra_traceback = False  # errors read as they do unobserved
+
+    def run_node(self, n: fx.Node) -> Any:
+        """See ``fx.Interpreter``."""
+        value = super().run_node(n)
+        self.observer(n, value, None)
+        return value
 
 
 def _call(interpreter: fx.Interpreter, node: fx.Node, look_up: Callable[[fx.Node], Any]) -> Any:
