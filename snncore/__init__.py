@@ -2,7 +2,14 @@
 
 from snncore.coding import CSSCode, RateCode
 from snncore.conversion import ConversionError, ConversionMethod, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
-from snncore.neurons import FirstSpikeNeuron, IntegrateFireNeuron, MomentumNeuron, SpikeTimeNeuron
+from snncore.neurons import (
+    FirstSpikeNeuron,
+    IntegrateFireNeuron,
+    MomentumNeuron,
+    OffsetSpikeNeuron,
+    SignedIntegrateFireNeuron,
+    SpikeTimeNeuron,
+)
 
 __all__ = [
     "CSSCode",
@@ -11,7 +18,9 @@ __all__ = [
     "FirstSpikeNeuron",
     "IntegrateFireNeuron",
     "MomentumNeuron",
+    "OffsetSpikeNeuron",
     "RateCode",
+    "SignedIntegrateFireNeuron",
     "SpikeTimeNeuron",
     "SpikingNetwork",
     "calibrate",

@@ -4,6 +4,16 @@ from snncore.neurons.base import SpikingNeuron
 from snncore.neurons.first_spike import FirstSpikeNeuron
 from snncore.neurons.integrate_fire import IntegrateFireNeuron
 from snncore.neurons.momentum import MomentumNeuron
+from snncore.neurons.offset_spike import OffsetSpikeNeuron
+from snncore.neurons.signed_integrate_fire import SignedIntegrateFireNeuron
 from snncore.neurons.spike_time import SpikeTimeNeuron
 
-__all__ = ["FirstSpikeNeuron", "IntegrateFireNeuron", "MomentumNeuron", "SpikeTimeNeuron", "SpikingNeuron"]
+__all__ = [
+    "FirstSpikeNeuron",
+    "IntegrateFireNeuron",
+    "MomentumNeuron",
+    "OffsetSpikeNeuron",
+    "SignedIntegrateFireNeuron",
+    "SpikeTimeNeuron",
+    "SpikingNeuron",
+]
