@@ -8,14 +8,18 @@ from typing import TypeVar
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods.base import Method, Steps, threshold_rule
+from benchmarks.methods.cos import COS
 from benchmarks.methods.direct import DirectMethod
 from benchmarks.methods.ettfs import ETTFS
+from benchmarks.methods.qcfs import QCFS
 from benchmarks.methods.rate import OPI, Rate
+from benchmarks.methods.signed_rate import QFFS, FastSNN, FastSNNUntuned
 from benchmarks.methods.spike_time import BS4NN, S4NN, STDBP, TQTTFS
 from benchmarks.methods.tmn import TMN
+from benchmarks.methods.tsa import TSA
 
 Kind = TypeVar("Kind")
-METHODS: dict[str, type[Method]] = {m.name: m for m in (TMN, Rate, OPI)}
+METHODS: dict[str, type[Method]] = {m.name: m for m in (TMN, TSA, Rate, OPI, QCFS, COS, QFFS, FastSNN, FastSNNUntuned)}
 DIRECT_METHODS: dict[str, type[DirectMethod]] = {m.name: m for m in (ETTFS, S4NN, BS4NN, STDBP, TQTTFS)}
 
 __all__ = ["DIRECT_METHODS", "METHODS", "DirectMethod", "Method", "Steps", "direct_method", "method", "threshold_rule"]

@@ -38,6 +38,8 @@ class ConversionMethod:
     neuron: Callable[[float, int], SpikingNeuron]
     threshold: ThresholdRule = Percentile(99.99)
     anytime: bool = False
+    quantized: QuantizedNeuron | None = None
+    full_precision: bool = True
 
 
 def tmn(
