@@ -7,6 +7,8 @@ from snncore.neurons import (
     FirstSpikeNeuron,
     IntegrateFireNeuron,
     MomentumNeuron,
+    OffsetSpikeNeuron,
+    SignedIntegrateFireNeuron,
     SpikeTimeNeuron,
     TimeWindowNeuron,
 )
@@ -19,7 +21,9 @@ __all__ = [
     "FirstSpikeNeuron",
     "IntegrateFireNeuron",
     "MomentumNeuron",
+    "OffsetSpikeNeuron",
     "RateCode",
+    "SignedIntegrateFireNeuron",
     "SpikeTimeNeuron",
     "SpikingNetwork",
     "TimeWindowNeuron",

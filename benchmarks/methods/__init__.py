@@ -8,17 +8,22 @@ from typing import TypeVar
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods.base import Method, Steps, threshold_rule
+from benchmarks.methods.cos import COS
 from benchmarks.methods.direct import DirectMethod
 from benchmarks.methods.ettfs import ETTFS
 from benchmarks.methods.fs_conversion import FSConversion
 from benchmarks.methods.lc_ttfs import LCTTFS
+from benchmarks.methods.qcfs import QCFS
 from benchmarks.methods.rate import OPI, Rate
+from benchmarks.methods.signed_rate import QFFS, FastSNN, FastSNNUntuned
 from benchmarks.methods.spike_time import BS4NN, S4NN, STDBP, TQTTFS
 from benchmarks.methods.tmn import TMN
+from benchmarks.methods.tsa import TSA
 from benchmarks.methods.ttfs_mapping import TTFSMapping
 
 Kind = TypeVar("Kind")
-METHODS: dict[str, type[Method]] = {m.name: m for m in (TMN, Rate, OPI, FSConversion, TTFSMapping, LCTTFS)}
+CONVERSIONS = (TMN, TSA, Rate, OPI, FSConversion, TTFSMapping, LCTTFS, QCFS, COS, QFFS, FastSNN, FastSNNUntuned)
+METHODS: dict[str, type[Method]] = {m.name: m for m in CONVERSIONS}
 DIRECT_METHODS: dict[str, type[DirectMethod]] = {m.name: m for m in (ETTFS, S4NN, BS4NN, STDBP, TQTTFS)}
 
 __all__ = ["DIRECT_METHODS", "METHODS", "DirectMethod", "Method", "Steps", "direct_method", "method", "threshold_rule"]

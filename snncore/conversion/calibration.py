@@ -183,6 +183,21 @@ def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
     return Calibration(run.histograms, shapes, images, describe(traced))
 
 
+def calibration_of(
+    ann: nn.Module, traced: fx.GraphModule, calibration: Calibration | Iterable[Tensor]
+) -> Calibration:
+    """The calibration of ``ann``, recorded as ``traced``: the one given, or made now from the batches given.
+
+    Raises:
+        ConversionError: a calibration of another network, or what ``calibrate`` raises.
+    """
+    if not isinstance(calibration, Calibration):
+        calibration = calibrate(ann, calibration)
+    if calibration.network != describe(traced):
+        raise ConversionError(f"the calibration of this {type(ann).__name__} comes from another network; calibrate this one")
+    return calibration
+
+
 def activations(ann: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """Output ``[B, ...]`` of every ReLU of the trained network, by the name that its neuron has after conversion."""
     traced = trace_network(ann)

@@ -40,6 +40,7 @@ from snncore.conversion.tracing import (
     module_of,
 )
 from snncore.neurons import SpikingNeuron, TimeCode
+from snncore.quantization import ActivationQuantizer
 
 Kind = Literal["analog", "spikes", "current", "size"]
 NeuronFactory = Callable[[str], SpikingNeuron]
@@ -202,7 +203,8 @@ class Rewriter:
     def _activation(self, node: fx.Node) -> Signal:
         source = node.args[0]
         assert isinstance(source, fx.Node)
-        if self._kind(source) == "spikes" and bool((self._amplitude(source) >= 0).all()):
+        quantized = isinstance(module_of(self.traced, node), ActivationQuantizer)
+        if not quantized and self._kind(source) == "spikes" and bool((self._amplitude(source) >= 0).all()):
             signal = self.signals[source]  # a ReLU of what is not negative
             node.replace_all_uses_with(source)
             self.graph.erase_node(node)

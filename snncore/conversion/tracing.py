@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.inplace import InplaceTracer, replace_inplace_operations
+from snncore.quantization import ActivationQuantizer
 
 RELU_FUNCTIONS = (F.relu, F.relu_, torch.relu, torch.relu_)
 RELU_METHODS = ("relu", "relu_")
@@ -51,8 +52,17 @@ class ChannelAffine(nn.Module):
         return x * scale.view(shape) + shift.view(shape)
 
 
+class _Tracer(InplaceTracer):
+    """Takes modules of this project as they are."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, (ActivationQuantizer, ChannelAffine)) or super().is_leaf_module(m, module_qualified_name)
+
+
 def trace_network(ann: nn.Module) -> fx.GraphModule:
     """Record ``ann`` (a copy, in evaluation mode) as a graph of linear operations, ReLU modules and shape operations.
+
+    Quantised activations (`snncore.quantization`) are ReLU modules too and stay what they are.
 
     Raises:
         ConversionError: the forward pass depends on the data (``if x.sum() > 0``) or cannot be recorded for another reason.
@@ -66,7 +76,7 @@ def trace_network(ann: nn.Module) -> fx.GraphModule:
         ) from error
     try:
         with TRACING:
-            graph = InplaceTracer().trace(root)
+            graph = _Tracer().trace(root)
         traced = fx.GraphModule(root, graph)
     except ConversionError:
         raise
@@ -167,8 +177,9 @@ def _modules_for_functions(traced: fx.GraphModule) -> None:
         if is_relu:
             source = node.args[0] if node.args else node.kwargs["input"]
             call_module(traced, node, nn.ReLU(), (source,))
-        elif isinstance(module_of(traced, node), nn.ReLU):
-            call_module(traced, node, nn.ReLU(), node.args or tuple(node.kwargs.values()))
+        elif isinstance(relu := module_of(traced, node), nn.ReLU):
+            relu = relu if isinstance(relu, ActivationQuantizer) else nn.ReLU()
+            call_module(traced, node, relu, node.args or tuple(node.kwargs.values()))
         elif node.op == "call_function" and node.target is F.linear:
             _functional_linear(traced, node)
         elif node.op == "call_function" and node.target in (F.conv1d, F.conv2d):
