@@ -81,13 +81,14 @@ class Calibration:
 
     The shapes are those of another number of images than in the first batch, and of more than one: otherwise an operation
     that fixes the number of images, as ``view(1, -1)`` does, looks like one that keeps them apart. ``network`` describes
-    the operations that were recorded, so that another network is recognised.
+    the operations that were recorded, so that another network is recognised. ``peak`` is the largest size of an input value.
     """
 
     histograms: dict[str, ActivationHistogram]
     shapes: dict[str, tuple[int, ...]]
     images: int
     network: str
+    peak: float = 0.0
 
 
 class ThresholdRule(Protocol):
@@ -166,7 +167,7 @@ def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
         raise ConversionError("calibration takes batches of images, not one tensor; pass [images]")
     traced = trace_network(ann)
     run = _Recorder(traced)
-    images, shapes = 0, {}
+    images, shapes, peak = 0, {}, 0.0
     with torch.no_grad():
         for batch in batches:
             if not isinstance(batch, Tensor):
@@ -178,9 +179,10 @@ def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
             if images == 0 and batch.shape[0] > 0:
                 shapes = _shapes(traced, batch)
             images += batch.shape[0]
+            peak = max(peak, float(batch.abs().max()) if batch.numel() else 0.0)
     if images == 0:
         raise ConversionError("no calibration images were given; pass batches of training images")
-    return Calibration(run.histograms, shapes, images, describe(traced))
+    return Calibration(run.histograms, shapes, images, describe(traced), peak)
 
 
 def activations(ann: nn.Module, images: Tensor) -> dict[str, Tensor]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
 from snncore.coding import check_timesteps
 from snncore.conversion.calibration import Calibration, Percentile, ThresholdRule, calibrate
 from snncore.conversion.errors import ConversionError
+from snncore.conversion.layerwise import LayerRule, LayerwisePass
 from snncore.conversion.network import Mode, SpikingNetwork
+from snncore.conversion.operations import InputEncoder
 from snncore.conversion.rewriting import Rewriter
 from snncore.conversion.tracing import describe, trace_network
 from snncore.neurons import IntegrateFireNeuron, MomentumNeuron, SpikingNeuron
@@ -26,12 +29,19 @@ class ConversionMethod:
         neuron: ``(threshold, timesteps) -> SpikingNeuron``.
         threshold: rule that finds a layer's full threshold from its activations.
         anytime: the first t steps of a train of T steps are the train of t steps, so one run gives every t <= T.
+        layerwise: chooses the neurons one layer after another on spiking activity, instead of ``threshold`` on that of the
+            trained network; ``neuron`` then makes no more than the code known.
+        layerwise_timesteps: T of that calibration; that of the conversion unless given.
+        encoder: ``(largest size of an input value, timesteps) -> InputEncoder``; direct coding unless given.
     """
 
     name: str
     neuron: Callable[[float, int], SpikingNeuron]
     threshold: ThresholdRule = Percentile(99.99)
     anytime: bool = False
+    layerwise: LayerRule | None = None
+    layerwise_timesteps: int | None = None
+    encoder: Callable[[float, int], InputEncoder] | None = None
 
 
 def tmn(
@@ -99,6 +109,7 @@ def convert(
     method: ConversionMethod | None = None,
     timesteps: int = 8,
     mode: Mode = "multi-step",
+    images: Iterable[Tensor] | None = None,
 ) -> SpikingNetwork:
     """Convert a trained network into a spiking one.
 
@@ -111,12 +122,15 @@ def convert(
         method: ``tmn()`` by default; also ``tsa()``, ``rate()``, ``opi()`` or your own.
         timesteps: T, firing steps (pre-charge not counted).
         mode: see ``SpikingNetwork``.
+        images: batches of training images for a method that calibrates layer by layer; those of ``calibration`` if it is
+            batches.
 
     Returns:
         The spiking network.
 
     Raises:
-        ConversionError: an operation without spiking counterpart (named), a network that cannot be traced, NaN.
+        ConversionError: an operation without spiking counterpart (named), a network that cannot be traced, NaN; no images
+            for a method that needs them.
         ValueError: timesteps, mode or an argument of the method out of range.
     """
     check_timesteps(timesteps)
@@ -124,6 +138,8 @@ def convert(
     code = method.neuron(1.0, timesteps).code
     traced = trace_network(ann)
     if not isinstance(calibration, Calibration):
+        if method.layerwise is not None and images is None:
+            images = calibration = list(calibration)
         calibration = calibrate(ann, calibration)
     if calibration.network != describe(traced):
         raise ConversionError(f"the calibration of this {type(ann).__name__} comes from another network; calibrate this one")
@@ -141,5 +157,18 @@ def convert(
             threshold = 1.0
         return method.neuron(threshold, timesteps)
 
-    signals = Rewriter(traced, calibration, neuron, timesteps).run()
+    def encoder(steps: int) -> InputEncoder | None:
+        return method.encoder and method.encoder(calibration.peak, steps)
+
+    make: Callable[[str], SpikingNeuron] = neuron
+    if method.layerwise is not None:
+        if images is None:
+            raise ConversionError(f"{method.name} calibrates layer by layer: pass images=, batches of training images")
+        # A network that cannot be converted is refused before the long work.
+        Rewriter(trace_network(ann), calibration, lambda _: method.neuron(1.0, timesteps), timesteps, encoder(timesteps)).run()
+        steps = method.layerwise_timesteps or timesteps
+        layers = LayerwisePass(partial(trace_network, ann), calibration, method.layerwise, steps, images, encoder(steps))
+        chosen = layers.run()
+        make = lambda name: chosen[name](timesteps)  # noqa: E731
+    signals = Rewriter(traced, calibration, make, timesteps, encoder(timesteps)).run()
     return SpikingNetwork(traced, signals, code, mode)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from snncore.coding import Code
-from snncore.conversion.operations import PresentConstant
+from snncore.conversion.operations import InputEncoder, PresentConstant
 from snncore.conversion.rewriting import Signal, SpikingLayer
-from snncore.conversion.tracing import module_of
+from snncore.conversion.tracing import call_node, module_of
 from snncore.neurons import SpikingNeuron
 
 Mode = Literal["multi-step", "single-step"]
@@ -142,7 +142,7 @@ class SpikingNetwork(nn.Module):
                 if node.op == "placeholder":
                     values[node] = images
                 else:
-                    values[node] = _call(interpreter, node, lambda n: values[n])
+                    values[node] = call_node(interpreter, node, lambda n: values[n])
         return values
 
     def _step_of(
@@ -178,9 +178,11 @@ class SpikingNetwork(nn.Module):
             if index == self.timesteps + delay - 1:
                 del states[node]
             return spikes
+        if isinstance(layer, InputEncoder):
+            return layer.at(look_up(node.args[0]), index)  # type: ignore[arg-type]
         if isinstance(layer, PresentConstant):
             return look_up(node.args[0])  # type: ignore[arg-type]
-        return _call(fx.Interpreter(self.graph_module), node, look_up)
+        return call_node(fx.Interpreter(self.graph_module), node, look_up)
 
     def _decode_steps(self, steps: Iterator[Any], every_step: bool) -> Any:
         """Horner's rule over the output train; holds one step at a time unless every prefix is asked for."""
@@ -197,15 +199,6 @@ class SpikingNetwork(nn.Module):
 
     def _add_step(self, step: Tensor, value: Tensor) -> Tensor:
         return torch.add(step, value, alpha=self.code.beta)
-
-
-def _call(interpreter: fx.Interpreter, node: fx.Node, look_up: Callable[[fx.Node], Any]) -> Any:
-    """Run one node on values found by ``look_up``."""
-    args: Any = fx.node.map_arg(node.args, look_up)
-    if node.op == "output":
-        return args[0]
-    kwargs: Any = fx.node.map_arg(node.kwargs, look_up)
-    return getattr(interpreter, node.op)(node.target, args, kwargs)
 
 
 def _map(function: Callable[..., Any], first: Any, *others: Any) -> Any:
