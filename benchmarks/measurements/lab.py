@@ -26,6 +26,9 @@ from snncore.conversion.tracing import describe, trace_network
 TORCHVISION = "torchvision:"
 """Weights of this prefix are torchvision's own, e.g. ``torchvision:IMAGENET1K_V1``."""
 
+LAYERWISE_IMAGES = 128
+"""For methods that calibrate layer by layer: the one batch of Li et al.'s code."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -92,12 +95,16 @@ class Lab:
         """Activation histograms over the first ``calibration_images`` training images in canonical order."""
 
         def make() -> Calibration:
-            trained = self.trained(choice)
-            images = self.images(choice.dataset, "train")
-            used = images.take(min(self.profile.calibration_images, len(images)))
-            return calibrate(trained.model, (x for x, _ in used.batches(trained.mean, trained.std, self.profile.batch)))
+            return calibrate(self.network(choice), self.calibration_batches(choice, self.profile.calibration_images))
 
         return self._once(("calibration", choice), make)
+
+    def calibration_batches(self, choice: NetworkChoice, limit: int) -> Iterator[Tensor]:
+        """The first ``limit`` training images in canonical order, or all if there are fewer."""
+        trained = self.trained(choice)
+        images = self.images(choice.dataset, "train")
+        used = images.take(min(limit, len(images)))
+        return (x for x, _ in used.batches(trained.mean, trained.std, self.profile.batch))
 
     def converted(
         self,
@@ -120,8 +127,10 @@ class Lab:
         def make() -> SpikingNetwork:
             rule = threshold_rule(calibration)
             conversion = method(method_name).conversion(rule, **dict(options))
+            limit = min(LAYERWISE_IMAGES, self.profile.calibration_images)
+            images = self.calibration_batches(choice, limit) if conversion.layerwise else None
             try:
-                return convert(self.network(choice), self.calibration(choice), conversion, timesteps)
+                return convert(self.network(choice), self.calibration(choice), conversion, timesteps, images=images)
             except ConversionError as error:
                 raise NotAvailable(f"{choice.architecture}: {error}") from error
 

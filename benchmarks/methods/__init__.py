@@ -11,11 +11,17 @@ from benchmarks.methods.base import Method, Steps, threshold_rule
 from benchmarks.methods.direct import DirectMethod
 from benchmarks.methods.ettfs import ETTFS
 from benchmarks.methods.rate import OPI, Rate
+from benchmarks.methods.snn_calibration import SNNCalibration, SNNCalibrationLight
+from benchmarks.methods.spike_norm import RMPSNN, SpikeNorm
 from benchmarks.methods.spike_time import BS4NN, S4NN, STDBP, TQTTFS
 from benchmarks.methods.tmn import TMN
+from benchmarks.methods.tsc import TSC
+from benchmarks.methods.ttrbr import TTRBR
 
 Kind = TypeVar("Kind")
-METHODS: dict[str, type[Method]] = {m.name: m for m in (TMN, Rate, OPI)}
+METHODS: dict[str, type[Method]] = {
+    m.name: m for m in (TMN, Rate, OPI, SpikeNorm, RMPSNN, SNNCalibration, SNNCalibrationLight, TTRBR, TSC)
+}
 DIRECT_METHODS: dict[str, type[DirectMethod]] = {m.name: m for m in (ETTFS, S4NN, BS4NN, STDBP, TQTTFS)}
 
 __all__ = ["DIRECT_METHODS", "METHODS", "DirectMethod", "Method", "Steps", "direct_method", "method", "threshold_rule"]

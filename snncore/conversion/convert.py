@@ -160,7 +160,7 @@ def convert(
     def encoder(steps: int) -> InputEncoder | None:
         return method.encoder and method.encoder(calibration.peak, steps)
 
-    make: Callable[[str], SpikingNeuron] = neuron
+    make = neuron
     if method.layerwise is not None:
         if images is None:
             raise ConversionError(f"{method.name} calibrates layer by layer: pass images=, batches of training images")

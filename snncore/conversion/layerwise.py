@@ -7,6 +7,7 @@ layer reads are kept, a byte per spike; everything between two activations is co
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,13 @@ class Layer:
     histogram: ActivationHistogram
     joined: tuple[ActivationHistogram, ...]
     batches: Callable[[], Iterator[tuple[Tensor, Tensor]]]
+
+    def positive(self, threshold: float) -> float:
+        """The threshold, or 1 with a warning where no image activates the layer."""
+        if threshold > 0:
+            return threshold
+        warnings.warn(f"{self.name}: no calibration image activates this layer; its threshold is set to 1", stacklevel=3)
+        return 1.0
 
 
 LayerRule = Callable[[Layer], NeuronMaker]
