@@ -405,7 +405,8 @@ def _sum_over_images(rows: Tensor, synapses: Tensor, fired: bool) -> Tensor:
         synapses: float64, ``[K, P]``, the first row ones.
         fired: the spikes come from a neuron, so that they are -1, 0 or 1; pooled spikes are larger.
     """
-    negative, total = 0.0, torch.zeros(len(synapses), dtype=torch.float64, device=rows.device)
+    negative = torch.zeros((), dtype=torch.float64, device=rows.device)
+    total = torch.zeros(len(synapses), dtype=torch.float64, device=rows.device)
     if not fired or rows.dtype not in (torch.float32, torch.float64):
         size = rows.abs().sum(0, dtype=torch.float64)
         return torch.cat([(size.sum() - rows.sum(dtype=torch.float64)).view(1) / 2, synapses @ size])

@@ -26,6 +26,9 @@ from snncore.conversion.tracing import describe, trace_network
 TORCHVISION = "torchvision:"
 """Weights of this prefix are torchvision's own, e.g. ``torchvision:IMAGENET1K_V1``."""
 
+LAYERWISE_IMAGES = 128
+"""For methods that calibrate layer by layer: the one batch of Li et al.'s code."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -126,11 +129,12 @@ class Lab:
             found = method(method_name)
             conversion = found.conversion(threshold_rule(calibration), **dict(options))
             images = self.calibration_batches(choice, self.profile.calibration_images)
+            few = self.calibration_batches(choice, min(LAYERWISE_IMAGES, self.profile.calibration_images))
             try:
                 ann = found.prepare(self.network(choice), images, timesteps, **dict(options))
                 if ann is self.network(choice):
-                    return convert(ann, self.calibration(choice), conversion, timesteps)
-                return convert(ann, self.calibration_batches(choice, self.profile.batch), conversion, timesteps)
+                    return convert(ann, self.calibration(choice), conversion, timesteps, images=few)
+                return convert(ann, self.calibration_batches(choice, self.profile.batch), conversion, timesteps, images=few)
             except ConversionError as error:
                 raise NotAvailable(f"{choice.architecture}: {error}") from error
 

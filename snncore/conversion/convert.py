@@ -5,13 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, fx, nn
 
 from snncore.coding import check_timesteps
 from snncore.conversion.calibration import Calibration, Percentile, ThresholdRule, calibration_of
 from snncore.conversion.errors import ConversionError
+from snncore.conversion.layerwise import LayerRule, LayerwisePass
 from snncore.conversion.network import Mode, SpikingNetwork
+from snncore.conversion.operations import InputEncoder
 from snncore.conversion.rewriting import Rewriter
 from snncore.conversion.tracing import module_of, trace_network
 from snncore.neurons import IntegrateFireNeuron, MomentumNeuron, SpikingNeuron
@@ -32,6 +35,10 @@ class ConversionMethod:
         anytime: the first t steps of a train of T steps are the train of t steps, so one run gives every t <= T.
         quantized: neuron of a quantised activation; None for one by the threshold rule, as for any other.
         full_precision: converts activations that are not quantised; requires ``quantized`` where it is False.
+        layerwise: chooses the neurons one layer after another on spiking activity, instead of ``threshold`` on that of the
+            trained network; ``neuron`` then makes no more than the code known.
+        layerwise_timesteps: T of that calibration; that of the conversion unless given.
+        encoder: ``(largest size of an input value, timesteps) -> InputEncoder``; direct coding unless given.
     """
 
     name: str
@@ -40,6 +47,9 @@ class ConversionMethod:
     anytime: bool = False
     quantized: QuantizedNeuron | None = None
     full_precision: bool = True
+    layerwise: LayerRule | None = None
+    layerwise_timesteps: int | None = None
+    encoder: Callable[[float, int], InputEncoder] | None = None
 
 
 def tmn(
@@ -124,6 +134,7 @@ def convert(
     method: ConversionMethod | None = None,
     timesteps: int = 8,
     mode: Mode = "multi-step",
+    images: Iterable[Tensor] | None = None,
 ) -> SpikingNetwork:
     """Convert a trained network into a spiking one.
 
@@ -136,13 +147,15 @@ def convert(
         method: ``tmn()`` by default; also ``tsa()``, ``rate()``, ``opi()`` or your own.
         timesteps: T, firing steps (pre-charge not counted).
         mode: see ``SpikingNetwork``.
+        images: batches of training images for a method that calibrates layer by layer; those of ``calibration`` if it is
+            batches.
 
     Returns:
         The spiking network.
 
     Raises:
         ConversionError: an operation without spiking counterpart (named), a network that cannot be traced, NaN; a method
-            that needs quantised activations where one is not, or other levels than it has.
+            that needs quantised activations where one is not, or other levels than it has; no images for one that needs them.
         ValueError: timesteps, mode or an argument of the method out of range.
     """
     check_timesteps(timesteps)
@@ -150,6 +163,8 @@ def convert(
     code = method.neuron(1.0, timesteps).code
     traced = trace_network(ann)
     of_quantized = _neurons_of_quantized(traced, method, timesteps)
+    if method.layerwise is not None and images is None and not isinstance(calibration, Calibration | Tensor):
+        images = calibration = list(calibration)
     calibration = calibration_of(ann, traced, calibration)
     histograms = calibration.histograms
 
@@ -167,7 +182,25 @@ def convert(
             threshold = 1.0
         return method.neuron(threshold, timesteps)
 
-    signals = Rewriter(traced, calibration, neuron, code).run()
+    def encoder(steps: int) -> InputEncoder | None:
+        return method.encoder and method.encoder(calibration.peak, steps)
+
+    if method.layerwise is None:
+        make = neuron
+    else:
+        if images is None:
+            raise ConversionError(f"{method.name} calibrates layer by layer: pass images=, batches of training images")
+        # A network that cannot be converted is refused before the long work.
+        Rewriter(trace_network(ann), calibration, lambda _: method.neuron(1.0, timesteps), code, encoder(timesteps)).run()
+        steps = method.layerwise_timesteps or timesteps
+        steps_code = method.neuron(1.0, steps).code
+        layers = LayerwisePass(partial(trace_network, ann), calibration, method.layerwise, steps_code, images, encoder(steps))
+        chosen = layers.run()
+
+        def make(name: str) -> SpikingNeuron:
+            return chosen[name](timesteps)
+
+    signals = Rewriter(traced, calibration, make, code, encoder(timesteps)).run()
     return SpikingNetwork(traced, signals, code, mode)
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from snncore.coding import Code
-from snncore.conversion.operations import MaxPool, PresentConstant
+from snncore.conversion.operations import InputEncoder, MaxPool, PresentConstant
 from snncore.conversion.rewriting import Signal, SpikingLayer
-from snncore.conversion.tracing import module_of
+from snncore.conversion.tracing import call_node, module_of
 from snncore.neurons import SpikingNeuron
 
 Mode = Literal["multi-step", "single-step"]
@@ -148,7 +148,7 @@ class SpikingNetwork(nn.Module):
                 if node.op == "placeholder":
                     values[node] = images
                 else:
-                    values[node] = _call(interpreter, node, lambda n: values[n])
+                    values[node] = call_node(interpreter, node, lambda n: values[n])
                 if self.observer is not None:
                     self.observer(node, values[node], None)
         return values
@@ -186,6 +186,8 @@ class SpikingNetwork(nn.Module):
             if index == self.timesteps + delay - 1:
                 del states[node]
             return spikes
+        if isinstance(layer, InputEncoder):
+            return layer.at(look_up(node.args[0]), index)  # type: ignore[arg-type]
         if isinstance(layer, PresentConstant):
             return look_up(node.args[0])  # type: ignore[arg-type]
         if isinstance(layer, MaxPool):
@@ -194,7 +196,7 @@ class SpikingNetwork(nn.Module):
             if index < self.timesteps - 1:
                 states[node] = state
             return pooled
-        return _call(fx.Interpreter(self.graph_module), node, look_up)
+        return call_node(fx.Interpreter(self.graph_module), node, look_up)
 
     def _decode_steps(self, steps: Iterator[Any], every_step: bool) -> Any:
         """Weighted sum of the output train; holds one step at a time unless every prefix is asked for."""
@@ -221,15 +223,6 @@ class _Observed(fx.Interpreter):
         value = super().run_node(n)
         self.observer(n, value, None)
         return value
-
-
-def _call(interpreter: fx.Interpreter, node: fx.Node, look_up: Callable[[fx.Node], Any]) -> Any:
-    """Run one node on values found by ``look_up``."""
-    args: Any = fx.node.map_arg(node.args, look_up)
-    if node.op == "output":
-        return args[0]
-    kwargs: Any = fx.node.map_arg(node.kwargs, look_up)
-    return getattr(interpreter, node.op)(node.target, args, kwargs)
 
 
 def _map(function: Callable[..., Any], first: Any, *others: Any) -> Any:

@@ -27,7 +27,7 @@ from torch import Tensor, fx, nn
 from snncore.coding import Code
 from snncore.conversion.calibration import Calibration
 from snncore.conversion.errors import ConversionError
-from snncore.conversion.operations import AddSpikes, Amplify, MaxPool, PresentConstant, Reshape, SumPool, Total
+from snncore.conversion.operations import AddSpikes, Amplify, InputEncoder, MaxPool, PresentConstant, Reshape, SumPool, Total
 from snncore.conversion.sizes import BatchSizes
 from snncore.conversion.tracing import (
     ADAPTIVE_MAX_POOL_FUNCTIONS,
@@ -77,22 +77,35 @@ ANALOG, CURRENT, SIZE = Signal("analog"), Signal("current"), Signal("size")
 
 
 class Rewriter:
-    """Rewrites a traced network in place; ``run`` returns the kind of every node's signal."""
+    """Rewrites a traced network in place; ``run`` returns the kind of every node's signal.
 
-    def __init__(self, traced: fx.GraphModule, calibration: Calibration, neuron: NeuronFactory, code: Code) -> None:
+    ``encoder`` sends the images as spikes; without one they are shown as they are at every step (direct coding).
+    """
+
+    def __init__(
+        self,
+        traced: fx.GraphModule,
+        calibration: Calibration,
+        neuron: NeuronFactory,
+        code: Code,
+        encoder: InputEncoder | None = None,
+    ) -> None:
         self.traced = traced
         self.graph = traced.graph
         self.shapes = calibration.shapes
-        self.sizes = BatchSizes(calibration.shapes)
         self.neuron = neuron
         self.timesteps = code.timesteps
         self.recurrences = (1.0, 1.0) if isinstance(code, TimeCode) else (float(code.beta),)
+        self.encoder = encoder
         self.signals: dict[fx.Node, Signal] = {}
+        self._pool_before_activation()
+        self._fold_affine_into_linear()
+        self.traced.recompile()
 
     def run(self) -> dict[fx.Node, Signal]:
         """Rewrite every node, or raise ConversionError for the first that has no spiking counterpart."""
-        self._pool_before_activation()
-        self._fold_affine_into_linear()
+        self._encode_input()
+        self.sizes = BatchSizes(self.shapes)
         for node in list(self.graph.nodes):
             if node.op == "placeholder" or node.op == "get_attr":
                 self.signals[node] = ANALOG
@@ -119,6 +132,8 @@ class Rewriter:
     def _rewrite(self, node: fx.Node) -> Signal:
         module = module_of(self.traced, node)
         operation = type(module) if module is not None else node.target
+        if isinstance(module, InputEncoder):
+            return Signal("spikes", torch.tensor(module.amplitude, dtype=torch.float64))
         if isinstance(module, nn.ReLU):
             return self._activation(node)
         if isinstance(module, (*CONVOLUTIONS, nn.Linear, ChannelAffine)):
@@ -204,7 +219,8 @@ class Rewriter:
         source = node.args[0]
         assert isinstance(source, fx.Node)
         quantized = isinstance(module_of(self.traced, node), ActivationQuantizer)
-        if not quantized and self._kind(source) == "spikes" and bool((self._amplitude(source) >= 0).all()):
+        spikes = self._kind(source) == "spikes" and bool((self._amplitude(source) >= 0).all())
+        if spikes and not quantized and not self._is_input(source):
             signal = self.signals[source]  # a ReLU of what is not negative
             node.replace_all_uses_with(source)
             self.graph.erase_node(node)
@@ -214,6 +230,23 @@ class Rewriter:
         constant = self._kind(node.args[0]) == "analog"
         call_module(self.traced, node, SpikingLayer(neuron, constant, self._is_scratch(node.args[0])), node.args)
         return Signal("spikes", torch.tensor(neuron.threshold, dtype=torch.float64))
+
+    def _encode_input(self) -> None:
+        image = next(node for node in self.graph.nodes if node.op == "placeholder")
+        if self.encoder is None:
+            return
+        with self.graph.inserting_after(image):
+            self.traced.add_submodule("encode_input", self.encoder)
+            encoded = self.graph.call_module("encode_input", (image,))
+        image.replace_all_uses_with(encoded, delete_user_cb=lambda user: user is not encoded)
+        self.shapes = self.shapes | {encoded.name: self.shapes[image.name]}
+
+    def _is_input(self, node: fx.Node) -> bool:
+        """Whether ``node`` is the encoded input, whose spikes have signs, with no layer after it."""
+        module = module_of(self.traced, node)
+        if isinstance(module, (InputEncoder, SpikingLayer)):
+            return isinstance(module, InputEncoder)
+        return any(map(self._is_input, node.all_input_nodes))
 
     def _is_scratch(self, source: Any) -> bool:
         """Whether a signal is a fresh tensor that only one operation reads, so that this one may overwrite it."""

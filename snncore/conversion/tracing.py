@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -113,6 +114,15 @@ def call_module(traced: fx.GraphModule, node: fx.Node, module: nn.Module, argume
 def module_of(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     """The module that ``node`` calls, or None."""
     return traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def call_node(interpreter: fx.Interpreter, node: fx.Node, look_up: Callable[[fx.Node], Any]) -> Any:
+    """Run one node on values found by ``look_up``."""
+    args: Any = fx.node.map_arg(node.args, look_up)
+    if node.op == "output":
+        return args[0]
+    kwargs: Any = fx.node.map_arg(node.kwargs, look_up)
+    return getattr(interpreter, node.op)(node.target, args, kwargs)
 
 
 def describe(traced: fx.GraphModule) -> str:
@@ -249,7 +259,7 @@ def _functional_convolution(traced: fx.GraphModule, node: fx.Node) -> None:
 def _functional_max_pool(traced: fx.GraphModule, node: fx.Node) -> None:
     if node.target in MAX_POOL_FUNCTIONS:
         kind: Any = MAX_POOLS[MAX_POOL_FUNCTIONS.index(node.target) % 3]
-        names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+        names: tuple[str, ...] = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
     else:
         kind = ADAPTIVE_MAX_POOLS[ADAPTIVE_MAX_POOL_FUNCTIONS.index(node.target)]
         names = ("input", "output_size", "return_indices")

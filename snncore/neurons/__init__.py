@@ -8,6 +8,7 @@ from snncore.neurons.momentum import MomentumNeuron
 from snncore.neurons.offset_spike import OffsetSpikeNeuron
 from snncore.neurons.signed_integrate_fire import SignedIntegrateFireNeuron
 from snncore.neurons.spike_time import SpikeTimeNeuron
+from snncore.neurons.temporal_switch import TemporalSwitchNeuron
 from snncore.neurons.time_window import TimeCode, TimeWindowNeuron
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "SignedIntegrateFireNeuron",
     "SpikeTimeNeuron",
     "SpikingNeuron",
+    "TemporalSwitchNeuron",
     "TimeCode",
     "TimeWindowNeuron",
 ]

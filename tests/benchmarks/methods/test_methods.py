@@ -42,9 +42,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_says_what_it_is(name: str) -> None:
     found = method(name)
-    assert found.name == name and found.reference and found.coding in ("CSS", "rate", "FS", "TTFS")
+    assert found.name == name and found.reference and found.coding in ("CSS", "rate", "FS", "TTFS", "TSC")
     conversion = found.conversion(threshold_rule("maximum"))
-    assert conversion.threshold is THRESHOLD_RULES["maximum"] or not conversion.full_precision
+    assert conversion.layerwise or not conversion.full_precision or conversion.threshold is THRESHOLD_RULES["maximum"]
 
 
 def test_tmn_is_the_papers_neuron() -> None:
