@@ -17,7 +17,6 @@ steps; we calibrate for the T that is run. Biases are corrected by a constant cu
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor

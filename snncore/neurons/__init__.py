@@ -7,4 +7,11 @@ from snncore.neurons.momentum import MomentumNeuron
 from snncore.neurons.spike_time import SpikeTimeNeuron
 from snncore.neurons.temporal_switch import TemporalSwitchNeuron
 
-__all__ = ["FirstSpikeNeuron", "IntegrateFireNeuron", "MomentumNeuron", "SpikeTimeNeuron", "SpikingNeuron", "TemporalSwitchNeuron"]
+__all__ = [
+    "FirstSpikeNeuron",
+    "IntegrateFireNeuron",
+    "MomentumNeuron",
+    "SpikeTimeNeuron",
+    "SpikingNeuron",
+    "TemporalSwitchNeuron",
+]

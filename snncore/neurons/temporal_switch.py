@@ -8,9 +8,9 @@ gain ``w`` at each step. With weights ``w_j`` and soft reset,
     n[t] = 1 if u~[t] >= v                 on or off
     u[t] = u~[t] - v n[t],   d[t] = n[t] - n[t-1]
 
-Since ``sum_{t' <= t} d[t'] = n[t]``, the running current is ``sum_j w_j n_j[t]``: the network computes as one of integrate-and-fire
-neurons that send ``n``, and that is how it is simulated. What travels, and costs operations, is ``d``: two spikes for every
-run of ``n``, however long.
+Since ``sum_{t' <= t} d[t'] = n[t]``, the running current is ``sum_j w_j n_j[t]``: the network computes as one of
+integrate-and-fire neurons that send ``n``, and that is how it is simulated. What travels, and costs operations, is ``d``: two
+spikes for every run of ``n``, however long.
 """
 
 from __future__ import annotations
