@@ -8,8 +8,8 @@
    potential (*advanced*).
 
 As in the authors' code (yhhhli/SNN_Calibration), whose ``advanced`` corrects potentials alone on CIFAR; for ImageNet it also
-trains the weights of each layer (Adam, 5000 or more iterations), which is left out here: it is training, and at the 256 steps
-that tables print the potentials do nearly all of it. What differs: the search is over all calibration images at once rather
+trains the weights of each layer (Adam, 5000 or more iterations), which is left out here, so that an ImageNet row measures less
+than the printed one did. What differs besides: the search is over all calibration images at once rather
 than a running mean over batches, so that their order is of no account, and the code, whatever ``--T`` says, calibrates for 32
 steps; we calibrate for the T that is run. Biases are corrected by a constant current of the neuron, which is the same.
 """

@@ -7,13 +7,13 @@ and may scale its thresholds by a factor below 1 so that neurons fire more often
 What we decided, neither having official code:
 
 - Direct coding in place of SpikeNorm's Poisson spikes, as for every other method here, so that the loss is that of thresholds
-  and reset and needs no random numbers. With Poisson input the original loses more at the same T.
+  and reset and needs no random numbers. What Poisson input adds to the loss is not measured.
 - Spikes carry their threshold as amplitude. The originals send spikes of 1 and balance each layer on those; their thresholds
   are ours over that of the layer before, their firing rates the same. Biases and batch normalisation, which the originals
   train without, are then right as they are; shortcuts bring the amplitudes of their spikes along, for which the originals
   put neurons with equal thresholds into both paths.
-- The largest current is taken over 128 steps whatever T, so that one simulation serves every T. Of more steps the largest
-  is a little larger.
+- The largest current is taken over 128 steps whatever T, so that one simulation serves every T. Over more steps it can only
+  be larger.
 """
 
 from __future__ import annotations

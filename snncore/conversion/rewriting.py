@@ -261,7 +261,8 @@ class Rewriter:
         Analog signals are pooled once. Where max-pooled spikes would not be spikes, the potentials are pooled instead.
         """
         for node in list(self.graph.nodes):
-            relu = node.args[0] if isinstance(module_of(self.traced, node), MAX_POOLS) else None
+            pool: Any = module_of(self.traced, node)
+            relu = node.args[0] if isinstance(pool, MAX_POOLS) and not pool.return_indices else None
             if not isinstance(relu, fx.Node) or not isinstance(module_of(self.traced, relu), nn.ReLU):
                 continue
             if len(relu.users) > 1 or (self._pools_spikes and not self._is_analog(relu.args[0])):

@@ -71,7 +71,8 @@ def neuron_row(value: Tensor, spikes: Tensor) -> Tensor:
         row.copy_(value)
     except RuntimeError as error:
         shapes = f"{tuple(value.shape)}, not of {tuple(spikes.shape[2:])}"
-        raise ValueError(f"neurons have parameters for a layer of shape {shapes}; calibrate on images of this size") from error
+        why = f"the neurons have parameters for a layer of shape {shapes}; calibrate with images of this size"
+        raise ValueError(why) from error
     flat = flat_view(row[None])
     assert flat is not None
     return flat[0]

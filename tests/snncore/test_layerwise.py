@@ -13,6 +13,7 @@ from small_networks import Step, build, conv, fill, images, multi_step_spikes, n
 from torch import Tensor, nn
 
 from snncore import ConversionError, ConversionMethod, IntegrateFireNeuron, SpikingNetwork, calibrate, convert
+from snncore.coding import RateCode
 from snncore.conversion import Layer, NeuronMaker, SwitchEncoder, layerwise
 from snncore.conversion.calibration import activations
 from snncore.conversion.rewriting import SpikingLayer
@@ -110,7 +111,7 @@ def test_only_trains_that_are_still_read_are_kept() -> None:
         kept.append(len(engine.trains))
         return partial(IntegrateFireNeuron, 1.0)
 
-    engine = layerwise.LayerwisePass(partial(layerwise_trace, network), calibrate(network, [x]), rule, 2, [x])
+    engine = layerwise.LayerwisePass(partial(layerwise_trace, network), calibrate(network, [x]), rule, RateCode(2), [x])
     engine.run()
     assert kept == [0, 1, 2, 1, 1]
     assert engine.trains == {} and engine.activations == {}

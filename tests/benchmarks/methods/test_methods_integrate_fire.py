@@ -168,15 +168,20 @@ def test_calibration_takes_the_mean_error_back_layer_by_layer(net: nn.Module, im
     assert torch.allclose(snn(images), expected, atol=1e-2)
 
 
+def mean_outputs(snn: SpikingNetwork, images: Tensor) -> list[Tensor]:
+    """Mean of what each layer sends."""
+    means: list[Tensor] = []
+    for neuron in snn.neurons.values():
+        neuron.register_forward_hook(lambda n, _, spikes: means.append(n.threshold * spikes.mean()))
+    snn(images)
+    return means
+
+
 def test_calibration_brings_the_mean_output_closer(net: nn.Module, images: Tensor) -> None:
     trained = activations(net, images)
     gaps: dict[str, float] = {}
     for name in ("rate", "SNN Calibration", "SNN Calibration (light)"):
-        snn = converted(net, images, name)
-        means: list[Tensor] = []
-        for neuron in snn.neurons.values():
-            neuron.register_forward_hook(lambda n, _, spikes, means=means: means.append(n.threshold * spikes.mean()))
-        snn(images)
+        means = mean_outputs(converted(net, images, name), images)
         gaps[name] = sum(abs(float(a.mean() - b)) for a, b in zip(trained.values(), means, strict=True))
     assert max(gaps["SNN Calibration"], gaps["SNN Calibration (light)"]) < 0.5 * gaps["rate"]
 
