@@ -37,11 +37,11 @@ __all__ = ["Counts", "LayerCounts", "NeuronCounts", "OperationCounter", "TrainCo
 Input = Literal["spikes", "constant", "current"]
 Presentation = Literal["once", "every step"]
 
-BLOCK_ELEMENTS = 1 << 17
-"""Spikes that are looked at together on a CPU: few enough to stay in its cache between two passes."""
+BLOCK_ELEMENTS = 1 << 16
+"""Spikes that are summed together on a CPU: few enough to stay in its cache between two passes."""
 
-NEGATIVE = 4096
-"""Weight of a negative spike while both signs are summed in one number; sums of each below it are exact in float32."""
+Receivers = tuple[SpikingNeuron | None, list[str], Tensor]
+"""Of a node with spikes: the neuron that fires them, the layers that they go to, and the synapses of each position there."""
 
 
 @dataclass
@@ -172,7 +172,8 @@ class OperationCounter:
         self.counts = Counts(timesteps=network.timesteps)
         self._batch = 0
         self._shapes: dict[fx.Node, tuple[int, ...]] = {}
-        self._synapses: dict[tuple[fx.Node, tuple[int, ...], bool], Tensor] = {}
+        self._receivers: dict[tuple[fx.Node, tuple[int, ...]], Receivers] = {}
+        self._idle: set[fx.Node] = set()
 
     def __enter__(self) -> Counts:
         if self.network.observer is not None:
@@ -192,59 +193,59 @@ class OperationCounter:
             self.counts.images += self._batch
         elif self.network.kind(node) == "spikes":
             self._spikes(node, value, step or 0)
-        if node.op != "placeholder":
-            self._dense(node, step or 0)
+        if node.op != "placeholder" and node not in self._idle and not self._dense(node, step or 0):
+            self._idle.add(node)
 
     def _spikes(self, node: fx.Node, value: Tensor, first: int) -> None:
         """Spikes of ``node`` from step ``first`` on: one accumulate per synapse of each layer that they go to."""
-        layer = module_of(self.network.graph_module, node)
-        neuron = layer.neuron if isinstance(layer, SpikingLayer) else None
-        users = [user for user in node.users if _spikes_of(user, self.network.graph_module) is node]
+        shape = tuple(value.shape[1:])
+        if (node, shape) not in self._receivers:
+            self._receivers[node, shape] = self._new_receivers(node, shape, value.device)
+        neuron, users, synapses = self._receivers[node, shape]
         if neuron is None and not users:
             return
-        rows, channels_last = _memory_rows(value)
-        key = (node, tuple(value.shape[1:]), channels_last)
-        if key not in self._synapses:
-            self._synapses[key] = self._fan_outs(users, key[1], channels_last).to(rows.device)
-        sums = [_sum_over_images(each, self._synapses[key], neuron is not None) for each in rows.split(self._batch)]
+        sums = [_sum_over_images(spikes, synapses) for spikes in value.split(self._batch)]
         for step, (negative, size, *accumulates) in enumerate(torch.stack(sums).tolist(), start=first):
             if neuron is not None:
-                fired = self.counts.neuron_layers.setdefault(node.name, _of_neuron(neuron, math.prod(key[1])))
+                fired = self.counts.neuron_layers.setdefault(node.name, _of_neuron(neuron, math.prod(shape)))
                 _add(fired.positive, step, size - negative)
                 _add(fired.negative, step, negative)
             for user, count in zip(users, accumulates, strict=True):
-                arrived = self.counts.layers[user.name]
+                arrived = self.counts.layers[user]
                 _add(arrived.positive, step, size - negative)
                 _add(arrived.negative, step, negative)
                 _add(arrived.accumulates, step, count)
 
-    def _fan_outs(self, users: list[fx.Node], shape: tuple[int, ...], channels_last: bool) -> Tensor:
-        """One row of ones and the synapses of each input value in each layer, ``[1 + users, P]`` in memory order."""
-        rows = [torch.ones(shape, dtype=torch.float64)]
-        for user in users:
-            module = module_of(self.network.graph_module, user)
-            assert module is not None
-            rows.append(fan_out(module, shape))
-            synapses = int(rows[-1].sum())
-            self.counts.layers[user.name] = LayerCounts("spikes", math.prod(shape), synapses, dense=math.prod(shape))
-        return torch.stack([_in_memory_order(row, channels_last) for row in rows])
+    def _new_receivers(self, node: fx.Node, shape: tuple[int, ...], device: torch.device) -> Receivers:
+        layer = module_of(self.network.graph_module, node)
+        names, rows = [], [torch.ones(math.prod(shape[1:]), dtype=torch.float64)]
+        for user in node.users:
+            if _spikes_of(user, self.network.graph_module) is node:
+                module = module_of(self.network.graph_module, user)
+                assert module is not None
+                fans = fan_out(module, shape)
+                inputs, synapses = math.prod(shape), int(fans.sum())
+                self.counts.layers.setdefault(user.name, LayerCounts("spikes", inputs, synapses, dense=inputs))
+                names.append(user.name)
+                rows.append(fans[0].flatten())
+        return layer.neuron if isinstance(layer, SpikingLayer) else None, names, torch.stack(rows).to(device)
 
-    def _dense(self, node: fx.Node, step: int) -> None:
-        """What ``node`` computes if every input value counts; multiply-accumulates where these are real."""
+    def _dense(self, node: fx.Node, step: int) -> bool:
+        """Count the multiply-accumulates of ``node``, if its input is real-valued; whether it is."""
         graph_module, layers = self.network.graph_module, self.counts.layers
         if node.name in layers and layers[node.name].input == "spikes":
             module = module_of(graph_module, node)
             if isinstance(module, LAYERS):
                 layers[node.name].dense = layer_operations(module, self._shapes[node])
-            return
+            return False
         sources = [source for source in node.all_input_nodes if source in self._shapes and source.op != "get_attr"]
         kinds = {self.network.kind(source) for source in sources}
         if not sources or "spikes" in kinds:
-            return
+            return False
         given = self._shapes[sources[0]]
         operations = node_operations(graph_module, node, given, self._shapes[node])
         if operations is None:
-            return
+            return False
         constant = kinds <= {"analog"}
         layer = layers.setdefault(
             node.name, LayerCounts("constant" if constant else "current", math.prod(given), operations, operations)
@@ -252,6 +253,7 @@ class OperationCounter:
         steps = 1 if constant or self.network.mode == "single-step" else self.network.timesteps
         for t in range(step, step + steps):
             _add(layer.multiplications, t, float(operations * self._batch))
+        return True
 
 
 class TrainCounter:
@@ -311,7 +313,8 @@ class TrainCounter:
         for step in train:
             if not torch.equal(step * step, step):
                 raise ValueError(f"layer {name} sees more than spikes in {{0, 1}}; merge average pooling before counting")
-            rows, channels_last = _memory_rows(step)
+            channels_last = _is_channels_last(step)
+            rows = (step.permute(0, 2, 3, 1) if channels_last else step).flatten(1)
             weights = self._weights(name, module, shape, channels_last)
             per_step.append(rows @ weights.to(rows))
         layer = LayerCounts("spikes", math.prod(shape), int(weights[:, 1].sum()), operations)
@@ -322,7 +325,8 @@ class TrainCounter:
         key = (name, shape, channels_last)
         if key not in self._fan_outs:
             fans = fan_out(module, shape)
-            self._fan_outs[key] = torch.stack([_in_memory_order(x, channels_last) for x in (torch.ones_like(fans), fans)], 1)
+            fans = (fans.movedim(0, -1) if channels_last else fans).flatten()
+            self._fan_outs[key] = torch.stack([torch.ones_like(fans), fans], 1)
         return self._fan_outs[key]
 
     @torch.no_grad()
@@ -385,47 +389,30 @@ def _add(counts: list[float], step: int, value: float) -> None:
     counts[step] += value
 
 
-def _memory_rows(x: Tensor) -> tuple[Tensor, bool]:
-    """``[N, ...]`` as ``[N, P]`` in the order of its memory, and whether that is channels-last."""
-    if x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
-        return x.permute(0, 2, 3, 1).flatten(1), True
-    return x.flatten(1), False
+def _sum_over_images(spikes: Tensor, synapses: Tensor) -> Tensor:
+    """Negative spikes, all spikes by size, and accumulates at each layer, ``[1 + K]`` float64; exact below 2**24 per position.
 
-
-def _in_memory_order(x: Tensor, channels_last: bool) -> Tensor:
-    """One sample ``[C, ...]`` as ``[P]`` in the order of ``_memory_rows``."""
-    return x.movedim(0, -1).flatten() if channels_last else x.flatten()
-
-
-def _sum_over_images(rows: Tensor, synapses: Tensor, fired: bool) -> Tensor:
-    """Negative spikes, all spikes by size, and accumulates at each layer: exact, ``[1 + K]`` float64.
+    Every block is read once from memory and summed in the cache. All channels of an input have the same synapses.
 
     Args:
-        rows: spikes of one step, ``[B, P]``.
-        synapses: float64, ``[K, P]``, the first row ones.
-        fired: the spikes come from a neuron, so that they are -1, 0 or 1; pooled spikes are larger.
+        spikes: of one step, whole numbers ``[B, C, ...]``.
+        synapses: of each position, ``[K, P]`` float64, the first row ones.
     """
-    negative = torch.zeros((), dtype=torch.float64, device=rows.device)
-    total = torch.zeros(len(synapses), dtype=torch.float64, device=rows.device)
-    if not fired or rows.dtype not in (torch.float32, torch.float64):
-        size = rows.abs().sum(0, dtype=torch.float64)
-        return torch.cat([(size.sum() - rows.sum(dtype=torch.float64)).view(1) / 2, synapses @ size])
-    for block in rows.split(NEGATIVE - 1):
-        both = _both_signs(block)
-        minus = (both / NEGATIVE).floor_()
-        negative = negative + minus.sum(dtype=torch.float64)
-        total += synapses @ both.sub_(minus, alpha=NEGATIVE - 1).double()
-    return torch.cat([negative.view(1), total])
+    channels_last = _is_channels_last(spikes)
+    rows = (spikes.permute(0, 2, 3, 1) if channels_last else spikes).flatten(1)
+    if rows.dtype not in (torch.float32, torch.float64):  # a half-precision sum would round
+        rows = rows.float()
+    sums = rows.new_zeros(2, rows.shape[1])
+    count = max(1, BLOCK_ELEMENTS // max(rows.shape[1], 1)) if rows.device.type == "cpu" else len(rows)
+    sizes = rows.new_empty(min(count, len(rows)), rows.shape[1])
+    ones = rows.new_ones(len(sizes))
+    for block in rows.split(count):
+        sums[0].addmv_(block.t(), ones[: len(block)])
+        sums[1].addmv_(torch.abs(block, out=sizes[: len(block)]).t(), ones[: len(block)])
+    positions = synapses.shape[1]
+    signed, size = (sums.view(2, positions, -1).sum(2) if channels_last else sums.view(2, -1, positions).sum(1)).double()
+    return torch.cat([(size - signed).sum().view(1) / 2, synapses @ size])
 
 
-def _both_signs(rows: Tensor) -> Tensor:
-    """Positive spikes plus ``NEGATIVE`` times negative ones of each column, ``[P]``: one pass over a block that stays cached."""
-    width = rows.shape[1]
-    both = rows.new_zeros(width)
-    count = max(1, BLOCK_ELEMENTS // max(width, 1)) if rows.device.type == "cpu" else len(rows)
-    block = rows.new_empty(min(count, len(rows)), width)
-    ones = rows.new_ones(len(block))
-    for part in rows.split(len(block)):
-        weighed = torch.ops.aten.leaky_relu.out(part, -NEGATIVE, out=block[: len(part)])
-        both.addmv_(weighed.t(), ones[: len(part)])
-    return both
+def _is_channels_last(x: Tensor) -> bool:
+    return x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)

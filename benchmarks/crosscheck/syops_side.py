@@ -1,0 +1,47 @@
+"""The part that needs ``syops``: count operations of modules while they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.errors import CannotRun
+
+
+def counted(network: nn.Module, run: Callable[[], Any]) -> dict[nn.Module, tuple[float, float]]:
+    """Accumulates and multiply-accumulates of each module that syops knows, sums over all that ``run`` does.
+
+    Raises:
+        CannotRun: syops or what it needs is not installed.
+    """
+    try:
+        from syops.engine import add_syops_counting_methods
+    except ImportError as error:
+        raise CannotRun(f"syops cannot be imported ({error}); run tox -e crosscheck, which makes its environment") from error
+    prepared: Any = add_syops_counting_methods(network)
+    prepared.start_syops_count(ost=None, verbose=False, ignore_list=[])
+    with torch.no_grad():
+        run()
+    found = {
+        module: (float(module.__syops__[1]), float(module.__syops__[2]))
+        for module in network.modules()
+        if hasattr(module, "__syops__")
+    }
+    prepared.stop_syops_count()
+    return found
+
+
+def per_image(network: nn.Module, run: Callable[[], Any]) -> tuple[float, float]:
+    """Accumulates and multiply-accumulates of a network per image, divided by syops's own count of images."""
+    from syops.engine import add_syops_counting_methods
+
+    prepared: Any = add_syops_counting_methods(network)
+    prepared.start_syops_count(ost=None, verbose=False, ignore_list=[])
+    with torch.no_grad():
+        run()
+    total, _ = prepared.compute_average_syops_cost()
+    prepared.stop_syops_count()
+    return float(total[1]), float(total[2])
