@@ -160,12 +160,12 @@ def _curve(
         number += 1
         try:
             choice = profile.network(dataset, architecture)
+            columns = _steps(name, timesteps, choice)
         except NotAvailable as error:
             rows.append(Row(number, key, reason=str(error)))
             continue
         together = listed if _is_anytime(name) else (timesteps,)
         measurement = ConversionLoss(choice, calibration, test_images, name, (), together)
-        columns = _steps(name, timesteps, choice)
         fill = partial(_accuracy, choice, index if len(together) > 1 else 0, columns)
         rows.append(Row(number, key, fill, (measurement,)))
     return rows

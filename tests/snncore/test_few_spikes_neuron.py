@@ -59,10 +59,10 @@ def test_values_are_rounded_down_and_clipped() -> None:
 
 
 def test_by_hand() -> None:
-    """Input train 1, 0, 1 of weight 2 and a bias 1: 2 (4 + 1) + 7 = 17 = 10001b; of four digits and v = 15 in units of 7."""
+    """Train 1, 0, 1 over a weight of 2 and with a bias of 1: 2 (4 + 1) + 7 = 17."""
     train = torch.tensor([[3.0], [1.0], [3.0]])
-    assert FewSpikesNeuron(1, 3)(train)[:, 0].tolist() == [1, 1, 1]  # 17 of 7: clipped
-    assert FewSpikesNeuron(3, 3)(train)[:, 0].tolist() == [1, 0, 1]  # 17 / 3 = 5.67
+    assert FewSpikesNeuron(1, 3)(train)[:, 0].tolist() == [1, 1, 1]  # v = 1: 17 is more than 7
+    assert FewSpikesNeuron(3, 3)(train)[:, 0].tolist() == [1, 0, 1]  # v = 3: 17 / 3 = 5.67
 
 
 @quick

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import Recorder, Step, conv, fill, images, relative_error
+from small_networks import Recorder, Step, conv, fill, images, layer_of, relative_error
 from torch import Tensor, nn
 
 from snncore import (
@@ -30,6 +30,7 @@ from snncore import (
 from snncore.coding import Code
 from snncore.conversion import Maximum
 from snncore.conversion.operations import MaxPool
+from snncore.conversion.rewriting import SpikingLayer
 from snncore.neurons import TimeCode
 
 quick = settings(deadline=None, derandomize=True, max_examples=25)
@@ -37,10 +38,10 @@ POOLS = [nn.MaxPool2d(2), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 1, 1, dilation=
 METHODS: dict[str, tuple[ConversionMethod, int, float]] = {  # with steps, and the error that they leave
     "TMN": (tmn(threshold=Maximum()), 12, 5e-3),
     "TSA": (tsa(threshold=Maximum()), 20, 5e-3),
-    "rate": (rate(threshold=Maximum()), 512, 3e-2),
-    "OPI": (opi(threshold=Maximum()), 512, 2e-2),
+    "rate": (rate(threshold=Maximum()), 64, 0.15),
+    "OPI": (opi(threshold=Maximum()), 64, 0.1),
     "FS": (ConversionMethod("FS", FewSpikesNeuron, Maximum()), 14, 5e-3),
-    "TTFS": (ConversionMethod("TTFS", TimeWindowNeuron, Maximum()), 512, 2e-2),
+    "TTFS": (ConversionMethod("TTFS", TimeWindowNeuron, Maximum()), 64, 0.1),
 }
 
 
@@ -68,8 +69,7 @@ def test_pooled_trains_decode_to_the_pooled_values_after_every_step(
     trains = digits(seed, steps, low)
     pooled = MaxPool(pool, steps, recurrences(code))(trains.flatten(0, 1)).unflatten(0, (steps, 2))
     values = code.decode_prefixes(trains)
-    for t in range(steps):
-        assert torch.allclose(code.decode_prefixes(pooled)[t], pool(values[t]), atol=1e-12)
+    assert torch.allclose(code.decode_prefixes(pooled), torch.stack([pool(value) for value in values]), atol=1e-12)
     if name != "tsa":
         assert set(pooled.unique().tolist()) <= set(range(low, 2))  # digits of the same kind
 
@@ -134,8 +134,10 @@ def trains_of(converted: SpikingNetwork, x: Tensor) -> list[Tensor]:
     return [v for n, v in recorder.outputs.items() if converted.kind(n) == "spikes"]
 
 
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("pool", [overlapping, functional, torch_function], ids=lambda p: p.__name__)
+@pytest.mark.parametrize(
+    ("pool", "name"),
+    [*((overlapping, name) for name in METHODS), (functional, "TMN"), (functional, "TTFS"), (torch_function, "TMN")],
+)
 def test_every_code_pools(pool: Any, name: str) -> None:
     network, x = prepared(vgg(pool)), images(0)
     method, steps, tolerance = METHODS[name]
@@ -185,8 +187,9 @@ def test_where_a_pool_would_break_spikes_it_comes_before_the_neuron() -> None:
     network, x = prepared(nn.Sequential(conv(2, 3), nn.ReLU(), conv(3, 3), nn.ReLU(), nn.MaxPool2d(2), conv(3, 3))), images(0)
     for method, pooled_first in ((tsa(), True), (tmn(), False)):
         converted = convert(network, [x], method, 6)
-        order = [type(m).__name__ for m in converted.graph_module.children()]
-        assert (order.index("MaxPool") == len(order) - 3) == pooled_first
+        layers = [layer_of(converted, node) for node in converted.graph_module.graph.nodes]
+        order = [type(layer) for layer in layers if isinstance(layer, (MaxPool, SpikingLayer))]
+        assert order == [SpikingLayer, *([MaxPool, SpikingLayer] if pooled_first else [SpikingLayer, MaxPool])]
         assert len(converted.neurons) == 2
 
 
@@ -222,9 +225,9 @@ def test_copies_and_pickles_run_and_keep_no_state() -> None:
 def test_vgg16_of_torchvision() -> None:
     """Its own graph, narrow: 13 convolutions with max-pooling, adaptive average pooling, dropout and three linear layers."""
     torchvision = pytest.importorskip("torchvision")
-    torch.manual_seed(0)
     layers = torchvision.models.vgg.make_layers([4, 4, "M", 6, 6, "M", 6, 6, 6, "M", 8, 8, 8, "M", 8, 8, 8, "M"])
-    network = torchvision.models.VGG(layers, num_classes=5, init_weights=False)
+    with torch.device("meta"):  # without filling the linear layers of the original, which are replaced
+        network = torchvision.models.VGG(layers, num_classes=5, init_weights=False)
     network.avgpool = nn.AdaptiveAvgPool2d(1)
     network.classifier[0], network.classifier[3] = nn.Linear(8, 8), nn.Linear(8, 8)
     network.classifier[6] = nn.Linear(8, 5)

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.harness.artifacts import Row, artifacts_of, select_artifacts
 from benchmarks.harness.results import format_rows
 from benchmarks.measurements import ConversionLoss
+from benchmarks.methods import METHODS
 from benchmarks.profiles import load_profile
 from benchmarks.published import read_published
 from benchmarks.tmn import analytic
@@ -61,7 +62,7 @@ def test_every_published_row_is_there_unchanged(profile: str, table: str) -> Non
 @pytest.mark.parametrize("profile", PROFILES)
 def test_full_precision_rows_of_the_methods_there_are_resolve(profile: str) -> None:
     reasons = {row.number: row.reason for row in rows_of(profile, "table2") if row.reason}
-    ours = [row for row in rows_of(profile, "table2") if row.key["method"] in ("TMN", "OPI")]
+    ours = [row for row in rows_of(profile, "table2") if row.key["method"] in METHODS]
     for row in ours:
         if row.key["no_quant"] == "no":
             assert row.reason == "quantised networks not available yet"
@@ -69,7 +70,7 @@ def test_full_precision_rows_of_the_methods_there_are_resolve(profile: str) -> N
             assert "--profile paper" in row.reason
         else:
             assert not row.reason
-    others = [row for row in rows_of(profile, "table2") if row.key["method"] not in ("TMN", "OPI")]
+    others = [row for row in rows_of(profile, "table2") if row.key["method"] not in METHODS]
     assert all(reasons[row.number] == f"method not available yet: {row.key['method']}" for row in others)
     assert not any("names no network" in reason for reason in reasons.values())
 
