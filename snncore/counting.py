@@ -76,12 +76,14 @@ class NeuronCounts:
         neurons: of one image.
         steps: updates of each neuron: timesteps, pre-charge steps and pre-simulation steps.
         presimulation: how many of them are pre-simulation steps.
+        ternary: whether the neuron compares with a threshold of either sign (its attribute of that name).
         positive, negative: spikes that were fired.
     """
 
     neurons: int
     steps: int
     presimulation: int = 0
+    ternary: bool = False
     positive: list[float] = field(default_factory=list)
     negative: list[float] = field(default_factory=list)
 
@@ -131,30 +133,32 @@ class Counts:
         values = max(layer.inputs * self.images, 1)
         return [count / values for count in layer.positive], [count / values for count in layer.negative]
 
-    def per_image(self, first_layer: Presentation = "every step") -> Operations:
-        """Operations of one image on average.
+    def total(self, first_layer: Presentation = "every step") -> Operations:
+        """Operations of all images together.
 
         Args:
             first_layer: how often layers behind constant values are computed: ``once``, or at ``every step`` (pre-simulation
                 included), as papers charge them.
         """
-        again = range(self.presimulation)
-        acs, macs = 0.0, 0.0
+        again = [step % self.timesteps for step in range(self.presimulation)]
+        presentations = self.timesteps + len(again) if first_layer == "every step" else 1
+        acs = macs = signs = updates = 0.0
         for layer in self.layers.values():
-            presentations = self.timesteps + len(again) if first_layer == "every step" else 1
-            if layer.input == "constant":
-                macs += presentations * math.fsum(layer.multiplications)
-                continue
-            for step in (*range(self.timesteps), *(t % self.timesteps for t in again)):
-                acs += layer.accumulates[step] if layer.accumulates else 0.0
-                macs += layer.multiplications[step] if layer.multiplications else 0.0
-        signs, updates = 0.0, 0.0
+            acs += math.fsum(layer.accumulates)
+            macs += math.fsum(layer.multiplications) * (presentations if layer.input == "constant" else 1)
+            if layer.input != "constant":
+                acs += sum(layer.accumulates[step] for step in again if layer.input == "spikes")
+                macs += sum(layer.multiplications[step] for step in again if layer.input == "current")
         for each in self.neuron_layers.values():
             negative = math.fsum(each.negative)
-            signs += (math.fsum(each.positive) + negative) * (2 if negative else 1)
+            signs += (math.fsum(each.positive) + negative) * (2 if each.ternary or negative else 1)
             updates += each.neurons * each.steps * self.images
-        images = max(self.images, 1)
-        return Operations(macs / images, acs / images, signs / images, updates / images)
+        return Operations(macs, acs, signs, updates)
+
+    def per_image(self, first_layer: Presentation = "every step") -> Operations:
+        """Operations of one image on average; see ``total``."""
+        sums, images = self.total(first_layer), max(self.images, 1)
+        return Operations(sums.macs / images, sums.acs / images, sums.signs / images, sums.updates / images)
 
 
 class OperationCounter:
@@ -381,7 +385,8 @@ def _spikes_of(user: fx.Node, graph_module: fx.GraphModule) -> Any:
 
 def _of_neuron(neuron: SpikingNeuron, size: int) -> NeuronCounts:
     presimulation = int(getattr(neuron, "presimulation", 0))
-    return NeuronCounts(size, presimulation + neuron.code.timesteps + neuron.delay, presimulation)
+    ternary = bool(getattr(neuron, "ternary", False))
+    return NeuronCounts(size, presimulation + neuron.code.timesteps + neuron.delay, presimulation, ternary)
 
 
 def _add(counts: list[float], step: int, value: float) -> None:

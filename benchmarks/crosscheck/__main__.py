@@ -12,7 +12,7 @@ from torch import Tensor, fx
 from benchmarks.crosscheck import rule
 from benchmarks.crosscheck.deviations import deviations
 from benchmarks.crosscheck.networks import candidates
-from benchmarks.crosscheck.syops_side import counted
+from benchmarks.crosscheck.syops_side import counted, engine
 from benchmarks.errors import CannotRun
 from snncore import SpikingNetwork
 from snncore.conversion.operations import SumPool, Total
@@ -62,6 +62,7 @@ def main() -> int:
     """Print all comparisons; 1 if a layer or a predicted deviation is off, 2 without syops."""
     console, failed = Console(width=130), 0
     try:
+        engine()  # before any work
         for name, (network, images) in candidates().items():
             table = Table("layer", "exact", "by syops's rule", "syops", "difference", "syops - exact", title=name)
             for layer, exact, ours, theirs in compare(network, images):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,20 +12,33 @@ from torch import nn
 from benchmarks.errors import CannotRun
 
 
-def counted(network: nn.Module, run: Callable[[], Any]) -> dict[nn.Module, tuple[float, float]]:
-    """Accumulates and multiply-accumulates of each module that syops knows, sums over all that ``run`` does.
+def engine() -> Any:
+    """The counting part of syops.
 
     Raises:
         CannotRun: syops or what it needs is not installed.
     """
     try:
-        from syops.engine import add_syops_counting_methods
+        return importlib.import_module("syops.engine")
     except ImportError as error:
         raise CannotRun(f"syops cannot be imported ({error}); run tox -e crosscheck, which makes its environment") from error
-    prepared: Any = add_syops_counting_methods(network)
+
+
+def _run(network: nn.Module, run: Callable[[], Any]) -> Any:
+    prepared = engine().add_syops_counting_methods(network)
     prepared.start_syops_count(ost=None, verbose=False, ignore_list=[])
     with torch.no_grad():
         run()
+    return prepared
+
+
+def counted(network: nn.Module, run: Callable[[], Any]) -> dict[nn.Module, tuple[float, float]]:
+    """Accumulates and multiply-accumulates of each module that syops knows, sums over all that ``run`` does.
+
+    Raises:
+        CannotRun: see ``engine``.
+    """
+    prepared = _run(network, run)
     found = {
         module: (float(module.__syops__[1]), float(module.__syops__[2]))
         for module in network.modules()
@@ -36,12 +50,7 @@ def counted(network: nn.Module, run: Callable[[], Any]) -> dict[nn.Module, tuple
 
 def per_image(network: nn.Module, run: Callable[[], Any]) -> tuple[float, float]:
     """Accumulates and multiply-accumulates of a network per image, divided by syops's own count of images."""
-    from syops.engine import add_syops_counting_methods
-
-    prepared: Any = add_syops_counting_methods(network)
-    prepared.start_syops_count(ost=None, verbose=False, ignore_list=[])
-    with torch.no_grad():
-        run()
+    prepared = _run(network, run)
     total, _ = prepared.compute_average_syops_cost()
     prepared.stop_syops_count()
     return float(total[1]), float(total[2])

@@ -33,8 +33,9 @@ class ConversionLoss(Measurement):
     def run(self, lab: Lab, start: int, stop: int) -> Arrays:
         """Arrays ``each_ann [n]`` and ``each_snn [n, len(timesteps)]``.
 
-        With ``count`` also the sums ``spikes`` (positive, negative), ``neurons`` (neurons times images), ``acs`` and
-        ``macs`` (first layer, one presentation).
+        With ``count`` also the sums ``spikes`` (positive, negative), ``neurons`` (neurons times images), ``acs``, ``macs``
+        (first layer computed once), ``macs_every_step`` (first layer at each step), ``signs`` and
+        ``updates``; see ``snncore.energy.Operations``.
         """
         ann = lab.network(self.network)
         snn = lab.converted(self.network, self.calibration, self.method, self.options, max(self.timesteps))
@@ -56,6 +57,8 @@ class ConversionLoss(Measurement):
         if self.count:
             arrays["spikes"] = np.sum(list(counts.spikes.values()), axis=0)
             arrays["neurons"] = np.array(float(sum(counts.neurons.values()) * counts.images))
-            arrays["acs"] = np.array(sum(counts.accumulates.values()))
-            arrays["macs"] = np.array(sum(counts.multiplications.values()))
+            total = counts.total()
+            arrays["acs"], arrays["macs_every_step"] = np.array(total.acs), np.array(total.macs)
+            arrays["macs"] = np.array(counts.total("once").macs)
+            arrays["signs"], arrays["updates"] = np.array(total.signs), np.array(total.updates)
         return arrays

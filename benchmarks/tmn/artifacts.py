@@ -306,16 +306,16 @@ def figure4a(profile: Profile) -> list[Row]:
 def _energy(choice: NetworkChoice, timesteps: int, latency: int, arrays: list[Arrays]) -> list[Values]:
     sums = arrays[0]
     images = len(sums["each_ann"])
-    acs, macs = float(sums["acs"]) / images, float(sums["macs"]) / images
+    acs, macs, once = (float(sums[name]) / images for name in ("acs", "macs_every_step", "macs"))
     spikes = sums["spikes"]
     (values,) = _accuracy(choice, 0, {"latency": latency}, arrays)
     values |= {
         "spike_rate": float(spikes.sum()) / float(sums["neurons"]) / timesteps,
         "negative_share": float(spikes[1] / max(spikes.sum(), 1)),
         "acs": acs,
-        "macs": macs * timesteps,
-        "energy_mj": energy_mj(macs * timesteps, acs),
-        "energy_once_mj": energy_mj(macs, acs),
+        "macs": macs,
+        "energy_mj": energy_mj(macs, acs),
+        "energy_once_mj": energy_mj(once, acs),
     }
     return [values]
 

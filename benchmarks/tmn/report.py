@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from functools import partial
 
 import numpy as np
@@ -13,9 +12,9 @@ from benchmarks.harness.claims import Tables, brief
 from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
 from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons, stands_for
 from benchmarks.profiles import Profile
-from benchmarks.published import read_published
 from benchmarks.tmn import figures
 from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPES, error_ratios, toy_grid
+from benchmarks.tmn.energy_audit import audit
 from benchmarks.tmn.figures import measured_on, titled
 
 NAME = "TMN"
@@ -433,59 +432,11 @@ def _least(value: float, least: float) -> str:
 
 # ---- Tables 3 and 4 ---------------------------------------------------------------------------------------------------
 
-MAC_PJ, AC_PJ = Decimal("4.6"), Decimal("0.9")
-UNITS = {"M": Decimal(10) ** 6, "G": Decimal(10) ** 9}
-
 
 def table3(tables: Tables, profile: Profile) -> Body:
     """Table 3: not measured yet; the printed energies recomputed from the printed counts."""
-    rows = read_published("tmn", "table3")
-    lines = []
-    for _, row in rows.iterrows():
-        energy, slack = printed_energy(row["acs_paper"], row["macs_paper"])
-        printed = Decimal(str(row["energy_mj_paper"]))
-        follows = abs(energy - printed) <= slack + _half_digit(printed)
-        excess = (printed / energy - 1) * 100
-        lines.append(
-            [
-                str(row["row"]),
-                row["dataset"],
-                row["method"],
-                DASH if pd.isna(row["timesteps"]) else str(row["timesteps"]),
-                row["acs_paper"] or DASH,
-                row["macs_paper"],
-                f"{printed}",
-                f"{energy:.4f}",
-                "follows" if follows else f"**does not follow** ({excess:+.2f} %)",
-            ]
-        )
-    header = ["Row", "Data set", "Method", "T", "ACs", "MACs", "Printed, mJ", "Recomputed, mJ", "Audit"]
-    doubtful = [line[0] for line in lines if "not" in line[-1]]
     status = "" if measured(tables["table3"]).empty else " (this report shows the audit only)"
-    return [
-        f"Not measured yet: {reasons(tables['table3']['status'])}{status}.",
-        "What can be checked is whether the printed energies follow from the printed counts at 4.6 pJ per multiply-accumulate"
-        f" (MAC) and 0.9 pJ per accumulate (AC), up to their last digits. Rows {enumeration(doubtful)}"
-        " do not.",
-        table(header, lines, "rllrrrrrl"),
-    ]
-
-
-def printed_energy(acs: str, macs: str) -> tuple[Decimal, Decimal]:
-    """Energy in mJ from printed counts such as ``258.35M`` (empty: none), and how far their rounding can move it."""
-    energy = slack = Decimal(0)
-    for text, picojoule in ((acs, AC_PJ), (macs, MAC_PJ)):
-        if text:
-            digits = Decimal(text[:-1])
-            scale = UNITS[text[-1]] * picojoule * Decimal("1e-9")
-            energy += digits * scale
-            slack += _half_digit(digits) * scale
-    return energy, slack
-
-
-def _half_digit(value: Decimal) -> Decimal:
-    """Half a unit in the last printed place."""
-    return Decimal(5).scaleb(int(value.as_tuple().exponent) - 1)
+    return [f"Not measured yet: {reasons(tables['table3']['status'])}{status}.", *audit()]
 
 
 def table4(tables: Tables, profile: Profile) -> Body:

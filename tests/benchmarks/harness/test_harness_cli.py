@@ -85,6 +85,8 @@ def test_speed_as_json(bench: Any) -> None:
     measured = json.loads(bench.call(*command).out)
     times = {row["network"]: row for row in measured["times"]}
     assert times["trained network"]["ratio"] == 1
+    counted, plain = times["TMN, multi-step, counted"], times["TMN, multi-step"]
+    assert measured["counting"] == pytest.approx(counted["ms"] / plain["ms"] - 1)
     assert all(row["ms"] > 0 and row["ratio_per_timestep"] == pytest.approx(row["ratio"] / 2) for row in times.values())
 
 
