@@ -238,7 +238,7 @@ def _functional_convolution(traced: fx.GraphModule, node: fx.Node) -> None:
 def _functional_max_pool(traced: fx.GraphModule, node: fx.Node) -> None:
     if node.target in MAX_POOL_FUNCTIONS:
         kind: Any = MAX_POOLS[MAX_POOL_FUNCTIONS.index(node.target) % 3]
-        names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+        names: tuple[str, ...] = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
     else:
         kind = ADAPTIVE_MAX_POOLS[ADAPTIVE_MAX_POOL_FUNCTIONS.index(node.target)]
         names = ("input", "output_size", "return_indices")
