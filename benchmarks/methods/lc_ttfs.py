@@ -6,6 +6,8 @@ discrete time the neuron fires at the first step at which its potential reaches 
 Decided, since no code of the authors was found:
 
 - before its window a neuron's threshold is infinite, so that no spike is premature;
+- option ``centred`` lowers the threshold by half a step, so that ``a T`` is rounded to the nearest whole number: it shows how
+  much of a loss comes from rounding down, which every layer does again;
 - the authors train with a ReLU clipped at 1 and a regulariser that keeps potentials in range. Here the network is trained as
   for all methods; activations are in units of the calibrated threshold and clipped at 1, by a spike as the window opens.
 """
@@ -20,18 +22,18 @@ from snncore.neurons import SpikingNeuron, TimeWindowNeuron
 
 
 class LCTTFS(Method):
-    """No options."""
+    """Option: ``centred`` (False), a threshold lower by half a step."""
 
     name = "LC-TTFS"
     reference = "Yang et al. 2023, arXiv 2310.14978"
     coding = "TTFS"
     default_timesteps = 50
 
-    def conversion(self, threshold: ThresholdRule) -> ConversionMethod:  # type: ignore[override]
+    def conversion(self, threshold: ThresholdRule, centred: bool = False) -> ConversionMethod:  # type: ignore[override]
         """See ``Method.conversion``."""
 
         def neuron(v: float, timesteps: int) -> SpikingNeuron:
-            return TimeWindowNeuron(v, timesteps, "down")
+            return TimeWindowNeuron(v, timesteps, "nearest" if centred else "down")
 
         return ConversionMethod(self.name, neuron, threshold)
 

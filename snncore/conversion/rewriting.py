@@ -261,9 +261,13 @@ class Rewriter:
         Analog signals are pooled once. Where max-pooled spikes would not be spikes, the potentials are pooled instead.
         """
         for node in list(self.graph.nodes):
-            pool: Any = module_of(self.traced, node)
-            relu = node.args[0] if isinstance(pool, MAX_POOLS) and not pool.return_indices else None
-            if not isinstance(relu, fx.Node) or not isinstance(module_of(self.traced, relu), nn.ReLU):
+            pool = module_of(self.traced, node)
+            if not isinstance(pool, MAX_POOLS):
+                continue
+            if pool.return_indices:
+                raise self._refuse(node, "gives indices of single images", "drop return_indices")
+            relu: Any = node.args[0]
+            if not isinstance(module_of(self.traced, relu), nn.ReLU):
                 continue
             if len(relu.users) > 1 or (self._pools_spikes and not self._is_analog(relu.args[0])):
                 continue
@@ -359,8 +363,6 @@ class Rewriter:
     def _max_pool(self, node: fx.Node, module: nn.Module) -> Signal:
         source = node.args[0]
         assert isinstance(source, fx.Node)
-        if module.return_indices:
-            raise self._refuse(node, "gives indices of single images", "drop return_indices")
         if self._kind(source) == "analog":
             return ANALOG
         if self._kind(source) == "spikes":

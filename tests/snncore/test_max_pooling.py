@@ -220,22 +220,3 @@ def test_copies_and_pickles_run_and_keep_no_state() -> None:
         expected = converted(x)
         for other in (converted, copy.deepcopy(converted), pickle.loads(pickle.dumps(converted))):
             assert torch.equal(other(x), expected)
-
-
-def test_vgg16_of_torchvision() -> None:
-    """Its own graph, narrow: 13 convolutions with max-pooling, adaptive average pooling, dropout and three linear layers."""
-    torchvision = pytest.importorskip("torchvision")
-    layers = torchvision.models.vgg.make_layers([4, 4, "M", 6, 6, "M", 6, 6, 6, "M", 8, 8, 8, "M", 8, 8, 8, "M"])
-    with torch.device("meta"):  # without filling the linear layers of the original, which are replaced
-        network = torchvision.models.VGG(layers, num_classes=5, init_weights=False)
-    network.avgpool = nn.AdaptiveAvgPool2d(1)
-    network.classifier[0], network.classifier[3] = nn.Linear(8, 8), nn.Linear(8, 8)
-    network.classifier[6] = nn.Linear(8, 5)
-    network = prepared(network)
-    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    with torch.no_grad():
-        expected = network(x)
-    converted = convert(network, [x], tmn(threshold=Maximum()), 16)
-    assert len(converted.neurons) == 15
-    assert sum(isinstance(m, MaxPool) for m in converted.modules()) == 5
-    assert relative_error(converted(x), expected) < 0.02

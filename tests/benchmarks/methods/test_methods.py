@@ -82,7 +82,12 @@ def test_fs_conversion_sends_binary_digits() -> None:
 
 @pytest.mark.parametrize(
     ("name", "options", "grid"),
-    [("TTFS Mapping", {}, "nearest"), ("TTFS Mapping", {"exact_times": True}, "continuous"), ("LC-TTFS", {}, "down")],
+    [
+        ("TTFS Mapping", {}, "nearest"),
+        ("TTFS Mapping", {"exact_times": True}, "continuous"),
+        ("LC-TTFS", {}, "down"),
+        ("LC-TTFS", {"centred": True}, "nearest"),
+    ],
 )
 def test_one_spike_codes_differ_in_how_times_are_rounded(name: str, options: dict[str, bool], grid: str) -> None:
     neuron = method(name).conversion(threshold_rule("maximum"), **options).neuron(2.0, 7)
