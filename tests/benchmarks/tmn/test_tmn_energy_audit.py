@@ -32,7 +32,7 @@ def test_multiply_accumulates_are_t_times_one_first_layer() -> None:
 def test_savings_by_each_way_of_accounting() -> None:
     found = ratios(ROWS)
     savings = {name: [round(100 * (1 - each[name]), 1) for each in found.values()] for name in ("as printed", "first layer once")}
-    assert savings == {"as printed": [45.1, 50.7, 50.1, 56.4], "first layer once": [40.5, 47.7, 47.5, 53.7]}
+    assert savings == {"as printed": [45.1, 50.7, 50.1, 56.4], "first layer once": [40.5, 47.7, 47.5, 53.6]}
     assert list(found) == [("CIFAR-10", "COS"), ("CIFAR-10", "Fast-SNN"), ("ImageNet", "COS"), ("ImageNet", "Fast-SNN")]
 
 
