@@ -13,7 +13,9 @@ import pytest
 
 from benchmarks.data import Images, open_images
 from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.ettfs import artifacts
 from benchmarks.ettfs.artifacts import ARTIFACTS, VARIANTS
+from benchmarks.ettfs.settings import choice
 from benchmarks.harness import run as running
 from benchmarks.harness.artifacts import artifacts_of
 from benchmarks.harness.results import read_table, write_table
@@ -365,3 +367,16 @@ def test_a_profile_without_this_room_has_only_reasons(tmp_path: Path) -> None:
     assert {name: count for name, count in counts.items() if count} == {"table1": 5, "table2": 8, "table3": 4, "analytic": 6}
     for artifact in ARTIFACTS[:3]:
         assert all("names no network" in row.reason for row in artifact.rows(bare))
+
+
+def test_at_two_steps_both_initialisations_are_one_and_nothing_is_compared() -> None:
+    """Variance T/N is Kaiming's 2/N at T = 2."""
+    profile = load_profile("workstation")
+    chosen = choice(profile, "Fashion-MNIST", "SCNN, short")
+    assert chosen.recipes["ETTFS"] == "ettfs-scnn-short" and recipe("ettfs-scnn-short").options["timesteps"] == 2
+    with pytest.raises(NotAvailable, match="both draw weights of variance 2/N"):
+        artifacts.trainings(chosen, "ETTFS", artifacts.VARIANT_OPTIONS["neither"])
+    variants = {variant for found, _, variant, _ in artifacts.named_runs(profile) if found == chosen}
+    assert variants == {"both", "no average pooling"}
+    for rows in (artifacts.figure8(profile), artifacts.figure9(profile)):
+        assert [bool(row.reason) for row in rows] == [True]
