@@ -34,8 +34,8 @@ class ConversionLoss(Measurement):
         """Arrays ``each_ann [n]`` and ``each_snn [n, len(timesteps)]``.
 
         With ``count`` also the sums ``spikes`` (positive, negative), ``neurons`` (neurons times images), ``acs``, ``macs``
-        (first layer computed once), ``macs_every_step`` (first layer at each step), ``signs`` and
-        ``updates``; see ``snncore.energy.Operations``.
+        (first layer computed once), ``macs_every_step`` (first layer at each step), ``signs``,
+        ``updates`` and ``dense`` (what the trained network multiplies); see ``snncore.energy.Operations``.
         """
         ann = lab.network(self.network)
         snn = lab.converted(self.network, self.calibration, self.method, self.options, max(self.timesteps))
@@ -57,6 +57,7 @@ class ConversionLoss(Measurement):
         if self.count:
             arrays["spikes"] = np.sum(list(counts.spikes.values()), axis=0)
             arrays["neurons"] = np.array(float(sum(counts.neurons.values()) * counts.images))
+            arrays["dense"] = np.array(float(sum(layer.dense for layer in counts.layers.values()) * counts.images))
             total = counts.total()
             arrays["acs"], arrays["macs_every_step"] = np.array(total.acs), np.array(total.macs)
             arrays["macs"] = np.array(counts.total("once").macs)

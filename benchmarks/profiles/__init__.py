@@ -55,7 +55,13 @@ class NetworkChoice:
         found = names.get(method, names.get("default"))
         if found is None or self.fine_tuning is None:
             raise NotAvailable(f"the profile names no quantised {self.paper_architecture} on {self.paper_dataset} for {method}")
-        return replace(self, quantizers=(), quantizer=found)
+        return self.quantized_by(found)
+
+    def quantized_by(self, name: str) -> NetworkChoice:
+        """The network quantised by the quantiser of that name. Raises NotAvailable without a recipe for its fine-tuning."""
+        if self.fine_tuning is None:
+            raise NotAvailable(f"the profile does not say how to fine-tune {self.paper_architecture} on {self.paper_dataset}")
+        return replace(self, quantizers=(), quantizer=name)
 
     @property
     def stand_in(self) -> bool:
