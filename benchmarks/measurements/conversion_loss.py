@@ -11,6 +11,9 @@ from benchmarks.measurements.base import Arrays, Measurement
 from benchmarks.measurements.lab import Lab
 from snncore.counting import Counts, OperationCounter
 
+MULTI_STEP = 64
+"""Up to so many timesteps a layer runs them all at once, which is faster; beyond, memory would grow too large."""
+
 
 @dataclass(frozen=True)
 class ConversionLoss(Measurement):
@@ -39,6 +42,7 @@ class ConversionLoss(Measurement):
         """
         ann = lab.network(self.network)
         snn = lab.converted(self.network, self.calibration, self.method, self.options, max(self.timesteps))
+        snn.mode = "multi-step" if max(self.timesteps) <= MULTI_STEP else "single-step"
         prefixes = len(self.timesteps) > 1
         ann_correct, snn_correct = [], []
         counter = OperationCounter(snn)
