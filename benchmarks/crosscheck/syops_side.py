@@ -40,9 +40,9 @@ def counted(network: nn.Module, run: Callable[[], Any]) -> dict[nn.Module, tuple
     """
     prepared = _run(network, run)
     found = {
-        module: (float(module.__syops__[1]), float(module.__syops__[2]))
+        module: (float(sums[1]), float(sums[2]))
         for module in network.modules()
-        if hasattr(module, "__syops__")
+        if (sums := getattr(module, "__syops__", None)) is not None
     }
     prepared.stop_syops_count()
     return found

@@ -366,10 +366,10 @@ def energy_ratios(rows: pd.DataFrame) -> dict[tuple[str, str], list[float]]:
     columns = ["energy_mj_paper", "energy_mj", "energy_once_mj", "energy_ternary_spike_mj"]
     found: dict[tuple[str, str], list[float]] = {}
     for dataset, group in rows.groupby("dataset", sort=False):
-        by = group.set_index("method")[columns].astype(float)
+        by = {row["method"]: [float(row[name]) for name in columns] for _, row in group.iterrows()}
         for other in ("COS", "Fast-SNN"):
-            if {"TMN", other} <= set(by.index):
-                found[str(dataset), other] = (by.loc["TMN"] / by.loc[other]).tolist()
+            if {"TMN", other} <= set(by):
+                found[str(dataset), other] = [ours / theirs for ours, theirs in zip(by["TMN"], by[other], strict=True)]
     return found
 
 

@@ -120,6 +120,21 @@ def test_both_panels_of_figure_4c_share_their_measurements() -> None:
     assert measured("figure4c") == measured("figure4c_density") and len(measured("figure4c")) == 9
 
 
+def test_all_methods_of_table_3_share_a_data_sets_network_and_its_quantiser() -> None:
+    rows = rows_of("embedded", "table3")
+    assert not any(row.reason for row in rows)
+    for dataset in ("CIFAR-10", "ImageNet"):
+        measured = [m for row in rows if row.key["dataset"] == dataset for m in row.measurements]
+        assert len({m.network for m in measured}) == 1 and measured[0].network.quantizer == "uniform-3"
+        assert all(m.count for m in measured)  # type: ignore[union-attr]
+        assert measured[0] == measured[3]  # the trained network is priced from TMN's run
+
+
+def test_runs_of_many_timesteps_take_fewer_images() -> None:
+    found = {row.key["timesteps"]: {m.test_images for m in row.measurements} for row in rows_of("embedded", "table2")}
+    assert found[64] == found[10] == {None} and found[128] == found[4096] == {50}
+
+
 def test_artifacts_by_name() -> None:
     assert list(artifacts_of("tmn")) == [artifact.name for artifact in ARTIFACTS]
     assert [artifact.name for artifact in select_artifacts("tmn", ["figure4c", "table2"])] == ["table2", "figure4c"]
