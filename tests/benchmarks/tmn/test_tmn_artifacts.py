@@ -132,7 +132,7 @@ def test_all_methods_of_table_3_share_a_data_sets_network_and_its_quantiser() ->
 
 def test_runs_of_many_timesteps_take_fewer_images() -> None:
     found = {row.key["timesteps"]: {m.test_images for m in row.measurements} for row in rows_of("embedded", "table2")}
-    assert found[64] == found[10] == {None} and found[128] == found[4096] == {50}
+    assert found[64] == found[10] == {None} and found[128] == found[4096] == {25}
 
 
 def test_artifacts_by_name() -> None:
