@@ -12,7 +12,7 @@ from benchmarks.methods.cos import COS
 from benchmarks.methods.direct import DirectMethod
 from benchmarks.methods.ettfs import ETTFS
 from benchmarks.methods.fs_conversion import FSConversion
-from benchmarks.methods.lc_ttfs import LCTTFS
+from benchmarks.methods.lc_ttfs import LCTTFS, LCTTFSCentred
 from benchmarks.methods.qcfs import QCFS
 from benchmarks.methods.rate import OPI, Rate
 from benchmarks.methods.signed_rate import QFFS, FastSNN, FastSNNUntuned
@@ -28,7 +28,7 @@ from benchmarks.methods.ttrbr import TTRBR
 Kind = TypeVar("Kind")
 CSS = (TMN, TSA)
 RATE = (Rate, SpikeNorm, RMPSNN, OPI, SNNCalibration, SNNCalibrationLight, TTRBR)
-TEMPORAL = (TSC, TTFSMapping, LCTTFS, FSConversion)
+TEMPORAL = (TSC, TTFSMapping, LCTTFS, LCTTFSCentred, FSConversion)
 QUANTIZED = (QFFS, QCFS, COS, FastSNN, FastSNNUntuned)
 METHODS: dict[str, type[Method]] = {m.name: m for m in (*CSS, *RATE, *TEMPORAL, *QUANTIZED)}
 DIRECT_METHODS: dict[str, type[DirectMethod]] = {m.name: m for m in (ETTFS, S4NN, BS4NN, STDBP, TQTTFS)}

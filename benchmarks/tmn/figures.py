@@ -28,6 +28,7 @@ OTHERS = {
     "FS-Conversion": (GREEN, "v", "FS conversion"),
     "TTFS Mapping": (PURPLE, "P", "TTFS mapping"),
     "LC-TTFS": (PURPLE, "X", "LC-TTFS"),
+    "LC-TTFS, centred": (PURPLE, "s", "LC-TTFS, centred"),
     "TSC": (BLACK, "v", "TSC"),
     "SNN Calibration": (ORANGE, "D", "SNN Calibration"),
     "TTRBR": (ORANGE, "P", "TTRBR"),

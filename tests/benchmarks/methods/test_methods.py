@@ -86,7 +86,7 @@ def test_fs_conversion_sends_binary_digits() -> None:
         ("TTFS Mapping", {}, "nearest"),
         ("TTFS Mapping", {"exact_times": True}, "continuous"),
         ("LC-TTFS", {}, "down"),
-        ("LC-TTFS", {"centred": True}, "nearest"),
+        ("LC-TTFS, centred", {}, "nearest"),
     ],
 )
 def test_one_spike_codes_differ_in_how_times_are_rounded(name: str, options: dict[str, bool], grid: str) -> None:
