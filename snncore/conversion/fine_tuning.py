@@ -21,14 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from snncore.conversion.convert import QuantizedNeuron
 from snncore.conversion.errors import ConversionError
-from snncore.conversion.tracing import CONVOLUTIONS, module_of, trace_network
+from snncore.conversion.tracing import CONVOLUTIONS, evaluate, module_of, trace_network
 from snncore.neurons import SpikingNeuron
 from snncore.quantization import ActivationQuantizer
 
@@ -130,13 +129,13 @@ class _Layer:
         """Quantised activation ``[B, ...]`` of the network as it was."""
         values = {source.name: batch.activations[source] for source in self.sources}
         with torch.no_grad():
-            found: Tensor = _evaluate(self.reference, self.reference_node, batch.images, values)
+            found: Tensor = evaluate(self.reference, self.reference_node, batch.images, values)
         return found
 
     def mean_input(self, batch: _Batch) -> Tensor:
         """Mean current ``[B, ...]`` over the steps, differentiable with respect to the weights."""
         values = {source.name: self._amplitude(source) * batch.spikes[source].to(batch.images).mean(0) for source in self.sources}
-        current: Tensor = _evaluate(self.traced, self._current, batch.images, values)
+        current: Tensor = evaluate(self.traced, self._current, batch.images, values)
         return current
 
     @torch.no_grad()
@@ -144,13 +143,13 @@ class _Layer:
         """Spikes ``[T, B, ...]``."""
         timesteps = neuron.code.timesteps
         if not self.sources:
-            constant: Tensor = _evaluate(self.traced, self._current, batch.images, {})
+            constant: Tensor = evaluate(self.traced, self._current, batch.images, {})
             return neuron(constant.expand(timesteps, *constant.shape))  # type: ignore[no-any-return]
         values = {
             source.name: self._amplitude(source) * batch.spikes[source].to(batch.images).flatten(0, 1) for source in self.sources
         }
         shown = batch.images.expand(timesteps, *batch.images.shape).flatten(0, 1)
-        currents: Tensor = _evaluate(self.traced, self._current, shown, values)
+        currents: Tensor = evaluate(self.traced, self._current, shown, values)
         return neuron(currents.unflatten(0, (timesteps, -1)))  # type: ignore[no-any-return]
 
     @property
@@ -163,25 +162,6 @@ class _Layer:
         quantizer = module_of(self.traced, source)
         assert isinstance(quantizer, ActivationQuantizer)
         return quantizer.clip.detach()
-
-
-def _evaluate(traced: fx.GraphModule, target: fx.Node, images: Tensor, values: dict[str, Tensor]) -> Any:
-    """What ``target`` puts out, given the values of some nodes by name."""
-    interpreter = fx.Interpreter(traced)
-    known: dict[fx.Node, Any] = {}
-
-    def value(node: fx.Node) -> Any:
-        if node not in known:
-            if node.op == "placeholder":
-                known[node] = images
-            elif node.name in values:
-                known[node] = values[node.name]
-            else:
-                arguments: Any = fx.node.map_arg((node.args, node.kwargs), value)
-                known[node] = getattr(interpreter, node.op)(node.target, *arguments)
-        return known[node]
-
-    return value(target)
 
 
 def _tune(layer: _Layer, data: list[_Batch], neuron: SpikingNeuron, tuning: FineTuning) -> None:

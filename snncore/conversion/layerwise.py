@@ -10,7 +10,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -20,7 +19,7 @@ from snncore.conversion.calibration import ActivationHistogram, Calibration
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.operations import InputEncoder
 from snncore.conversion.rewriting import ADDITIONS, Rewriter
-from snncore.conversion.tracing import call_node, module_of
+from snncore.conversion.tracing import evaluate, module_of
 from snncore.neurons import SpikingNeuron
 
 STEPS_AT_ONCE = 512
@@ -120,9 +119,9 @@ class LayerwisePass:
         constant = self.rewriter.signals[before].kind == "analog"
         for index, images in enumerate(self.chunks):
             trains = {n: kept[index].to(images.dtype) for n, kept in self.trains.items()}
-            current = _evaluate(self.rewriter.traced, before, images, trains)
+            current = evaluate(self.rewriter.traced, before, images, trains)
             outputs = {n: kept[index] for n, kept in self.activations.items()}
-            activation = torch.relu(_evaluate(self.reference, there, images, outputs))
+            activation = torch.relu(evaluate(self.reference, there, images, outputs))
             if constant:
                 yield current.expand(self.timesteps, *current.shape), activation
             else:
@@ -133,33 +132,6 @@ def _input_of(traced: fx.GraphModule, name: str) -> fx.Node:
     source = next(node for node in traced.graph.nodes if node.name == name).args[0]
     assert isinstance(source, fx.Node)
     return source
-
-
-def _evaluate(traced: fx.GraphModule, target: fx.Node, images: Tensor, known: dict[str, Tensor]) -> Tensor:
-    """Output of ``target``, computed from the images and the outputs of activations that are ``known``."""
-    needed: set[fx.Node] = set()
-    waiting = [target]
-    while waiting:
-        node = waiting.pop()
-        if node not in needed:
-            needed.add(node)
-            waiting += [] if node.name in known else node.all_input_nodes
-    interpreter = fx.Interpreter(traced)
-    values: dict[fx.Node, Any] = {}
-    order = [node for node in traced.graph.nodes if node in needed]
-    last = {source: node for node in order if node.name not in known for source in node.all_input_nodes} | {target: None}
-    for node in order:
-        if node.op == "placeholder":
-            values[node] = images
-        elif node.name in known:
-            values[node] = known[node.name]
-        else:
-            values[node] = call_node(interpreter, node, values.__getitem__)
-            for source in node.all_input_nodes:
-                if last[source] is node:
-                    del values[source]
-    result: Tensor = values[target]
-    return result
 
 
 def _activations_before(traced: fx.GraphModule, node: fx.Node, sums_only: bool = False) -> set[str]:

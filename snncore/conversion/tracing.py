@@ -314,3 +314,30 @@ def _fold_batch_norm(traced: fx.GraphModule) -> None:
             continue
         node.replace_all_uses_with(source)
         traced.graph.erase_node(node)
+
+
+def evaluate(traced: fx.GraphModule, target: fx.Node, images: Tensor, known: dict[str, Tensor]) -> Tensor:
+    """Output of ``target``, computed from the images and the outputs of nodes that are ``known`` by name."""
+    needed: set[fx.Node] = set()
+    waiting = [target]
+    while waiting:
+        node = waiting.pop()
+        if node not in needed:
+            needed.add(node)
+            waiting += [] if node.name in known else node.all_input_nodes
+    interpreter = fx.Interpreter(traced)
+    values: dict[fx.Node, Any] = {}
+    order = [node for node in traced.graph.nodes if node in needed]
+    last = {source: node for node in order if node.name not in known for source in node.all_input_nodes} | {target: None}
+    for node in order:
+        if node.op == "placeholder":
+            values[node] = images
+        elif node.name in known:
+            values[node] = known[node.name]
+        else:
+            values[node] = call_node(interpreter, node, values.__getitem__)
+            for source in node.all_input_nodes:
+                if last[source] is node:
+                    del values[source]
+    result: Tensor = values[target]
+    return result
