@@ -546,7 +546,7 @@ AUDIT = "**Audit of the printed energies.**"
 def _table3_row(row: pd.Series) -> list[str]:
     known = [str(row["row"]), f"{row['method']}, {row['dataset']}", DASH if pd.isna(row["timesteps"]) else str(row["timesteps"])]
     if row["status"].startswith(NOT_RUN):
-        printed = [row["acs_paper"] or DASH, DASH, row["macs_paper"], DASH, f"{row['energy_mj_paper']:g}", DASH, DASH]
+        printed = [_printed_acs(row), DASH, row["macs_paper"], DASH, f"{row['energy_mj_paper']:g}", DASH, DASH]
         return [*known, DASH, number(row["accuracy_paper"]), DASH, *printed]
     accuracy = row["ann_metric"] if pd.isna(row["snn_metric"]) else row["snn_metric"]
     return [
@@ -554,7 +554,7 @@ def _table3_row(row: pd.Series) -> list[str]:
         DASH if pd.isna(row["latency"]) else str(row["latency"]),
         number(row["accuracy_paper"]),
         number(accuracy),
-        row["acs_paper"] or DASH,
+        _printed_acs(row),
         _millions(row["acs"]) if row["acs"] else DASH,
         row["macs_paper"],
         _millions(row["macs"]),
@@ -562,6 +562,10 @@ def _table3_row(row: pd.Series) -> list[str]:
         f"{row['energy_mj']:.4g}",
         f"{row['energy_once_mj']:.4g}",
     ]
+
+
+def _printed_acs(row: pd.Series) -> str:
+    return DASH if pd.isna(row["acs_paper"]) or not row["acs_paper"] else row["acs_paper"]
 
 
 def _millions(value: float) -> str:

@@ -416,10 +416,10 @@ def _number(printed: str) -> float:
 def time_first(pooling: nn.Module) -> nn.Sequential:
     """Strides, padding, dilation and groups, and a pooling that hands on spikes or fractions."""
     torch.manual_seed(4)
-    neuron = FirstSpikeNeuron(3, 0.2)
+    first, second, third, fourth = (FirstSpikeNeuron(3, 0.2) for _ in range(4))
     return nn.Sequential(
-        Conv2d(1, 2, 3, padding=1), neuron, Conv2d(2, 4, 3, stride=2, padding=1, bias=False), neuron, pooling,
-        Conv2d(4, 4, 2, padding=1, groups=2, dilation=2), neuron, Flatten(), nn.Linear(4 * 3 * 3, 5), neuron, nn.Linear(5, 2),
+        Conv2d(1, 2, 3, padding=1), first, Conv2d(2, 4, 3, stride=2, padding=1, bias=False), second, pooling,
+        Conv2d(4, 4, 2, padding=1, groups=2, dilation=2), third, Flatten(), nn.Linear(4 * 3 * 3, 5), fourth, nn.Linear(5, 2),
     )  # fmt: skip
 
 
