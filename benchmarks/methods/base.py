@@ -55,7 +55,6 @@ class Method:
         """
         raise NotImplementedError
 
-
     def check(self, levels: int | None, timesteps: int, **options: Any) -> None:
         """Refuse what cannot be converted before any work starts.
 

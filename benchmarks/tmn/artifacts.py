@@ -54,8 +54,16 @@ def _conversion_row(profile: Profile, number: int, key: Values) -> Row:
         steps = anytime
     limit = _test_images(settings_of(profile, "table2"), steps)
     measurement = ConversionLoss(choice, profile.calibration, limit, key["method"], options, steps)
-    columns = steps_of(found.name, int(key["timesteps"]), choice, **dict(options)) | {"calibration": profile.calibration}
+    columns = steps_of(found.name, int(key["timesteps"]), choice, **dict(options))
+    columns |= {"calibration": _calibration(profile, choice, found.name)}
     return Row(number, key, partial(accuracy, choice, steps.index(int(key["timesteps"])), columns), (measurement,))
+
+
+def _calibration(profile: Profile, choice: NetworkChoice, name: str) -> str:
+    """Where the thresholds of a method come from on that network."""
+    if choice.quantizer is not None:
+        return "trained clips"
+    return "layer by layer" if _conversion(name).layerwise else profile.calibration
 
 
 def _test_images(settings: dict[str, Any], timesteps: tuple[int, ...]) -> int | None:

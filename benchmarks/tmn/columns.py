@@ -17,7 +17,7 @@ STEP_COLUMNS = (
     Column("latency", "int", minimum=1, doc="steps from the first input to the complete output"),
 )
 ACCURACY_COLUMNS = (
-    Column("calibration", "text", doc="rule for the thresholds"),
+    Column("calibration", "text", doc="where the thresholds come from"),
     Column("ann_metric", "float", minimum=0, maximum=100, doc="top-1 accuracy of the trained network, %"),
     Column("snn_metric", "float", minimum=0, maximum=100, doc="top-1 accuracy of the converted network, %"),
     Column("loss", "float", minimum=-100, maximum=100, doc="conversion loss ann - snn, points"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -128,6 +129,16 @@ def test_all_methods_of_table_3_share_a_data_sets_network_and_its_quantiser() ->
         assert len({m.network for m in measured}) == 1 and measured[0].network.quantizer == "uniform-3"
         assert all(m.count for m in measured)  # type: ignore[union-attr]
         assert measured[0] == measured[3]  # the trained network is priced from TMN's run
+
+
+def test_a_row_says_where_its_thresholds_come_from() -> None:
+    image = {"each_ann": np.ones(1, dtype=bool), "each_snn": np.ones((1, 8), dtype=bool)}
+    found = {}
+    for row in rows_of("embedded", "table2")[:14]:
+        assert row.fill is not None
+        found[row.number] = row.fill([image])[0]["calibration"]
+    expected = {3: "layer by layer", 7: "percentile-99.99", 9: "percentile-99.99", 12: "trained clips", 14: "trained clips"}
+    assert expected.items() <= found.items()
 
 
 def test_runs_of_many_timesteps_take_fewer_images() -> None:
