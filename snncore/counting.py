@@ -37,7 +37,7 @@ __all__ = ["Counts", "LayerCounts", "NeuronCounts", "OperationCounter", "TrainCo
 Input = Literal["spikes", "constant", "current"]
 Presentation = Literal["once", "every step"]
 
-BLOCK_ELEMENTS = 1 << 16
+BLOCK_ELEMENTS = 1 << 17
 """Spikes that are summed together on a CPU: few enough to stay in its cache between two passes."""
 
 Receivers = tuple[SpikingNeuron | None, list[str], Tensor]
@@ -407,16 +407,17 @@ def _sum_over_images(spikes: Tensor, synapses: Tensor) -> Tensor:
     rows = (spikes.permute(0, 2, 3, 1) if channels_last else spikes).flatten(1)
     if rows.dtype not in (torch.float32, torch.float64):  # a half-precision sum would round
         rows = rows.float()
-    sums = rows.new_zeros(2, rows.shape[1])
+    size = rows.new_zeros(rows.shape[1])
+    signed = 0.0
     count = max(1, BLOCK_ELEMENTS // max(rows.shape[1], 1)) if rows.device.type == "cpu" else len(rows)
     sizes = rows.new_empty(min(count, len(rows)), rows.shape[1])
-    ones = rows.new_ones(len(sizes))
+    ones = rows.new_ones(max(len(sizes), rows.shape[1]))
     for block in rows.split(count):
-        sums[0].addmv_(block.t(), ones[: len(block)])
-        sums[1].addmv_(torch.abs(block, out=sizes[: len(block)]).t(), ones[: len(block)])
+        signed = signed + (block @ ones[: rows.shape[1]]).sum(dtype=torch.float64)
+        size.addmv_(torch.abs(block, out=sizes[: len(block)]).t(), ones[: len(block)])
     positions = synapses.shape[1]
-    signed, size = (sums.view(2, positions, -1).sum(2) if channels_last else sums.view(2, -1, positions).sum(1)).double()
-    return torch.cat([(size - signed).sum().view(1) / 2, synapses @ size])
+    by_position = (size.view(positions, -1).sum(1) if channels_last else size.view(-1, positions).sum(0)).double()
+    return torch.cat([(by_position.sum() - signed).view(1) / 2, synapses @ by_position])
 
 
 def _is_channels_last(x: Tensor) -> bool:
