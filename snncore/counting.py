@@ -1,116 +1,263 @@
-"""Synaptic operations of a converted network, counted while it runs.
+"""Operations of a spiking network, counted while it runs: by layer and by step.
 
 An accumulate (AC) is one spike arriving over one synapse: the count of a layer is ``sum |s| * fan-out``, with the fan-out
-of every input position counted exactly (a corner pixel reaches fewer outputs than a central one). A multiply-accumulate
-(MAC) is what an analog layer needs: with direct coding the first layer, whose result is constant, so that a machine may
-compute it once or at each of the T steps; papers charge it T times. MACs follow the convention of syops-counter: weights
-times output positions, padding and bias included.
+of every input position counted exactly. A multiply-accumulate (MAC) is what a layer needs whose input is real-valued: with
+direct coding the first one, whose result is the same at every step, so that a machine may compute it once or at each step;
+papers charge it at each. MACs follow the convention of syops-counter: weights times output positions, padding and bias
+included; the bias of a layer behind spikes and the sum of two currents are charged nothing, since both end in the potential
+that the spikes are added to anyway.
+
+A neuron is updated at every step of its input, in the pre-charge steps after them, and in the pre-simulation steps of neurons
+that have some (attribute ``presimulation``: they read the first steps of their currents once more, whose operations
+are then charged twice).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from snncore.coding import latency_spikes
 from snncore.conversion.network import SpikingNetwork
-from snncore.conversion.operations import AddSpikes, Amplify, SumPool, Total
-from snncore.conversion.tracing import CONVOLUTIONS, ChannelAffine, module_of
+from snncore.conversion.operations import AddSpikes
+from snncore.conversion.rewriting import SpikingLayer
+from snncore.conversion.tracing import module_of
+from snncore.energy import Operations, energy_mj
+from snncore.neurons import FirstSpikeNeuron, SpikeTimeNeuron, SpikingNeuron
 from snncore.spike_times import LatencyLinear
+from snncore.synapses import LAYERS, SYNAPTIC, fan_out, layer_operations, node_operations
 
-SYNAPTIC = (*CONVOLUTIONS, nn.Linear, ChannelAffine, SumPool, Total, Amplify)
-ANALOG_LAYERS = (*CONVOLUTIONS, nn.Linear)
+__all__ = ["Counts", "LayerCounts", "NeuronCounts", "OperationCounter", "TrainCounter", "energy_mj", "fan_out"]
+
+Input = Literal["spikes", "constant", "current"]
+Presentation = Literal["once", "every step"]
+
+BLOCK_ELEMENTS = 1 << 17
+"""Spikes that are summed together on a CPU: few enough to stay in its cache between two passes."""
+
+Receivers = tuple[SpikingNeuron | None, list[str], Tensor]
+"""Of a node with spikes: the neuron that fires them, the layers that they go to, and the synapses of each position there."""
+
+
+@dataclass
+class LayerCounts:
+    """Operations of one layer. Lists go over the timesteps and sum over all images that ran.
+
+    Attributes:
+        input: ``spikes``; ``constant``, real values that are the same at every step; ``current``, real values that change.
+        inputs: input values of one image.
+        synapses: connections of one image's input values; what a step costs if every value counts. Padding is no input.
+        dense: the same by the convention of papers and syops-counter: padding and bias included.
+        positive, negative: spikes that arrived, each counted by its size (pooled spikes are larger than 1).
+        accumulates: spikes times the synapses that they reached.
+        multiplications: of one presentation, a single entry, where the input is ``constant``.
+    """
+
+    input: Input
+    inputs: int
+    synapses: int
+    dense: int
+    positive: list[float] = field(default_factory=list)
+    negative: list[float] = field(default_factory=list)
+    accumulates: list[float] = field(default_factory=list)
+    multiplications: list[float] = field(default_factory=list)
+
+
+@dataclass
+class NeuronCounts:
+    """Spikes and updates of one layer of neurons. Lists go over the timesteps and sum over all images that ran.
+
+    Attributes:
+        neurons: of one image.
+        steps: updates of each neuron: timesteps, pre-charge steps and pre-simulation steps.
+        presimulation: how many of them are pre-simulation steps.
+        ternary: whether the neuron compares with a threshold of either sign (its attribute of that name).
+        positive, negative: spikes that were fired.
+    """
+
+    neurons: int
+    steps: int
+    presimulation: int = 0
+    ternary: bool = False
+    positive: list[float] = field(default_factory=list)
+    negative: list[float] = field(default_factory=list)
 
 
 @dataclass
 class Counts:
-    """Sums over all images that ran; per-image values are these over ``images``.
-
-    ``accumulates``: per synaptic layer, over all T steps. ``multiplications``: per analog layer, for one presentation.
-    ``spikes``: per neuron layer, ``[positive, negative]`` over all T steps. ``neurons``: per neuron layer, per image.
-    """
+    """What ran through a network: ``layers`` of synapses and layers of ``neuron_layers`` by name, sums over ``images``."""
 
     images: int = 0
-    accumulates: dict[str, float] = field(default_factory=dict)
-    multiplications: dict[str, float] = field(default_factory=dict)
-    spikes: dict[str, list[float]] = field(default_factory=dict)
-    neurons: dict[str, int] = field(default_factory=dict)
+    timesteps: int = 0
+    layers: dict[str, LayerCounts] = field(default_factory=dict)
+    neuron_layers: dict[str, NeuronCounts] = field(default_factory=dict)
 
+    @property
+    def accumulates(self) -> dict[str, float]:
+        """Per layer behind spikes, over all timesteps."""
+        return {name: math.fsum(layer.accumulates) for name, layer in self.layers.items() if layer.input == "spikes"}
 
-def energy_mj(macs: float, acs: float, mac_pj: float = 4.6, ac_pj: float = 0.9) -> float:
-    """Energy in millijoules of ``macs`` and ``acs`` operations (45 nm constants, as in TMN Table 3)."""
-    return (macs * mac_pj + acs * ac_pj) * 1e-9
+    @property
+    def multiplications(self) -> dict[str, float]:
+        """Per layer behind constant values, for one presentation."""
+        return {name: math.fsum(layer.multiplications) for name, layer in self.layers.items() if layer.input == "constant"}
+
+    @property
+    def current_multiplications(self) -> dict[str, float]:
+        """Per layer behind real values that change from step to step, over all timesteps."""
+        return {name: math.fsum(layer.multiplications) for name, layer in self.layers.items() if layer.input == "current"}
+
+    @property
+    def spikes(self) -> dict[str, list[float]]:
+        """Per neuron layer, ``[positive, negative]`` over all timesteps."""
+        return {name: [math.fsum(each.positive), math.fsum(each.negative)] for name, each in self.neuron_layers.items()}
+
+    @property
+    def neurons(self) -> dict[str, int]:
+        """Per neuron layer, of one image."""
+        return {name: each.neurons for name, each in self.neuron_layers.items()}
+
+    @property
+    def presimulation(self) -> int:
+        """Pre-simulation steps of the network."""
+        return max((each.presimulation for each in self.neuron_layers.values()), default=0)
+
+    def rates(self, name: str) -> tuple[list[float], list[float]]:
+        """Positive and negative spikes per input value and step that arrived at the layer ``name``."""
+        layer = self.layers[name]
+        values = max(layer.inputs * self.images, 1)
+        return [count / values for count in layer.positive], [count / values for count in layer.negative]
+
+    def total(self, first_layer: Presentation = "every step") -> Operations:
+        """Operations of all images together.
+
+        Args:
+            first_layer: how often layers behind constant values are computed: ``once``, or at ``every step`` (pre-simulation
+                included), as papers charge them.
+        """
+        again = [step % self.timesteps for step in range(self.presimulation)]
+        presentations = self.timesteps + len(again) if first_layer == "every step" else 1
+        acs = macs = signs = updates = 0.0
+        for layer in self.layers.values():
+            acs += math.fsum(layer.accumulates)
+            macs += math.fsum(layer.multiplications) * (presentations if layer.input == "constant" else 1)
+            if layer.input != "constant":
+                acs += sum(layer.accumulates[step] for step in again if layer.input == "spikes")
+                macs += sum(layer.multiplications[step] for step in again if layer.input == "current")
+        for each in self.neuron_layers.values():
+            negative = math.fsum(each.negative)
+            signs += (math.fsum(each.positive) + negative) * (2 if each.ternary or negative else 1)
+            updates += each.neurons * each.steps * self.images
+        return Operations(macs, acs, signs, updates)
+
+    def per_image(self, first_layer: Presentation = "every step") -> Operations:
+        """Operations of one image on average; see ``total``."""
+        sums, images = self.total(first_layer), max(self.images, 1)
+        return Operations(sums.macs / images, sums.acs / images, sums.signs / images, sums.updates / images)
 
 
 class OperationCounter:
-    """Counts while the network runs in multi-step mode: ``with OperationCounter(network) as counts: network(images)``.
+    """Counts while a converted network runs, in either mode: ``with OperationCounter(network) as counts: network(images)``.
 
-    Adds one pass over the spikes of each layer and no memory that grows with T.
+    Looks once at each value that computes something, modules and functional operations alike, and keeps nothing of its size.
+    Counts add up over all runs of one counter.
+
+    Raises:
+        RuntimeError: on entering, if the network is being observed already.
     """
 
     def __init__(self, network: SpikingNetwork) -> None:
         self.network = network
-        self.counts = Counts()
-        self._handles: list[Any] = []
-        self._fan_outs: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+        self.counts = Counts(timesteps=network.timesteps)
+        self._batch = 0
+        self._shapes: dict[fx.Node, tuple[int, ...]] = {}
+        self._receivers: dict[tuple[fx.Node, tuple[int, ...]], Receivers] = {}
+        self._idle: set[fx.Node] = set()
 
     def __enter__(self) -> Counts:
-        graph_module = self.network.graph_module
-        self._handles.append(self.network.register_forward_pre_hook(self._count_images))
-        for node in graph_module.graph.nodes:
-            module = module_of(graph_module, node)
-            if isinstance(module, AddSpikes):
-                self._handles.append(module.register_forward_hook(self._accumulate_hook(node.name)))
-            if isinstance(module, SYNAPTIC) and isinstance(node.args[0], fx.Node):
-                kind = self.network.kind(node.args[0])
-                if kind == "spikes":
-                    self._handles.append(module.register_forward_hook(self._accumulate_hook(node.name)))
-                elif kind == "analog" and isinstance(module, ANALOG_LAYERS):
-                    self._handles.append(module.register_forward_hook(self._multiply_hook(node.name)))
-        for name, neuron in self.network.neurons.items():
-            self._handles.append(neuron.register_forward_hook(self._spike_hook(name)))
+        if self.network.observer is not None:
+            raise RuntimeError("the network is being observed already; use one counter at a time")
+        self.network.observer = self._observe
         return self.counts
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        self.network.observer = None
 
-    def _count_images(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self.counts.images += inputs[0].shape[0]
+    def _observe(self, node: fx.Node, value: Any, step: int | None) -> None:
+        if not isinstance(value, Tensor) or node.op in ("get_attr", "output"):
+            return
+        self._shapes[node] = tuple(value.shape[1:])
+        if node.op == "placeholder":
+            self._batch = value.shape[0]
+            self.counts.images += self._batch
+        elif self.network.kind(node) == "spikes":
+            self._spikes(node, value, step or 0)
+        if node.op != "placeholder" and node not in self._idle and not self._dense(node, step or 0):
+            self._idle.add(node)
 
-    def _accumulate_hook(self, name: str) -> Any:
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
-            spikes = inputs[-1]
-            key = (name, tuple(spikes.shape[1:]))
-            if key not in self._fan_outs:
-                self._fan_outs[key] = fan_out(module, spikes.shape[1:])
-            total = float((_sum_first(spikes.abs()) * self._fan_outs[key]).sum())
-            self.counts.accumulates[name] = self.counts.accumulates.get(name, 0.0) + total
+    def _spikes(self, node: fx.Node, value: Tensor, first: int) -> None:
+        """Spikes of ``node`` from step ``first`` on: one accumulate per synapse of each layer that they go to."""
+        shape = tuple(value.shape[1:])
+        if (node, shape) not in self._receivers:
+            self._receivers[node, shape] = self._new_receivers(node, shape, value.device)
+        neuron, users, synapses = self._receivers[node, shape]
+        if neuron is None and not users:
+            return
+        sums = [_sum_over_images(spikes, synapses) for spikes in value.split(self._batch)]
+        for step, (negative, size, *accumulates) in enumerate(torch.stack(sums).tolist(), start=first):
+            if neuron is not None:
+                fired = self.counts.neuron_layers.setdefault(node.name, _of_neuron(neuron, math.prod(shape)))
+                _add(fired.positive, step, size - negative)
+                _add(fired.negative, step, negative)
+            for user, count in zip(users, accumulates, strict=True):
+                arrived = self.counts.layers[user]
+                _add(arrived.positive, step, size - negative)
+                _add(arrived.negative, step, negative)
+                _add(arrived.accumulates, step, count)
 
-        return hook
+    def _new_receivers(self, node: fx.Node, shape: tuple[int, ...], device: torch.device) -> Receivers:
+        layer = module_of(self.network.graph_module, node)
+        names, rows = [], [torch.ones(math.prod(shape[1:]), dtype=torch.float64)]
+        for user in node.users:
+            if _spikes_of(user, self.network.graph_module) is node:
+                module = module_of(self.network.graph_module, user)
+                assert module is not None
+                fans = fan_out(module, shape)
+                inputs, synapses = math.prod(shape), int(fans.sum())
+                self.counts.layers.setdefault(user.name, LayerCounts("spikes", inputs, synapses, dense=inputs))
+                names.append(user.name)
+                rows.append(fans[0].flatten())
+        return layer.neuron if isinstance(layer, SpikingLayer) else None, names, torch.stack(rows).to(device)
 
-    def _multiply_hook(self, name: str) -> Any:
-        def hook(module: nn.Module, _: tuple[Tensor, ...], out: Tensor) -> None:
-            total = _multiplications(module, out)
-            self.counts.multiplications[name] = self.counts.multiplications.get(name, 0.0) + total
-
-        return hook
-
-    def _spike_hook(self, name: str) -> Any:
-        def hook(_: nn.Module, __: tuple[Tensor, ...], spikes: Tensor) -> None:
-            train = spikes.flatten(0, 1)
-            signed, total = float(_sum_first(train).sum()), float(_sum_first(train.abs()).sum())
-            positive, negative = self.counts.spikes.setdefault(name, [0.0, 0.0])
-            self.counts.spikes[name] = [positive + (total + signed) / 2, negative + (total - signed) / 2]
-            self.counts.neurons[name] = spikes[0, 0].numel()
-
-        return hook
+    def _dense(self, node: fx.Node, step: int) -> bool:
+        """Count the multiply-accumulates of ``node``, if its input is real-valued; whether it is."""
+        graph_module, layers = self.network.graph_module, self.counts.layers
+        if node.name in layers and layers[node.name].input == "spikes":
+            module = module_of(graph_module, node)
+            if isinstance(module, LAYERS):
+                layers[node.name].dense = layer_operations(module, self._shapes[node])
+            return False
+        sources = [source for source in node.all_input_nodes if source in self._shapes and source.op != "get_attr"]
+        kinds = {self.network.kind(source) for source in sources}
+        if not sources or "spikes" in kinds:
+            return False
+        given = self._shapes[sources[0]]
+        operations = node_operations(graph_module, node, given, self._shapes[node])
+        if operations is None:
+            return False
+        constant = kinds <= {"analog"}
+        layer = layers.setdefault(
+            node.name, LayerCounts("constant" if constant else "current", math.prod(given), operations, operations)
+        )
+        steps = 1 if constant or self.network.mode == "single-step" else self.network.timesteps
+        for t in range(step, step + steps):
+            _add(layer.multiplications, t, float(operations * self._batch))
+        return True
 
 
 class TrainCounter:
@@ -123,6 +270,7 @@ class TrainCounter:
     Attributes:
         accumulates: per layer, ``[T, B]`` of the last batch: what the spikes of each step of each image cost.
         multiplications: per analog layer and image, for one presentation.
+        counts: sums over all images that ran.
 
     Raises:
         ValueError: the input of a layer is neither analog nor in {0, 1}.
@@ -132,15 +280,22 @@ class TrainCounter:
         self.network = network
         self.accumulates: dict[str, Tensor] = {}
         self.multiplications: dict[str, float] = {}
+        self.counts = Counts()
+        self._first: str | None = None
         self._handles: list[Any] = []
-        self._fan_outs: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+        self._fan_outs: dict[tuple[str, tuple[int, ...], bool], Tensor] = {}
 
     def __enter__(self) -> TrainCounter:
         for name, layer in self.network.named_modules():
+            hook: Any = None
             if isinstance(layer, LatencyLinear):
-                self._handles.append(layer.register_forward_hook(self._latency_hook(name)))
-            elif isinstance(layer, ANALOG_LAYERS):
-                self._handles.append(layer.register_forward_hook(self._hook(name)))
+                hook = partial(self._latency_values, name)
+            elif isinstance(layer, LAYERS):
+                hook = partial(self._train, name)
+            elif isinstance(layer, (FirstSpikeNeuron, SpikeTimeNeuron)):
+                hook = partial(self._neuron, name)
+            if hook is not None:
+                self._handles.append(layer.register_forward_hook(hook))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -148,67 +303,122 @@ class TrainCounter:
             handle.remove()
         self._handles.clear()
 
-    def _hook(self, name: str) -> Any:
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-            train = inputs[0]
-            if train.shape[0] == 1:
-                self.multiplications[name] = _multiplications(module, out) / train.shape[1]
-                return
-            if not bool(((train == 0) | (train == 1)).all()):
+    @torch.no_grad()
+    def _train(self, name: str, module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        train, operations = inputs[0], layer_operations(module, out.shape[2:])
+        shape = tuple(train.shape[2:])
+        self._count_images(name, train.shape[1])
+        if train.shape[0] == 1:
+            self.multiplications[name] = float(operations)
+            layer = self._layer(name, LayerCounts("constant", math.prod(shape), operations, operations))
+            _add(layer.multiplications, 0, float(operations * train.shape[1]))
+            return
+        per_step = []
+        for step in train:
+            if not torch.equal(step * step, step):
                 raise ValueError(f"layer {name} sees more than spikes in {{0, 1}}; merge average pooling before counting")
-            key = (name, tuple(train.shape[2:]))
-            if key not in self._fan_outs:
-                self._fan_outs[key] = fan_out(module, train.shape[2:])
-            synapses = self._fan_outs[key].to(train.dtype).flatten()
-            self.accumulates[name] = train.flatten(2) @ synapses
+            channels_last = _is_channels_last(step)
+            rows = (step.permute(0, 2, 3, 1) if channels_last else step).flatten(1)
+            weights = self._weights(name, module, shape, channels_last)
+            per_step.append(rows @ weights.to(rows))
+        layer = LayerCounts("spikes", math.prod(shape), int(weights[:, 1].sum()), operations)
+        self._arrived(name, layer, torch.stack(per_step))
 
-        return hook
+    def _weights(self, name: str, module: nn.Module, shape: tuple[int, ...], channels_last: bool) -> Tensor:
+        """Ones and the fan-out of each input, ``[P, 2]``."""
+        key = (name, shape, channels_last)
+        if key not in self._fan_outs:
+            fans = fan_out(module, shape)
+            fans = (fans.movedim(0, -1) if channels_last else fans).flatten()
+            self._fan_outs[key] = torch.stack([torch.ones_like(fans), fans], 1)
+        return self._fan_outs[key]
 
-    def _latency_hook(self, name: str) -> Any:
-        def hook(module: LatencyLinear, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-            spikes = latency_spikes(inputs[0], module.timesteps)  # [T, B, N]
-            self.accumulates[name] = spikes.sum(2) * out.shape[2]
+    @torch.no_grad()
+    def _latency_values(self, name: str, module: LatencyLinear, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        spikes = _latency_counts(inputs[0], module.timesteps)  # [T, B]
+        self._count_images(name, spikes.shape[1])
+        neurons, values = out.shape[2], inputs[0].shape[1]
+        layer = LayerCounts("spikes", values, values * neurons, values * neurons)
+        self._arrived(name, layer, torch.stack([spikes, spikes * neurons], 2))
 
-        return hook
+    @torch.no_grad()
+    def _neuron(self, name: str, module: nn.Module, _: tuple[Tensor, ...], spikes: Tensor) -> None:
+        fired = self.counts.neuron_layers.setdefault(name, NeuronCounts(math.prod(spikes.shape[2:]), spikes.shape[0]))
+        each = spikes.sum(tuple(range(2, spikes.dim()))).double().sum(1)
+        for step, count in enumerate(each.tolist()):
+            _add(fired.positive, step, count)
+            _add(fired.negative, step, 0.0)
+
+    def _arrived(self, name: str, new: LayerCounts, counts: Tensor) -> None:
+        """Spikes and accumulates ``[T, B, 2]`` of a layer."""
+        self.accumulates[name] = counts[..., 1]
+        self.counts.timesteps = counts.shape[0]
+        layer = self._layer(name, new)
+        for step, (spikes, accumulates) in enumerate(counts.double().sum(1).tolist()):
+            _add(layer.positive, step, spikes)
+            _add(layer.negative, step, 0.0)
+            _add(layer.accumulates, step, accumulates)
+
+    def _layer(self, name: str, new: LayerCounts) -> LayerCounts:
+        return self.counts.layers.setdefault(name, new)
+
+    def _count_images(self, name: str, images: int) -> None:
+        self._first = self._first or name
+        self.counts.images += images if name == self._first else 0
 
 
-def _multiplications(module: nn.Module, out: Tensor) -> float:
-    weight: Tensor = module.weight  # type: ignore[assignment]
-    positions = out.numel() // weight.shape[0]
-    return float(weight.numel() * positions + (out.numel() if module.bias is not None else 0))
+def _latency_counts(x: Tensor, timesteps: int) -> Tensor:
+    """Spikes of each step and sample ``[T, B]`` of values ``[B, N]`` in the latency code (``snncore.coding.latency_spikes``)."""
+    clipped = x.clamp(0, 1)
+    samples, values = clipped.nonzero(as_tuple=True)
+    steps = torch.floor((1 - clipped) * timesteps).clamp(max=timesteps - 1)[samples, values].long()
+    return torch.bincount(steps * len(x) + samples, minlength=timesteps * len(x)).view(timesteps, len(x)).to(x.dtype)
 
 
-def _sum_first(x: Tensor) -> Tensor:
-    """Sum over the first dimension as float64; exact for counts, and a matrix product is the fastest way on a CPU."""
-    channels_last = x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
-    rows = x.permute(0, 2, 3, 1) if channels_last else x
-    flat = rows.reshape(x.shape[0], -1)
-    total = (flat.new_ones(1, x.shape[0]) @ flat).double().view(rows.shape[1:])
-    return total.permute(2, 0, 1) if channels_last else total
+def _spikes_of(user: fx.Node, graph_module: fx.GraphModule) -> Any:
+    """The node whose spikes arrive at the synapses of ``user``, or None if it has no synapses."""
+    module = module_of(graph_module, user)
+    if isinstance(module, AddSpikes):
+        return user.args[1]
+    return user.args[0] if isinstance(module, SYNAPTIC) else None
 
 
-def fan_out(module: nn.Module, shape: torch.Size | tuple[int, ...]) -> Tensor:
-    """Number of synapses that each input position of a layer drives.
+def _of_neuron(neuron: SpikingNeuron, size: int) -> NeuronCounts:
+    presimulation = int(getattr(neuron, "presimulation", 0))
+    ternary = bool(getattr(neuron, "ternary", False))
+    return NeuronCounts(size, presimulation + neuron.code.timesteps + neuron.delay, presimulation, ternary)
+
+
+def _add(counts: list[float], step: int, value: float) -> None:
+    counts.extend([0.0] * (step + 1 - len(counts)))
+    counts[step] += value
+
+
+def _sum_over_images(spikes: Tensor, synapses: Tensor) -> Tensor:
+    """Negative spikes, all spikes by size, and accumulates at each layer, ``[1 + K]`` float64; exact below 2**24 per position.
+
+    Every block is read once from memory and summed in the cache. All channels of an input have the same synapses.
 
     Args:
-        module: a synaptic layer.
-        shape: of one sample, ``[C, ...]``.
-
-    Returns:
-        ``[C, ...]`` float64: the gradient of the summed output of the layer with all weights one.
+        spikes: of one step, whole numbers ``[B, C, ...]``.
+        synapses: of each position, ``[K, P]`` float64, the first row ones.
     """
-    with torch.enable_grad():
-        x = torch.zeros((1, *shape), dtype=torch.float64, requires_grad=True)
-        if isinstance(module, nn.Linear):
-            out = F.linear(x, torch.ones(module.weight.shape, dtype=torch.float64))
-        elif isinstance(module, CONVOLUTIONS):
-            kinds = ((nn.Conv1d, F.conv1d), (nn.Conv2d, F.conv2d), (nn.Conv3d, F.conv3d))
-            convolve = next(function for kind, function in kinds if isinstance(module, kind))
-            ones = torch.ones(module.weight.shape, dtype=torch.float64)
-            out = convolve(x, ones, None, module.stride, module.padding, module.dilation, module.groups)  # type: ignore[operator]
-        elif isinstance(module, (AddSpikes, Amplify, ChannelAffine)):
-            out = x
-        else:
-            out = module.forward(x)  # not a call: the counting hooks must not fire
-        (gradient,) = torch.autograd.grad(out.sum(), x)
-    return gradient[0]
+    channels_last = _is_channels_last(spikes)
+    rows = (spikes.permute(0, 2, 3, 1) if channels_last else spikes).flatten(1)
+    if rows.dtype not in (torch.float32, torch.float64):  # a half-precision sum would round
+        rows = rows.float()
+    size = rows.new_zeros(rows.shape[1])
+    signed = 0.0
+    count = max(1, BLOCK_ELEMENTS // max(rows.shape[1], 1)) if rows.device.type == "cpu" else len(rows)
+    sizes = rows.new_empty(min(count, len(rows)), rows.shape[1])
+    ones = rows.new_ones(max(len(sizes), rows.shape[1]))
+    for block in rows.split(count):
+        signed = signed + (block @ ones[: rows.shape[1]]).sum(dtype=torch.float64)
+        size.addmv_(torch.abs(block, out=sizes[: len(block)]).t(), ones[: len(block)])
+    positions = synapses.shape[1]
+    by_position = (size.view(positions, -1).sum(1) if channels_last else size.view(-1, positions).sum(0)).double()
+    return torch.cat([(by_position.sum() - signed).view(1) / 2, synapses @ by_position])
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    return x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)

@@ -103,6 +103,6 @@ def status_of(choice: NetworkChoice) -> Mapping[str, str]:
     """The status columns of a row that was run on ``choice``."""
     return {
         "dataset_used": choice.dataset,
-        "architecture_used": choice.architecture,
+        "architecture_used": choice.architecture + (f", {choice.quantizer}" if choice.quantizer else ""),
         "status": "stand-in" if choice.stand_in else "measured",
     }

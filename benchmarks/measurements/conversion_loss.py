@@ -11,6 +11,9 @@ from benchmarks.measurements.base import Arrays, Measurement
 from benchmarks.measurements.lab import Lab
 from snncore.counting import Counts, OperationCounter
 
+MULTI_STEP = 64
+"""Up to so many timesteps a layer runs them all at once, which is faster; beyond, memory would grow too large."""
+
 
 @dataclass(frozen=True)
 class ConversionLoss(Measurement):
@@ -33,11 +36,13 @@ class ConversionLoss(Measurement):
     def run(self, lab: Lab, start: int, stop: int) -> Arrays:
         """Arrays ``each_ann [n]`` and ``each_snn [n, len(timesteps)]``.
 
-        With ``count`` also the sums ``spikes`` (positive, negative), ``neurons`` (neurons times images), ``acs`` and
-        ``macs`` (first layer, one presentation).
+        With ``count`` also the sums ``spikes`` (positive, negative), ``neurons`` (neurons times images), ``acs``, ``macs``
+        (first layer computed once), ``macs_every_step`` (first layer at each step), ``signs``,
+        ``updates`` and ``dense`` (what the trained network multiplies); see ``snncore.energy.Operations``.
         """
         ann = lab.network(self.network)
         snn = lab.converted(self.network, self.calibration, self.method, self.options, max(self.timesteps))
+        snn.mode = "multi-step" if max(self.timesteps) <= MULTI_STEP else "single-step"
         prefixes = len(self.timesteps) > 1
         ann_correct, snn_correct = [], []
         counter = OperationCounter(snn)
@@ -56,6 +61,9 @@ class ConversionLoss(Measurement):
         if self.count:
             arrays["spikes"] = np.sum(list(counts.spikes.values()), axis=0)
             arrays["neurons"] = np.array(float(sum(counts.neurons.values()) * counts.images))
-            arrays["acs"] = np.array(sum(counts.accumulates.values()))
-            arrays["macs"] = np.array(sum(counts.multiplications.values()))
+            arrays["dense"] = np.array(float(sum(layer.dense for layer in counts.layers.values()) * counts.images))
+            total = counts.total()
+            arrays["acs"], arrays["macs_every_step"] = np.array(total.acs), np.array(total.macs)
+            arrays["macs"] = np.array(counts.total("once").macs)
+            arrays["signs"], arrays["updates"] = np.array(total.signs), np.array(total.updates)
         return arrays

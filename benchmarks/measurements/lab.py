@@ -19,12 +19,15 @@ from benchmarks.models import build_model, load_checkpoint, read_metadata
 from benchmarks.models.imagenet import IMAGENET_MEAN, IMAGENET_STD, pretrained
 from benchmarks.models.weights import checkpoint_hash, find_checkpoint
 from benchmarks.profiles import NetworkChoice, Profile
-from benchmarks.training import trained_network
+from benchmarks.training import QuantizedTask, quantized_network, trained_network
 from snncore.conversion import Calibration, ConversionError, SpikingNetwork, calibrate, convert
 from snncore.conversion.tracing import describe, trace_network
 
 TORCHVISION = "torchvision:"
 """Weights of this prefix are torchvision's own, e.g. ``torchvision:IMAGENET1K_V1``."""
+
+LAYERWISE_IMAGES = 128
+"""For methods that calibrate layer by layer: the one batch of Li et al.'s code."""
 
 Progress = Callable[[int, int], None]
 
@@ -70,7 +73,8 @@ class Lab:
             NotAvailable: no checkpoint, and no recipe that can run here.
             CannotRun: a checkpoint or data that are damaged.
         """
-        key = ("trained", choice.dataset, choice.architecture, choice.weights, choice.recipe, choice.seed)
+        names = (choice.weights, choice.recipe, choice.seed, choice.fine_tuning, choice.quantizer)
+        key = ("trained", choice.dataset, choice.architecture, *names)
         return self._once(key, lambda: self._trained(choice, progress))
 
     def network(self, choice: NetworkChoice) -> nn.Module:
@@ -92,12 +96,16 @@ class Lab:
         """Activation histograms over the first ``calibration_images`` training images in canonical order."""
 
         def make() -> Calibration:
-            trained = self.trained(choice)
-            images = self.images(choice.dataset, "train")
-            used = images.take(min(self.profile.calibration_images, len(images)))
-            return calibrate(trained.model, (x for x, _ in used.batches(trained.mean, trained.std, self.profile.batch)))
+            return calibrate(self.network(choice), self.calibration_batches(choice, self.profile.calibration_images))
 
         return self._once(("calibration", choice), make)
+
+    def calibration_batches(self, choice: NetworkChoice, limit: int) -> Iterator[Tensor]:
+        """The first ``limit`` training images in canonical order, or all if there are fewer."""
+        trained = self.trained(choice)
+        images = self.images(choice.dataset, "train")
+        used = images.take(min(limit, len(images)))
+        return (x for x, _ in used.batches(trained.mean, trained.std, self.profile.batch))
 
     def converted(
         self,
@@ -118,10 +126,15 @@ class Lab:
             del self._made[kept[0]]
 
         def make() -> SpikingNetwork:
-            rule = threshold_rule(calibration)
-            conversion = method(method_name).conversion(rule, **dict(options))
+            found = method(method_name)
+            conversion = found.conversion(threshold_rule(calibration), **dict(options))
+            images = self.calibration_batches(choice, self.profile.calibration_images)
+            few = self.calibration_batches(choice, min(LAYERWISE_IMAGES, self.profile.calibration_images))
             try:
-                return convert(self.network(choice), self.calibration(choice), conversion, timesteps)
+                ann = found.prepare(self.network(choice), images, timesteps, **dict(options))
+                if ann is self.network(choice):
+                    return convert(ann, self.calibration(choice), conversion, timesteps, images=few)
+                return convert(ann, self.calibration_batches(choice, self.profile.batch), conversion, timesteps, images=few)
             except ConversionError as error:
                 raise NotAvailable(f"{choice.architecture}: {error}") from error
 
@@ -142,7 +155,24 @@ class Lab:
             self._made[key] = make()
         return self._made[key]
 
+    def _quantized(self, choice: NetworkChoice, progress: Progress | None) -> TrainedNetwork:
+        """The full-precision network with quantised activations, fine-tuned."""
+        assert choice.quantizer is not None and choice.fine_tuning is not None
+        base = self.trained(choice.full_precision, progress)
+        task = QuantizedTask(
+            choice.architecture, base.digest, base.mean, base.std, choice.quantizer, choice.fine_tuning, choice.seed
+        )
+        images = load(choice.dataset, "train", self.offline)
+        try:
+            made = quantized_network(base.model, images, task, progress)
+        except ConversionError as error:
+            raise NotAvailable(f"{choice.architecture} cannot be quantised: {error}") from error
+        name = f"{base.checkpoint}, {choice.quantizer}, {choice.fine_tuning}, seed {choice.seed}"
+        return _finished(made.model, read_metadata(made.checkpoint_path), name, made.sha, made.checkpoint_path)
+
     def _trained(self, choice: NetworkChoice, progress: Progress | None) -> TrainedNetwork:
+        if choice.quantizer is not None:
+            return self._quantized(choice, progress)
         explicit = {name: Path(path) for name, path in self.weights}
         if choice.weights and choice.weights.startswith(TORCHVISION):
             return _torchvision(choice.architecture, choice.weights.removeprefix(TORCHVISION), self.offline)

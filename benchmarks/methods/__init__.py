@@ -8,14 +8,29 @@ from typing import TypeVar
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods.base import Method, Steps, threshold_rule
+from benchmarks.methods.cos import COS
 from benchmarks.methods.direct import DirectMethod
 from benchmarks.methods.ettfs import ETTFS
+from benchmarks.methods.fs_conversion import FSConversion
+from benchmarks.methods.lc_ttfs import LCTTFS, LCTTFSCentred
+from benchmarks.methods.qcfs import QCFS
 from benchmarks.methods.rate import OPI, Rate
+from benchmarks.methods.signed_rate import QFFS, FastSNN, FastSNNUntuned
+from benchmarks.methods.snn_calibration import SNNCalibration, SNNCalibrationLight
+from benchmarks.methods.spike_norm import RMPSNN, SpikeNorm
 from benchmarks.methods.spike_time import BS4NN, S4NN, STDBP, TQTTFS
 from benchmarks.methods.tmn import TMN
+from benchmarks.methods.tsa import TSA
+from benchmarks.methods.tsc import TSC
+from benchmarks.methods.ttfs_mapping import TTFSMapping
+from benchmarks.methods.ttrbr import TTRBR
 
 Kind = TypeVar("Kind")
-METHODS: dict[str, type[Method]] = {m.name: m for m in (TMN, Rate, OPI)}
+CSS = (TMN, TSA)
+RATE = (Rate, SpikeNorm, RMPSNN, OPI, SNNCalibration, SNNCalibrationLight, TTRBR)
+TEMPORAL = (TSC, TTFSMapping, LCTTFS, LCTTFSCentred, FSConversion)
+QUANTIZED = (QFFS, QCFS, COS, FastSNN, FastSNNUntuned)
+METHODS: dict[str, type[Method]] = {m.name: m for m in (*CSS, *RATE, *TEMPORAL, *QUANTIZED)}
 DIRECT_METHODS: dict[str, type[DirectMethod]] = {m.name: m for m in (ETTFS, S4NN, BS4NN, STDBP, TQTTFS)}
 
 __all__ = ["DIRECT_METHODS", "METHODS", "DirectMethod", "Method", "Steps", "direct_method", "method", "threshold_rule"]

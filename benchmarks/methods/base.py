@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from benchmarks.errors import CannotRun
-from snncore.conversion import ConversionMethod, LeastSquares, Maximum, Percentile
+from torch import Tensor, nn
+
+from benchmarks.errors import CannotRun, NotAvailable
+from snncore.conversion import ConversionError, ConversionMethod, LeastSquares, Maximum, Percentile
 from snncore.conversion.calibration import ThresholdRule
 
 
@@ -33,22 +36,57 @@ class Method:
         reference: who published it.
         coding: the spike code's name, as tables print it.
         default_timesteps: T where no table says otherwise.
-        full_precision: takes an ordinary trained network.
     """
 
     name: ClassVar[str]
     reference: ClassVar[str]
     coding: ClassVar[str]
     default_timesteps: ClassVar[int] = 8
-    full_precision: ClassVar[bool] = True
 
     def conversion(self, threshold: ThresholdRule, **options: Any) -> ConversionMethod:
         """How activations become spikes; ``options`` are the method's own, by name."""
         raise NotImplementedError
 
     def steps(self, timesteps: int, layers: int, **options: Any) -> Steps:
-        """Steps of a network of ``layers`` layers (the number in its name) with T = ``timesteps``."""
+        """Steps of a network of ``layers`` layers (the number in its name) with T = ``timesteps``.
+
+        Raises:
+            NotAvailable: T below what the code needs; asked before any work starts.
+        """
         raise NotImplementedError
+
+    def check(self, levels: int | None, timesteps: int, **options: Any) -> None:
+        """Refuse what cannot be converted before any work starts.
+
+        Args:
+            levels: of the quantised network; None for full precision.
+            timesteps: T.
+            options: as for ``conversion``.
+
+        Raises:
+            NotAvailable: a method of quantised networks on one of full precision; levels or steps that do not fit.
+        """
+        conversion = self.conversion(THRESHOLD_RULES["maximum"], **options)
+        if levels is None and not conversion.full_precision:
+            raise NotAvailable(f"{self.name} converts quantised networks, and this one has full precision")
+        try:
+            if levels is not None and conversion.quantized is not None:
+                conversion.quantized(1.0, levels, timesteps)
+            else:
+                conversion.neuron(1.0, timesteps)
+        except (ConversionError, ValueError) as error:
+            raise NotAvailable(f"{self.name} cannot run here: {error}") from error
+
+    def prepare(self, ann: nn.Module, images: Iterable[Tensor], timesteps: int, **options: Any) -> nn.Module:
+        """The network to convert: ``ann`` itself, or a copy that the method has tuned for its spikes.
+
+        Args:
+            ann: the trained network, quantised or not; to be left as it is.
+            images: batches of calibration images.
+            timesteps: T.
+            options: as for ``conversion``.
+        """
+        return ann
 
 
 THRESHOLD_RULES: dict[str, ThresholdRule] = {

@@ -3,6 +3,9 @@
 Thresholds from a percentile of the activations, direct coding, one pre-charge step for convolutional networks. T counts
 the firing steps; pre-charge is reported apart. Latency by the rule of the CSS paper: each layer waits for its pre-charge,
 then the output train takes T steps.
+
+Quantised networks need no percentile: one unit of the code is one level, which fits where ``2**T - 1 >= L``; see
+``snncore.conversion.tmn``.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import threshold_rule
 from benchmarks.models import model_spec
-from benchmarks.training import recipe
+from benchmarks.training import quantizer, recipe
 
 SEE = "see benchmarks/profiles/embedded.toml"
 
@@ -23,7 +23,9 @@ SEE = "see benchmarks/profiles/embedded.toml"
 class NetworkChoice:
     """The network that a profile runs where a paper names a dataset and an architecture.
 
-    ``weights`` names a checkpoint, ``recipe`` trains where there is none; ``seed`` is the training seed.
+    ``weights`` names a checkpoint, ``recipe`` trains where there is none; ``seed`` is the training seed. ``quantizers`` names
+    the quantiser of the network for each method that a table runs on a quantised one (or ``default``), ``fine_tuning`` the
+    recipe that adapts the network to it, and ``quantizer`` the one in use: none for full precision.
     """
 
     paper_dataset: str
@@ -33,6 +35,33 @@ class NetworkChoice:
     weights: str | None = None
     recipe: str | None = None
     seed: int = 0
+    fine_tuning: str | None = None
+    quantizers: tuple[tuple[str, str], ...] = ()
+    quantizer: str | None = None
+
+    @property
+    def levels(self) -> int | None:
+        """Levels above 0 of the quantised activations; None for full precision."""
+        return None if self.quantizer is None else quantizer(self.quantizer)(1.0).levels
+
+    @property
+    def full_precision(self) -> NetworkChoice:
+        """The network before it is quantised."""
+        return replace(self, fine_tuning=None, quantizers=(), quantizer=None)
+
+    def quantized_for(self, method: str) -> NetworkChoice:
+        """The quantised network on which that method runs. Raises NotAvailable where the profile names none."""
+        names = dict(self.quantizers)
+        found = names.get(method, names.get("default"))
+        if found is None or self.fine_tuning is None:
+            raise NotAvailable(f"the profile names no quantised {self.paper_architecture} on {self.paper_dataset} for {method}")
+        return self.quantized_by(found)
+
+    def quantized_by(self, name: str) -> NetworkChoice:
+        """The network quantised by the quantiser of that name. Raises NotAvailable without a recipe for its fine-tuning."""
+        if self.fine_tuning is None:
+            raise NotAvailable(f"the profile does not say how to fine-tune {self.paper_architecture} on {self.paper_dataset}")
+        return replace(self, quantizers=(), quantizer=name)
 
     @property
     def stand_in(self) -> bool:
@@ -140,7 +169,7 @@ def _network(entry: Any) -> NetworkChoice:
     where = f"an entry of [[networks]] ({SEE})"
     if not isinstance(entry, dict):
         raise CannotRun(f"{where} must be {KINDS[dict]}, got {entry!r}")
-    known = {field.name: int if field.name == "seed" else str for field in fields(NetworkChoice)}
+    known = {field.name: str for field in fields(NetworkChoice) if field.name != "quantizer"} | {"seed": int, "quantizers": dict}
     for key, value in entry.items():
         if key not in known:
             raise CannotRun(f"{where} has the unknown key {key!r}; known: {', '.join(known)}")
@@ -148,11 +177,16 @@ def _network(entry: Any) -> NetworkChoice:
             raise CannotRun(f"{where}: {key} must be {KINDS[known[key]]}, got {value!r}")
     if lacking := [key for key in ("paper_dataset", "paper_architecture", "dataset", "architecture") if key not in entry]:
         raise CannotRun(f"{where} lacks {lacking[0]!r}")
-    choice = NetworkChoice(**entry)
+    if ("quantizers" in entry) != ("fine_tuning" in entry):
+        raise CannotRun(f"{where} must have both quantizers and fine_tuning, or neither")
+    quantizers = tuple(entry.get("quantizers", {}).items())
+    for _, name in quantizers:
+        quantizer(str(name))
+    choice = NetworkChoice(**entry | {"quantizers": quantizers})
     dataset_spec(choice.dataset)
     model_spec(choice.architecture)
-    if choice.recipe is not None:
-        recipe(choice.recipe)
+    for name in filter(None, (choice.recipe, choice.fine_tuning)):
+        recipe(name)
     return choice
 
 

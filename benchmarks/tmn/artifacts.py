@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
@@ -10,35 +12,22 @@ from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case
 from benchmarks.harness.results import Column, TableSchema
 from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, ResidualPotential
 from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, density
-from benchmarks.methods import method
-from benchmarks.models import model_spec
+from benchmarks.methods import method, threshold_rule
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.published import read_published
 from benchmarks.tmn import analytic
+from benchmarks.tmn.columns import ACCURACY_COLUMNS, STEP_COLUMNS, accuracy, seeds_of, steps_of
 from benchmarks.tmn.settings import PAPER, settings_of
 from snncore.coding import capacity, enumerate_values
-from snncore.counting import energy_mj
-
-STEP_COLUMNS = (
-    Column("precharge_steps", "int", minimum=0, doc="steps per layer before its first spike"),
-    Column("presimulation_steps", "int", minimum=0, doc="steps before the coding steps"),
-    Column("latency", "int", minimum=1, doc="steps from the first input to the complete output"),
-)
-ACCURACY_COLUMNS = (
-    Column("calibration", "text", doc="rule for the thresholds"),
-    Column("ann_metric", "float", minimum=0, maximum=100, doc="top-1 accuracy of the trained network, %"),
-    Column("snn_metric", "float", minimum=0, maximum=100, doc="top-1 accuracy of the converted network, %"),
-    Column("loss", "float", minimum=-100, maximum=100, doc="conversion loss ann - snn, points"),
-    Column("n_test", "int", minimum=1, doc="test images"),
-    Column("ci95_low", "float", minimum=0, maximum=100, doc="95 % interval of snn_metric (Wilson)"),
-    Column("ci95_high", "float", minimum=0, maximum=100),
-    Column("loss_ci95_low", "float", minimum=-101, maximum=101, doc="95 % interval of loss (paired images)"),
-    Column("loss_ci95_high", "float", minimum=-101, maximum=101),
-    Column("seeds", "text", doc="training seed, or 'checkpoint' for weights that were given"),
-)
-
+from snncore.conversion import ConversionMethod
+from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, Operations, energy_mj
 
 # ---- Table 2: accuracy of converted networks ------------------------------------------------------------------------
+
+OPTIONS: dict[tuple[str, str], tuple[tuple[str, Any], ...]] = {
+    ("COS", "ImageNet"): (("presimulation", 8),),  # Hao et al. 2023: 4 on CIFAR
+}
+"""What a method's own paper sets for a data set, where it is not the method's default."""
 
 
 def table2(profile: Profile) -> list[Row]:
@@ -55,15 +44,31 @@ def table2(profile: Profile) -> list[Row]:
 
 def _conversion_row(profile: Profile, number: int, key: Values) -> Row:
     found = method(key["method"])
-    if key["no_quant"] == "no":
-        raise NotAvailable("quantised networks not available yet")
     choice = profile.network(key["dataset"], key["architecture"])
+    if key["no_quant"] == "no":
+        choice = choice.quantized_for(found.name)
+    options = OPTIONS.get((found.name, key["dataset"]), ())
+    found.check(choice.levels, int(key["timesteps"]), **dict(options))
     steps: tuple[int, ...] = (int(key["timesteps"]),)
     if anytime := _timesteps_measured_together(profile, choice, key["method"], steps[0]):
         steps = anytime
-    measurement = ConversionLoss(choice, profile.calibration, None, key["method"], (), steps)
-    columns = _steps(found.name, int(key["timesteps"]), choice) | {"calibration": profile.calibration}
-    return Row(number, key, partial(_accuracy, choice, steps.index(int(key["timesteps"])), columns), (measurement,))
+    limit = _test_images(settings_of(profile, "table2"), steps)
+    measurement = ConversionLoss(choice, profile.calibration, limit, key["method"], options, steps)
+    columns = steps_of(found.name, int(key["timesteps"]), choice, **dict(options))
+    columns |= {"calibration": _calibration(profile, choice, found.name)}
+    return Row(number, key, partial(accuracy, choice, steps.index(int(key["timesteps"])), columns), (measurement,))
+
+
+def _calibration(profile: Profile, choice: NetworkChoice, name: str) -> str:
+    """Where the thresholds of a method come from on that network."""
+    if choice.quantizer is not None:
+        return "trained clips"
+    return "layer by layer" if _conversion(name).layerwise else profile.calibration
+
+
+def _test_images(settings: dict[str, Any], timesteps: tuple[int, ...]) -> int | None:
+    """How many test images runs of so many timesteps get: all (None) below ``long``."""
+    return settings["long_images"] if max(timesteps) >= settings.get("long", inf) else None
 
 
 def _timesteps_measured_together(profile: Profile, choice: NetworkChoice, name: str, timesteps: int) -> tuple[int, ...]:
@@ -75,27 +80,11 @@ def _timesteps_measured_together(profile: Profile, choice: NetworkChoice, name: 
 
 
 def _is_anytime(name: str) -> bool:
-    from benchmarks.methods import threshold_rule
-
-    return method(name).conversion(threshold_rule("maximum")).anytime
+    return _conversion(name).anytime
 
 
-def _steps(name: str, timesteps: int, choice: NetworkChoice, **options: Any) -> Values:
-    steps = method(name).steps(timesteps, model_spec(choice.architecture).layers, **options)
-    return {
-        "precharge_steps": steps.precharge,
-        "presimulation_steps": steps.presimulation,
-        "latency": steps.latency,
-    }
-
-
-def _seeds(choice: NetworkChoice) -> str:
-    return "checkpoint" if choice.weights else str(choice.seed)
-
-
-def _accuracy(choice: NetworkChoice, index: int, columns: Values, arrays: list[Arrays]) -> list[Values]:
-    correct = arrays[0]["each_ann"], arrays[0]["each_snn"][:, index]
-    return [columns | {CORRECT: correct, "seeds": _seeds(choice)} | dict(status_of(choice))]
+def _conversion(name: str) -> ConversionMethod:
+    return method(name).conversion(threshold_rule("maximum"))
 
 
 TABLE2 = TableSchema(
@@ -130,11 +119,10 @@ def timesteps_curve(profile: Profile) -> list[Row]:
     rows: list[Row] = []
     for network in settings.get("networks", []):
         for name, listed in settings["methods"].items():
-            rows += _curve(profile, len(rows), network, name, profile.calibration, tuple(listed), None)
+            rows += _curve(profile, len(rows), network, name, profile.calibration, tuple(listed), settings)
     for network in settings.get("networks", []):
         for calibration in options.get("rules", []):
-            steps, images = tuple(options["timesteps"]), options.get("test_images")
-            rows += _curve(profile, len(rows), network, "TMN", calibration, steps, images)
+            rows += _curve(profile, len(rows), network, "TMN", calibration, tuple(options["timesteps"]), options)
     return rows
 
 
@@ -145,7 +133,7 @@ def _curve(
     name: str,
     calibration: str,
     listed: tuple[int, ...],
-    test_images: int | None,
+    settings: dict[str, Any],
 ) -> list[Row]:
     dataset, architecture = network
     rows = []
@@ -160,13 +148,16 @@ def _curve(
         number += 1
         try:
             choice = profile.network(dataset, architecture)
+            if not _conversion(name).full_precision:
+                choice = choice.quantized_for(name)
+            columns = steps_of(name, timesteps, choice)
         except NotAvailable as error:
             rows.append(Row(number, key, reason=str(error)))
             continue
         together = listed if _is_anytime(name) else (timesteps,)
-        measurement = ConversionLoss(choice, calibration, test_images, name, (), together)
-        columns = _steps(name, timesteps, choice)
-        fill = partial(_accuracy, choice, index if len(together) > 1 else 0, columns)
+        limit = settings.get("test_images", _test_images(settings, together))
+        measurement = ConversionLoss(choice, calibration, limit, name, (), together)
+        fill = partial(accuracy, choice, index if len(together) > 1 else 0, columns)
         rows.append(Row(number, key, fill, (measurement,)))
     return rows
 
@@ -286,7 +277,7 @@ def figure4a(profile: Profile) -> list[Row]:
                     (timesteps,),
                     count=True,
                 )
-                latency = _steps("TMN", timesteps, choice, precharge=precharge)["latency"]
+                latency = steps_of("TMN", timesteps, choice, precharge=precharge)["latency"]
                 rows.append(Row(number, key, partial(_energy, choice, timesteps, latency), (measurement,)))
     return rows
 
@@ -294,16 +285,16 @@ def figure4a(profile: Profile) -> list[Row]:
 def _energy(choice: NetworkChoice, timesteps: int, latency: int, arrays: list[Arrays]) -> list[Values]:
     sums = arrays[0]
     images = len(sums["each_ann"])
-    acs, macs = float(sums["acs"]) / images, float(sums["macs"]) / images
+    acs, macs, once = (float(sums[name]) / images for name in ("acs", "macs_every_step", "macs"))
     spikes = sums["spikes"]
-    (values,) = _accuracy(choice, 0, {"latency": latency}, arrays)
+    (values,) = accuracy(choice, 0, {"latency": latency}, arrays)
     values |= {
         "spike_rate": float(spikes.sum()) / float(sums["neurons"]) / timesteps,
         "negative_share": float(spikes[1] / max(spikes.sum(), 1)),
         "acs": acs,
-        "macs": macs * timesteps,
-        "energy_mj": energy_mj(macs * timesteps, acs),
-        "energy_once_mj": energy_mj(macs, acs),
+        "macs": macs,
+        "energy_mj": energy_mj(macs, acs),
+        "energy_once_mj": energy_mj(once, acs),
     }
     return [values]
 
@@ -358,7 +349,7 @@ def _depth_profile(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
     errors = arrays[0]["squared_error"].reshape(-1, arrays[0]["values"].size)[0] / arrays[0]["values"]
     status = dict(status_of(choice))
     return [
-        {"depth": depth, "mse": float(error), "n_test": int(arrays[0]["images"]), "seeds": _seeds(choice)} | status
+        {"depth": depth, "mse": float(error), "n_test": int(arrays[0]["images"]), "seeds": seeds_of(choice)} | status
         for depth, error in enumerate(errors, start=1)
     ]
 
@@ -425,7 +416,7 @@ def _residual(choice: NetworkChoice, scope: int, arrays: list[Arrays]) -> list[V
             "mean_square": square / number,
             "share_above_half": above / number,
             "n_test": int(arrays[0]["images"]),
-            "seeds": _seeds(choice),
+            "seeds": seeds_of(choice),
         }
         | dict(status_of(choice))
     ]
@@ -481,21 +472,85 @@ FIGURE4C_DENSITY = TableSchema(
 )
 
 
-# ---- Tables 3 and 4 ---------------------------------------------------------------------------------------------------
+# ---- Table 3: energy --------------------------------------------------------------------------------------------------
 
 
-def _not_yet(table: str, schema: TableSchema, why: dict[str, str], profile: Profile) -> list[Row]:
+def table3(profile: Profile) -> list[Row]:
+    """Every row of Table 3, all of a data set on the same quantised network of the profile."""
+    settings = settings_of(profile, "table3")
     rows = []
-    for _, printed in read_published(PAPER, table).iterrows():
-        key = {column.name: printed[column.name] for column in schema.keys}
-        name = printed["method"]
-        rows.append(Row(int(key["row"]), key, reason=why.get(name, f"method not available yet: {name}")))
+    for _, printed in read_published(PAPER, "table3").iterrows():
+        key = {column.name: printed[column.name] for column in TABLE3.keys}
+        number, name = int(key["row"]), str(key["method"])
+        try:
+            choice = _energy_network(profile, str(key["dataset"]), settings)
+            if name == ANN:  # costs no run of its own: the trained network is part of every measurement
+                counted, timesteps = "TMN", 3
+                fill = partial(_ann_energy, choice)
+            else:
+                counted, timesteps = name, int(key["timesteps"])
+                method(name).check(choice.levels, timesteps)
+                fill = partial(_spiking_energy, choice, steps_of(name, timesteps, choice))
+        except NotAvailable as error:
+            rows.append(Row(number, key, reason=str(error)))
+            continue
+        limit = settings.get("test_images")
+        measurement = ConversionLoss(choice, profile.calibration, limit, counted, (), (timesteps,), count=True)
+        rows.append(Row(number, key, fill, (measurement,)))
     return rows
+
+
+ANN = "ANN"
+PRICED_ARCHITECTURE = "VGG-16"
+"""Of both data sets of Table 3: the table names none, but its multiply-accumulates are those of this one."""
+
+
+def _energy_network(profile: Profile, dataset: str, settings: dict[str, Any]) -> NetworkChoice:
+    architecture = settings.get("architectures", {}).get(dataset)
+    if architecture is None:
+        raise NotAvailable(f"profile {profile.name} names no network for Table 3 on {dataset}")
+    return profile.network(dataset, architecture).quantized_by(settings["quantizer"])
+
+
+def _ann_energy(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
+    sums = arrays[0]
+    macs = float(sums["dense"]) / len(sums["each_ann"])
+    return [_priced(Operations(macs, 0.0), macs, (sums["each_ann"], None), choice)]
+
+
+def _spiking_energy(choice: NetworkChoice, steps: Values, arrays: list[Arrays]) -> list[Values]:
+    sums = arrays[0]
+    images = len(sums["each_ann"])
+    acs, macs, once, signs = (float(sums[name]) / images for name in ("acs", "macs_every_step", "macs", "signs"))
+    correct = sums["each_ann"], sums["each_snn"][:, 0]
+    priced = _priced(Operations(macs, acs, signs), once, correct, choice)
+    return [steps | priced | {"spikes_per_neuron": float(sums["spikes"].sum()) / float(sums["neurons"])}]
+
+
+def _priced(operations: Operations, macs_once: float, correct: Any, choice: NetworkChoice) -> Values:
+    once = replace(operations, macs=macs_once)
+    return {
+        CORRECT: correct,
+        "quantizer": choice.quantizer,
+        "seeds": seeds_of(choice),
+        "acs": operations.acs,
+        "macs": operations.macs,
+        "macs_once": macs_once,
+        "signs": operations.signs,
+        "energy_mj": TMN_TABLE.millijoules(operations),
+        "energy_once_mj": TMN_TABLE.millijoules(once),
+        "energy_ternary_spike_mj": TERNARY_SPIKE_TABLE.millijoules(once),
+    } | _status_of_priced(choice)
+
+
+def _status_of_priced(choice: NetworkChoice) -> Values:
+    status = dict(status_of(choice))
+    return status if choice.paper_architecture == PRICED_ARCHITECTURE else status | {"status": "stand-in"}
 
 
 TABLE3 = TableSchema(
     "table3",
-    version=1,
+    version=2,
     keys=(
         Column("row", "int", nullable=False, minimum=1),
         Column("dataset", "text", nullable=False),
@@ -509,8 +564,40 @@ TABLE3 = TableSchema(
         Column("negative_spikes", "text"),
         Column("provenance", "text"),
     ),
-    measures=STATUS_COLUMNS,
+    measures=(
+        *STEP_COLUMNS,
+        Column("quantizer", "text", doc="of the network, the same for all methods"),
+        *ACCURACY_COLUMNS[1:],
+        Column("spikes_per_neuron", "float", decimals=4, minimum=0, doc="per image, over all steps"),
+        Column("acs", "sci", decimals=4, minimum=0, doc="accumulates per image"),
+        Column("macs", "sci", decimals=4, minimum=0, doc="multiply-accumulates per image, first layer at each step"),
+        Column("macs_once", "sci", decimals=4, minimum=0, doc="the same, first layer computed once"),
+        Column("signs", "sci", decimals=4, minimum=0, doc="comparisons for spikes: one each, two of a ternary neuron"),
+        Column("energy_mj", "sci", decimals=4, minimum=0, doc="mJ per image at 4.6 pJ per MAC (every step), 0.9 pJ per AC"),
+        Column("energy_once_mj", "sci", decimals=4, minimum=0, doc="the same, first layer computed once"),
+        Column("energy_ternary_spike_mj", "sci", decimals=4, minimum=0, doc="mJ by Ternary Spike's constants, first layer once"),
+        *STATUS_COLUMNS,
+    ),
+    optional=(
+        "precharge_steps", "presimulation_steps", "latency", "snn_metric", "loss", "ci95_low", "ci95_high", "loss_ci95_low",
+        "loss_ci95_high", "spikes_per_neuron",
+    ),
 )
+
+
+# ---- Table 4 ----------------------------------------------------------------------------------------------------------
+
+
+def table4(profile: Profile) -> list[Row]:
+    """No row can be run yet."""
+    rows = []
+    for _, printed in read_published(PAPER, "table4").iterrows():
+        key = {column.name: printed[column.name] for column in TABLE4.keys}
+        name = printed["method"]
+        rows.append(Row(int(key["row"]), key, reason=OTHER_TASKS.get(name, f"method not available yet: {name}")))
+    return rows
+
+
 TABLE4 = TableSchema(
     "table4",
     version=1,
@@ -542,13 +629,12 @@ def _network_of(profile: Profile, artifact: str) -> tuple[NetworkChoice | None, 
         return None, settings, str(error)
 
 
-QUANTISED = {"TMN": "quantised networks not available yet", "ANN": "energy of quantised networks not available yet"}
 OTHER_TASKS = {"TMN": "detectors and Transformers not available yet"}
 
 ARTIFACTS = (
     Artifact("table2", "Table 2: image classification with converted networks", TABLE2, table2),
-    Artifact("table3", "Table 3: energy", TABLE3, partial(_not_yet, "table3", TABLE3, QUANTISED)),
-    Artifact("table4", "Table 4: detection, Transformers, language", TABLE4, partial(_not_yet, "table4", TABLE4, OTHER_TASKS)),
+    Artifact("table3", "Table 3: energy", TABLE3, table3),
+    Artifact("table4", "Table 4: detection, Transformers, language", TABLE4, table4),
     Artifact("figure1d", "Figure 1(d): coding capacity", FIGURE1D, figure1d),
     Artifact("figure4a", "Figure 4(a): pre-charge and predictive spiking", FIGURE4A, figure4a),
     Artifact("figure4b", "Figure 4(b): encoding error over depth", FIGURE4B, figure4b),

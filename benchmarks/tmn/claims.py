@@ -327,6 +327,52 @@ def _printed_loss(row: pd.Series) -> str:
     return number(row["ann_metric_paper"] - row["snn_metric_paper"])
 
 
+# ---- Table 3 ----------------------------------------------------------------------------------------------------------
+
+
+@claim
+def half_the_energy(tables: Tables) -> Verdict:
+    """T17: energy of TMN over that of COS and of Fast-SNN, with the first layer at each step, in [0.35, 0.65]."""
+    rows = table_of(tables, "table3")
+    ratios = energy_ratios(rows)
+    if not ratios:
+        raise NotTested("`table3` lacks TMN or what it is compared with.")
+    listed = [
+        f"{number(each[1], 3)} over {other} on {dataset} (printed {number(each[0], 3)})"
+        for (dataset, other), each in ratios.items()
+    ]
+    tested = rows[rows["dataset"].isin([dataset for dataset, _ in ratios])]
+    held = [0.35 <= each[1] <= 0.65 for each in ratios.values()]
+    return judge(held, is_stand_in(tested), f"Energy of TMN: {'; '.join(listed)}; all on the same quantised network.")
+
+
+@claim
+def operations(tables: Tables) -> Verdict:
+    """T19: MACs of row 4 within 1 %, ACs within 25 %; only where the row was measured on the paper's network."""
+    rows = table_of(tables, "table3")
+    rows = rows[rows["row"] == 4]
+    if rows.empty:
+        raise NotTested("Row 4 of `table3` was not run.")
+    row = rows.iloc[0]
+    if row["status"] == "stand-in":
+        raise NotTested("Row 4 of `table3` ran on a stand-in, whose operations are its own.")
+    acs, macs = row["acs"] / 149.83e6, row["macs"] / 5.51e6
+    evidence = f"{row['acs'] / 1e6:.2f}M ACs and {row['macs'] / 1e6:.2f}M MACs per image."
+    return judge([abs(macs - 1) <= 0.01 and abs(acs - 1) <= 0.25], False, evidence)
+
+
+def energy_ratios(rows: pd.DataFrame) -> dict[tuple[str, str], list[float]]:
+    """Energy of TMN over another's, by data set and method: printed, first layer at each step, once, other constants."""
+    columns = ["energy_mj_paper", "energy_mj", "energy_once_mj", "energy_ternary_spike_mj"]
+    found: dict[tuple[str, str], list[float]] = {}
+    for dataset, group in rows.groupby("dataset", sort=False):
+        by = {row["method"]: [float(row[name]) for name in columns] for _, row in group.iterrows()}
+        for other in ("COS", "Fast-SNN"):
+            if {"TMN", other} <= set(by):
+                found[str(dataset), other] = [ours / theirs for ours, theirs in zip(by["TMN"], by[other], strict=True)]
+    return found
+
+
 # ---- others -----------------------------------------------------------------------------------------------------------
 
 
@@ -380,6 +426,8 @@ CLAIMS: dict[str, Check] = {
     "T14": conversion_loss([20, 21], 0.4),
     "T15": imagenet_resnet,
     "T16": conversion_loss([30, 35], 0.4),
+    "T17": half_the_energy,
+    "T19": operations,
     "T23": gate_is_relu,
     "X01": rate_coding_collapses,
 }

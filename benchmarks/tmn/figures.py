@@ -23,6 +23,22 @@ METHODS = {
     "rate": (VERMILION, "s", "rate, from zero"),
     "OPI": (ORANGE, "^", "rate, from half threshold (OPI)"),
 }
+OTHERS = {
+    "TSA": (SKY, "D", "TSA"),
+    "FS-Conversion": (GREEN, "v", "FS conversion"),
+    "TTFS Mapping": (PURPLE, "P", "TTFS mapping"),
+    "LC-TTFS": (PURPLE, "X", "LC-TTFS"),
+    "LC-TTFS, centred": (PURPLE, "s", "LC-TTFS, centred"),
+    "TSC": (BLACK, "v", "TSC"),
+    "SNN Calibration": (ORANGE, "D", "SNN Calibration"),
+    "TTRBR": (ORANGE, "P", "TTRBR"),
+    "SpikeNorm": (GREY, "s", "SpikeNorm"),
+    "RMP-SNN": (GREY, "^", "RMP-SNN"),
+    "QCFS": (VERMILION, "v", "QCFS (quantised)"),
+    "COS": (VERMILION, "P", "COS (quantised)"),
+    "Fast-SNN": (VERMILION, "X", "Fast-SNN (quantised)"),
+}
+"""Codes beside those of the paper's own comparison."""
 RULES = (BLUE, GREEN, PURPLE, VERMILION, ORANGE, SKY, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -160,6 +176,19 @@ def losses(frame: pd.DataFrame, calibration: str) -> Figure:
     curves = [(name, color, marker, label, rows[rows["method"] == name]) for name, (color, marker, label) in METHODS.items()]
     figure = _loss_panels(rows, curves)
     _title(figure, "Conversion loss over timesteps, with 95 % intervals")
+    return figure
+
+
+def codes(frame: pd.DataFrame, calibration: str) -> Figure:
+    """Conversion loss over timesteps of every method, a panel per network; the band is TMN's interval."""
+    rows = frame[frame["calibration"] == calibration]
+    curves = [
+        (name, color, marker, label, rows[rows["method"] == name])
+        for name, (color, marker, label) in (METHODS | OTHERS).items()
+        if (rows["method"] == name).any()
+    ]
+    figure = _loss_panels(rows, curves, band="TMN")
+    _title(figure, "Conversion loss over timesteps, every method on the same network (band: 95 % interval of TMN)")
     return figure
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import METHODS, method, threshold_rule
 from benchmarks.profiles import Profile
+from benchmarks.training import quantizer
 
 PAPER = "tmn"
 Check = Callable[[Any], str]
@@ -27,6 +28,8 @@ def settings_of(profile: Profile, artifact: str) -> dict[str, Any]:
     if section:
         where = f"profile {profile.name}, [papers.{PAPER}.{artifact}]"
         _check_table(section, SECTIONS[artifact], OPTIONAL, where)
+        if ("long" in section) != ("long_images" in section):
+            raise CannotRun(f"{where} must have both long and long_images, or neither")
         if "calibration" in section:
             _check_table(section["calibration"], CALIBRATION, OPTIONAL, f"{where[:-1]}.calibration]")
             if profile.calibration in section["calibration"]["rules"]:
@@ -114,11 +117,26 @@ def _table(value: Any) -> str:
     return "" if isinstance(value, dict) else "a table"
 
 
-OPTIONAL = ("test_images", "calibration")
+def _architectures(value: Any) -> str:
+    good = isinstance(value, dict) and value and all(isinstance(name, str) for name in value.values())
+    return "" if good else 'a table of data set = architecture of the paper, e.g. { CIFAR-10 = "VGG-16" }'
+
+
+def _quantizer(value: Any) -> str:
+    if not isinstance(value, str):
+        return "the name of a quantiser, e.g. uniform-3"
+    quantizer(value)
+    return ""
+
+
+OPTIONAL = ("test_images", "calibration", "long", "long_images")
+LONG: dict[str, Check] = {"long": _whole(1), "long_images": _whole(1)}
 CALIBRATION: dict[str, Check] = {"rules": _rules, "timesteps": _wholes(1), "test_images": _whole(1)}
 FIGURE: dict[str, Check] = {"network": _network, "test_images": _whole(1)}
 SECTIONS: dict[str, dict[str, Check]] = {
-    "timesteps": {"networks": _networks, "methods": _methods, "calibration": _table},
+    "table2": LONG,
+    "table3": {"architectures": _architectures, "quantizer": _quantizer, "test_images": _whole(1)},
+    "timesteps": {"networks": _networks, "methods": _methods, "calibration": _table} | LONG,
     "figure4a": FIGURE | {"timesteps": _wholes(1), "precharge": _wholes(0)},
     "figure4b": FIGURE | {"timesteps": _wholes(1)},
     "figure4c": FIGURE | {"timesteps": _whole(1), "ratios": _ratios},

@@ -67,8 +67,8 @@ def train(
         _check_takes(model, model_name, dataset.images)
         initialize(model, seed)
         model.to(device).to(memory_format=torch.channels_last)  # 1.5 times as fast, in float64 too
-        batches = _Batches(dataset, recipe, seed, mean, std, device)
-        _optimize(model, batches, recipe, progress)
+        batches = Batches(dataset, recipe, seed, mean, std, device)
+        optimize(model, batches, recipe, progress)
     model.to("cpu", torch.float32).to(memory_format=torch.contiguous_format)
     return model.eval()
 
@@ -83,7 +83,7 @@ def _check_takes(model: nn.Module, model_name: str, images: Tensor) -> None:
         raise CannotRun(f"{model_name} does not take images of {size} ({reason}); choose another network") from error
 
 
-class _Batches:
+class Batches:
     """Epochs of normalised, augmented batches in random order; the last, incomplete batch of an epoch is dropped."""
 
     def __init__(
@@ -106,6 +106,7 @@ class _Batches:
         self.std = torch.tensor(std, dtype=self.dtype, device=device).reshape(1, -1, 1, 1)
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Normalised images ``[B, C, H, W]`` and labels ``[B]``."""
         order = torch.randperm(len(self.labels), generator=self.order)[: self.per_epoch * self.size]
         for chosen in order.to(self.labels.device).split(self.size):
             pixels = self.images[chosen]  # [B, C, H, W]
@@ -115,7 +116,8 @@ class _Batches:
             yield batch.contiguous(memory_format=torch.channels_last), self.labels[chosen]
 
 
-def _optimize(model: nn.Module, batches: _Batches, recipe: Recipe, progress: Progress | None) -> None:
+def optimize(model: nn.Module, batches: Batches, recipe: Recipe, progress: Progress | None) -> None:
+    """Train ``model`` in place, by the recipe. Raises CannotRun where the loss or a weight stops being finite."""
     optimizer = optimizer_of(model, recipe)
     steps, step = recipe.epochs * batches.per_epoch, 0
     model.train()

@@ -42,6 +42,10 @@ class ActivationHistogram:
             self.counts += torch.bincount(bins, minlength=BINS).to("cpu")
             self.maximum = max(self.maximum, float(positive.max()))
 
+    def __add__(self, other: ActivationHistogram) -> ActivationHistogram:
+        """Of both sets of activations together."""
+        return ActivationHistogram(self.counts + other.counts, self.zeros + other.zeros, max(self.maximum, other.maximum))
+
     def edges(self) -> Tensor:
         """Lower edges of the bins, ``[BINS]`` float64."""
         return (torch.arange(BINS, dtype=torch.int32) << SHIFT).view(torch.float32).double()
@@ -81,13 +85,14 @@ class Calibration:
 
     The shapes are those of another number of images than in the first batch, and of more than one: otherwise an operation
     that fixes the number of images, as ``view(1, -1)`` does, looks like one that keeps them apart. ``network`` describes
-    the operations that were recorded, so that another network is recognised.
+    the operations that were recorded, so that another network is recognised. ``peak`` is the largest size of an input value.
     """
 
     histograms: dict[str, ActivationHistogram]
     shapes: dict[str, tuple[int, ...]]
     images: int
     network: str
+    peak: float = 0.0
 
 
 class ThresholdRule(Protocol):
@@ -125,12 +130,13 @@ class Maximum:
 class LeastSquares:
     """Per-layer search: the threshold with the least mean squared coding error for this code and number of timesteps.
 
-    A value x is sent as the nearest of the levels ``k v / sum_t w[t]`` and clipped to v. The search runs over
-    ``candidates`` equal fractions of the largest activation. Unsuited to plain rate coding (``rate()``), whose discharged
-    neurons round down to a level rather than to the nearest; use it with ``tmn()``, ``tsa()`` or ``opi()``.
+    A value x is sent as one of the levels ``k v / sum_t w[t]`` and clipped to v: the nearest with ``offset = 0.5``, as with
+    ``tmn()``, ``tsa()`` or ``opi()``; the next below with ``offset = 0``, as with neurons that start discharged (``rate()``).
+    The search runs over ``candidates`` equal fractions of the largest activation.
     """
 
     candidates: int = 200
+    offset: float = 0.5
 
     def __call__(self, histogram: ActivationHistogram, code: Code) -> float:
         """Threshold; see ThresholdRule."""
@@ -144,7 +150,7 @@ class LeastSquares:
         for k in range(1, self.candidates + 1):
             v = histogram.maximum * k / self.candidates
             step = v / code.total
-            coded = (torch.floor(x / step + 0.5) * step).clamp(max=v)
+            coded = (torch.floor(x / step + self.offset) * step).clamp(max=v)
             error = float((weight * (x - coded) ** 2).sum())
             if error < best_error:
                 best, best_error = v, error
@@ -166,7 +172,7 @@ def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
         raise ConversionError("calibration takes batches of images, not one tensor; pass [images]")
     traced = trace_network(ann)
     run = _Recorder(traced)
-    images, shapes = 0, {}
+    images, shapes, peak = 0, {}, 0.0
     with torch.no_grad():
         for batch in batches:
             if not isinstance(batch, Tensor):
@@ -178,9 +184,25 @@ def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
             if images == 0 and batch.shape[0] > 0:
                 shapes = _shapes(traced, batch)
             images += batch.shape[0]
+            peak = max(peak, float(batch.abs().max()) if batch.numel() else 0.0)
     if images == 0:
         raise ConversionError("no calibration images were given; pass batches of training images")
-    return Calibration(run.histograms, shapes, images, describe(traced))
+    return Calibration(run.histograms, shapes, images, describe(traced), peak)
+
+
+def calibration_of(
+    ann: nn.Module, traced: fx.GraphModule, calibration: Calibration | Iterable[Tensor]
+) -> Calibration:
+    """The calibration of ``ann``, recorded as ``traced``: the one given, or made now from the batches given.
+
+    Raises:
+        ConversionError: a calibration of another network, or what ``calibrate`` raises.
+    """
+    if not isinstance(calibration, Calibration):
+        calibration = calibrate(ann, calibration)
+    if calibration.network != describe(traced):
+        raise ConversionError(f"the calibration of this {type(ann).__name__} comes from another network; calibrate this one")
+    return calibration
 
 
 def activations(ann: nn.Module, images: Tensor) -> dict[str, Tensor]:

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, fx, nn
 
 from snncore.coding import Code
-from snncore.conversion.operations import PresentConstant
+from snncore.conversion.operations import InputEncoder, MaxPool, PresentConstant
 from snncore.conversion.rewriting import Signal, SpikingLayer
-from snncore.conversion.tracing import module_of
+from snncore.conversion.tracing import call_node, module_of
 from snncore.neurons import SpikingNeuron
 
 Mode = Literal["multi-step", "single-step"]
+NodeObserver = Callable[[fx.Node, Any, int | None], None]
 
 
 class SpikingNetwork(nn.Module):
@@ -30,6 +31,8 @@ class SpikingNetwork(nn.Module):
         code: code of the spike trains and of the output.
         latency: steps of the pipelined simulation from the first input to the last output: T plus the delays of the
             neurons on the longest path.
+        observer: called with each node of the graph, its value and its timestep, from 0; the timestep is None for a value that
+            holds all timesteps ``[T*B, ...]`` or is the same at each of them ``[B, ...]``. Counting attaches here.
     """
 
     def __init__(self, graph_module: fx.GraphModule, signals: dict[fx.Node, Signal], code: Code, mode: Mode) -> None:
@@ -39,6 +42,7 @@ class SpikingNetwork(nn.Module):
         self.graph_module = graph_module
         self.code = code
         self.mode: Mode = mode
+        self.observer: NodeObserver | None = None
         self._kinds = {node.name: signals[node].kind if node in signals else "size" for node in graph_module.graph.nodes}
         self._starts: dict[str, int] = {}
         self._find_pipeline_starts()
@@ -86,7 +90,7 @@ class SpikingNetwork(nn.Module):
         if self.mode == "single-step":
             return self._decode_steps(self.steps(images), every_step)
         decode = self.code.decode_prefixes if every_step else self.code.decode
-        out = self.graph_module(images)
+        out = self.graph_module(images) if self.observer is None else _Observed(self.graph_module, self.observer).run(images)
         return _map(lambda x: decode(x.unflatten(0, (self.timesteps, -1))), out)
 
     # ---- single-step ----------------------------------------------------------------------------------------------
@@ -124,6 +128,8 @@ class SpikingNetwork(nn.Module):
                 value = self._step_of(node, now, images, analog, lines, states)
                 if value is None:
                     continue
+                if self.observer is not None:
+                    self.observer(node, value, now - self._starts[node.name])
                 if node is self._output_node:
                     yield value
                 else:
@@ -142,7 +148,9 @@ class SpikingNetwork(nn.Module):
                 if node.op == "placeholder":
                     values[node] = images
                 else:
-                    values[node] = _call(interpreter, node, lambda n: values[n])
+                    values[node] = call_node(interpreter, node, lambda n: values[n])
+                if self.observer is not None:
+                    self.observer(node, values[node], None)
         return values
 
     def _step_of(
@@ -178,34 +186,43 @@ class SpikingNetwork(nn.Module):
             if index == self.timesteps + delay - 1:
                 del states[node]
             return spikes
+        if isinstance(layer, InputEncoder):
+            return layer.at(look_up(node.args[0]), index)  # type: ignore[arg-type]
         if isinstance(layer, PresentConstant):
             return look_up(node.args[0])  # type: ignore[arg-type]
-        return _call(fx.Interpreter(self.graph_module), node, look_up)
+        if isinstance(layer, MaxPool):
+            state = states.pop(node) if index else layer.start()
+            pooled = layer.step(look_up(node.args[0]), state)  # type: ignore[arg-type]
+            if index < self.timesteps - 1:
+                states[node] = state
+            return pooled
+        return call_node(fx.Interpreter(self.graph_module), node, look_up)
 
     def _decode_steps(self, steps: Iterator[Any], every_step: bool) -> Any:
-        """Horner's rule over the output train; holds one step at a time unless every prefix is asked for."""
-        prefixes: list[Any] = []
-        total, value = 0.0, None
-        for step in steps:
-            total = total * self.code.beta + 1.0
-            value = step if value is None else _map(self._add_step, step, value)
-            if every_step:
-                prefixes.append(_map(lambda x, total=total: x * (1.0 / total), value))
+        """Weighted sum of the output train; holds one step at a time unless every prefix is asked for."""
         if every_step:
-            return _map(lambda *xs: torch.stack(xs), *prefixes)
-        return _map(lambda x: x * (1.0 / total), value)
+            return _map(lambda *train: self.code.decode_prefixes(torch.stack(train)), *steps)
+        weights, total = self.code.weights().tolist(), self.code.total
+        value: Any = None
+        for weight, step in zip(weights, steps, strict=True):
+            zero = _map(torch.zeros_like, step) if value is None else value
+            value = _map(lambda v, x, weight=weight: torch.add(v, x, alpha=weight), zero, step)
+        return _map(lambda v: v * (1.0 / total), value)
 
-    def _add_step(self, step: Tensor, value: Tensor) -> Tensor:
-        return torch.add(step, value, alpha=self.code.beta)
 
+class _Observed(fx.Interpreter):
+    """Runs a graph node by node and shows each value before a later node may overwrite it."""
 
-def _call(interpreter: fx.Interpreter, node: fx.Node, look_up: Callable[[fx.Node], Any]) -> Any:
-    """Run one node on values found by ``look_up``."""
-    args: Any = fx.node.map_arg(node.args, look_up)
-    if node.op == "output":
-        return args[0]
-    kwargs: Any = fx.node.map_arg(node.kwargs, look_up)
-    return getattr(interpreter, node.op)(node.target, args, kwargs)
+    def __init__(self, graph_module: fx.GraphModule, observer: NodeObserver) -> None:
+        super().__init__(graph_module)
+        self.observer = observer
+        self.extra_traceback = False  # errors read as they do unobserved
+
+    def run_node(self, n: fx.Node) -> Any:
+        """See ``fx.Interpreter``."""
+        value = super().run_node(n)
+        self.observer(n, value, None)
+        return value
 
 
 def _map(function: Callable[..., Any], first: Any, *others: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -69,6 +70,46 @@ class SumPool(nn.Module):
         return sums.squeeze(2) if spikes.dim() == 3 else sums
 
 
+class MaxPool(nn.Module):
+    """Max-pooling of what trains stand for, not of the trains: the largest sum so far, less what was passed on before.
+
+    A code reads trains by a recurrence, ``P[t] = beta P[t-1] + x[t]``. With ``M[t] = pool(P[t])`` of each input's sum, the
+    output ``y[t] = M[t] - beta M[t-1]`` is read as ``M[t]`` after every step: exact, and without delay. Where beta is a whole
+    number, spikes stay spikes, ternary ones ternary and binary ones binary: the winner of a window so far moves by at most
+    its spike, and nobody can overtake it by more, so that y is a whole number between the least and the largest digit. Codes
+    of several recurrences, one after the other, are undone in the opposite order; for time-to-first-spike trains the output
+    is the earliest spike of the window.
+
+    Args:
+        pool: a max-pooling layer.
+        timesteps: T.
+        recurrences: beta of each recurrence of the code.
+    """
+
+    def __init__(self, pool: nn.Module, timesteps: int, recurrences: tuple[float, ...]) -> None:
+        super().__init__()
+        self.pool, self.timesteps, self.recurrences = pool, timesteps, recurrences
+
+    def forward(self, trains: Tensor) -> Tensor:
+        """Spikes or currents of all steps, ``[T*B, C, ...]`` to ``[T*B, C, ...]``."""
+        state = self.start()
+        return torch.cat([self.step(step, state) for step in trains.unflatten(0, (self.timesteps, -1))])
+
+    def start(self) -> tuple[list[Any], list[Any]]:
+        """State before the first step: the sums of the inputs and of the output."""
+        return [0.0] * len(self.recurrences), [0.0] * len(self.recurrences)
+
+    def step(self, x: Tensor, state: tuple[list[Any], list[Any]]) -> Tensor:
+        """One timestep ``[B, C, ...]``; changes ``state`` in place."""
+        sums, passed = state
+        for k, beta in enumerate(self.recurrences):
+            sums[k] = x = x + beta * sums[k]
+        x = self.pool(x)
+        for k, beta in reversed(list(enumerate(self.recurrences))):
+            passed[k], x = x, x - beta * passed[k]
+        return x
+
+
 class Total(nn.Module):
     """Sum over dimensions; also a mean, whose division is left to the amplitude."""
 
@@ -98,6 +139,27 @@ class Reshape(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``[B, ...]`` to ``[B, *shape]``."""
         return x.reshape(x.shape[0], *self.shape)
+
+
+class InputEncoder(nn.Module):
+    """Turns images into spike trains in {-1, 0, 1} before the first layer; a subclass says which, in ``at``.
+
+    Args:
+        amplitude: that the spikes stand for.
+        timesteps: T.
+    """
+
+    def __init__(self, amplitude: float, timesteps: int) -> None:
+        super().__init__()
+        self.amplitude, self.timesteps = amplitude, timesteps
+
+    def at(self, images: Tensor, step: int) -> Tensor:
+        """Spikes ``[B, ...]`` of a step, counted from 0, for images ``[B, ...]``."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """All steps: ``[B, ...]`` to ``[T*B, ...]``."""
+        return torch.cat([self.at(images, step) for step in range(self.timesteps)])
 
 
 class PresentConstant(nn.Module):

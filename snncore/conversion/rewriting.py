@@ -24,12 +24,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from snncore.coding import Code
 from snncore.conversion.calibration import Calibration
 from snncore.conversion.errors import ConversionError
-from snncore.conversion.operations import AddSpikes, Amplify, PresentConstant, Reshape, SumPool, Total
+from snncore.conversion.operations import AddSpikes, Amplify, InputEncoder, MaxPool, PresentConstant, Reshape, SumPool, Total
 from snncore.conversion.sizes import BatchSizes
-from snncore.conversion.tracing import CONVOLUTIONS, ChannelAffine, arguments_of, call_module, module_of
-from snncore.neurons import SpikingNeuron
+from snncore.conversion.tracing import (
+    ADAPTIVE_MAX_POOL_FUNCTIONS,
+    CONVOLUTIONS,
+    MAX_POOL_FUNCTIONS,
+    MAX_POOLS,
+    ChannelAffine,
+    arguments_of,
+    call_module,
+    module_of,
+)
+from snncore.neurons import SpikingNeuron, TimeCode
+from snncore.quantization import ActivationQuantizer
 
 Kind = Literal["analog", "spikes", "current", "size"]
 NeuronFactory = Callable[[str], SpikingNeuron]
@@ -52,8 +63,6 @@ ADAPTIVE_POOLS = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
 ADAPTIVE_POOL_FUNCTIONS = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d)
 AVERAGE_POOLS = (nn.AvgPool1d, nn.AvgPool2d, *ADAPTIVE_POOLS)
 AVERAGE_POOL_FUNCTIONS = (F.avg_pool1d, F.avg_pool2d, *ADAPTIVE_POOL_FUNCTIONS)
-MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
-MAX_POOL_FUNCTIONS = (F.max_pool1d, F.max_pool2d, F.max_pool3d, torch.max_pool2d)
 
 
 @dataclass(frozen=True)
@@ -68,21 +77,35 @@ ANALOG, CURRENT, SIZE = Signal("analog"), Signal("current"), Signal("size")
 
 
 class Rewriter:
-    """Rewrites a traced network in place; ``run`` returns the kind of every node's signal."""
+    """Rewrites a traced network in place; ``run`` returns the kind of every node's signal.
 
-    def __init__(self, traced: fx.GraphModule, calibration: Calibration, neuron: NeuronFactory, timesteps: int) -> None:
+    ``encoder`` sends the images as spikes; without one they are shown as they are at every step (direct coding).
+    """
+
+    def __init__(
+        self,
+        traced: fx.GraphModule,
+        calibration: Calibration,
+        neuron: NeuronFactory,
+        code: Code,
+        encoder: InputEncoder | None = None,
+    ) -> None:
         self.traced = traced
         self.graph = traced.graph
         self.shapes = calibration.shapes
-        self.sizes = BatchSizes(calibration.shapes)
         self.neuron = neuron
-        self.timesteps = timesteps
+        self.timesteps = code.timesteps
+        self.recurrences = (1.0, 1.0) if isinstance(code, TimeCode) else (float(code.beta),)
+        self.encoder = encoder
         self.signals: dict[fx.Node, Signal] = {}
+        self._pool_before_activation()
+        self._fold_affine_into_linear()
+        self.traced.recompile()
 
     def run(self) -> dict[fx.Node, Signal]:
         """Rewrite every node, or raise ConversionError for the first that has no spiking counterpart."""
-        self._pool_before_first_activation()
-        self._fold_affine_into_linear()
+        self._encode_input()
+        self.sizes = BatchSizes(self.shapes)
         for node in list(self.graph.nodes):
             if node.op == "placeholder" or node.op == "get_attr":
                 self.signals[node] = ANALOG
@@ -109,14 +132,18 @@ class Rewriter:
     def _rewrite(self, node: fx.Node) -> Signal:
         module = module_of(self.traced, node)
         operation = type(module) if module is not None else node.target
+        if isinstance(module, InputEncoder):
+            return Signal("spikes", torch.tensor(module.amplitude, dtype=torch.float64))
         if isinstance(module, nn.ReLU):
             return self._activation(node)
         if isinstance(module, (*CONVOLUTIONS, nn.Linear, ChannelAffine)):
             return self._synapses(node, module)
         if isinstance(module, AVERAGE_POOLS) or operation in AVERAGE_POOL_FUNCTIONS:
             return self._average_pool(node, module)
-        if isinstance(module, MAX_POOLS) or operation in MAX_POOL_FUNCTIONS:
-            return self._max_pool(node)
+        if isinstance(module, MAX_POOLS):
+            return self._max_pool(node, module)
+        if operation in (*MAX_POOL_FUNCTIONS, *ADAPTIVE_MAX_POOL_FUNCTIONS):
+            raise self._refuse(node, "computes its windows", "write max-pooling windows as numbers")
         if operation in MEANS or operation in SUMS:
             return self._total(node)
         if operation in ADDITIONS or operation in SUBTRACTIONS:
@@ -191,7 +218,9 @@ class Rewriter:
     def _activation(self, node: fx.Node) -> Signal:
         source = node.args[0]
         assert isinstance(source, fx.Node)
-        if self._kind(source) == "spikes" and bool((self._amplitude(source) >= 0).all()):
+        quantized = isinstance(module_of(self.traced, node), ActivationQuantizer)
+        spikes = self._kind(source) == "spikes" and bool((self._amplitude(source) >= 0).all())
+        if spikes and not quantized and not self._is_input(source):
             signal = self.signals[source]  # a ReLU of what is not negative
             node.replace_all_uses_with(source)
             self.graph.erase_node(node)
@@ -202,6 +231,23 @@ class Rewriter:
         call_module(self.traced, node, SpikingLayer(neuron, constant, self._is_scratch(node.args[0])), node.args)
         return Signal("spikes", torch.tensor(neuron.threshold, dtype=torch.float64))
 
+    def _encode_input(self) -> None:
+        image = next(node for node in self.graph.nodes if node.op == "placeholder")
+        if self.encoder is None:
+            return
+        with self.graph.inserting_after(image):
+            self.traced.add_submodule("encode_input", self.encoder)
+            encoded = self.graph.call_module("encode_input", (image,))
+        image.replace_all_uses_with(encoded, delete_user_cb=lambda user: user is not encoded)
+        self.shapes = self.shapes | {encoded.name: self.shapes[image.name]}
+
+    def _is_input(self, node: fx.Node) -> bool:
+        """Whether ``node`` is the encoded input, whose spikes have signs, with no layer after it."""
+        module = module_of(self.traced, node)
+        if isinstance(module, (InputEncoder, SpikingLayer)):
+            return isinstance(module, InputEncoder)
+        return any(map(self._is_input, node.all_input_nodes))
+
     def _is_scratch(self, source: Any) -> bool:
         """Whether a signal is a fresh tensor that only one operation reads, so that this one may overwrite it."""
         if not isinstance(source, fx.Node) or len(source.users) > 1:
@@ -209,14 +255,21 @@ class Rewriter:
         fresh = isinstance(module_of(self.traced, source), (*CONVOLUTIONS, nn.Linear, ChannelAffine, AddSpikes))
         return fresh or source.target in ADDITIONS
 
-    def _pool_before_first_activation(self) -> None:
-        """Max-pooling after a ReLU becomes max-pooling before it: they commute, and analog signals can be pooled."""
+    def _pool_before_activation(self) -> None:
+        """Max-pooling right after a ReLU becomes max-pooling before it, if that is cheaper: they commute.
+
+        Analog signals are pooled once. Where max-pooled spikes would not be spikes, the potentials are pooled instead.
+        """
         for node in list(self.graph.nodes):
-            is_pool = isinstance(module_of(self.traced, node), MAX_POOLS) or node.target in MAX_POOL_FUNCTIONS
-            relu = node.args[0] if is_pool else None
-            if not isinstance(relu, fx.Node) or not isinstance(module_of(self.traced, relu), nn.ReLU):
+            pool = module_of(self.traced, node)
+            if not isinstance(pool, MAX_POOLS):
                 continue
-            if len(relu.users) > 1 or not self._is_analog(relu.args[0]):
+            if pool.return_indices:
+                raise self._refuse(node, "gives indices of single images", "drop return_indices")
+            relu: Any = node.args[0]
+            if not isinstance(module_of(self.traced, relu), nn.ReLU):
+                continue
+            if len(relu.users) > 1 or (self._pools_spikes and not self._is_analog(relu.args[0])):
                 continue
             before: Any = relu.args[0]
             node.replace_all_uses_with(relu)
@@ -224,6 +277,11 @@ class Rewriter:
             relu.replace_input_with(before, node)
             node.append(relu)
             self.shapes = self.shapes | {relu.name: self.shapes[node.name]}
+
+    @property
+    def _pools_spikes(self) -> bool:
+        """Whether max-pooled spikes are spikes; see ``MaxPool``."""
+        return all(beta.is_integer() for beta in self.recurrences)
 
     def _fold_affine_into_linear(self) -> None:
         """Batch normalisation of ``[B, C]`` folds into the linear layer before it."""
@@ -302,14 +360,18 @@ class Rewriter:
             return None
         return SumPool(kernel, stride, padding)
 
-    def _max_pool(self, node: fx.Node) -> Signal:
-        if self._linear_kind(node).kind != "analog":
-            raise self._refuse(
-                node,
-                "cannot pool spike trains: the largest train is not the train of the largest value",
-                "use average pooling, or convert with a method that brings its own max-pooling",
-            )
-        return ANALOG
+    def _max_pool(self, node: fx.Node, module: nn.Module) -> Signal:
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        if self._kind(source) == "analog":
+            return ANALOG
+        if self._kind(source) == "spikes":
+            amplitude = self._amplitude(source)
+            one_per_window = amplitude.dim() == 0 or len(self.shapes[source.name]) == _dimensions(module) + 2
+            if not (self._pools_spikes and one_per_window and bool((amplitude >= 0).all())):
+                self._as_current(node)
+        call_module(self.traced, node, MaxPool(module, self.timesteps, self.recurrences), node.args)
+        return self.signals[node.args[0]]  # type: ignore[index]
 
     def _total(self, node: fx.Node) -> Signal:
         """Mean or sum over dimensions."""
@@ -497,6 +559,11 @@ class SpikingLayer(nn.Module):
 
 _INTERPOLATE_ARGUMENTS = ("input", "size", "scale_factor", "mode")
 _AVG_POOL_ARGUMENTS = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+
+
+def _dimensions(pool: nn.Module) -> int:
+    """Number of dimensions that a max-pooling layer pools over, the last ones."""
+    return MAX_POOLS.index(type(pool)) % 3 + 1
 
 
 def _pair(value: Any, height: int | None = None) -> tuple[int, int]:

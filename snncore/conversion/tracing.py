@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.inplace import InplaceTracer, replace_inplace_operations
+from snncore.quantization import ActivationQuantizer
 
 RELU_FUNCTIONS = (F.relu, F.relu_, torch.relu, torch.relu_)
 RELU_METHODS = ("relu", "relu_")
@@ -26,6 +28,10 @@ DROPOUT_FUNCTIONS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
 IDENTITY_METHODS = ("contiguous", "clone", "detach")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+ADAPTIVE_MAX_POOLS = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
+MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, *ADAPTIVE_MAX_POOLS)
+MAX_POOL_FUNCTIONS = (F.max_pool1d, F.max_pool2d, F.max_pool3d, torch.max_pool1d, torch.max_pool2d, torch.max_pool3d)
+ADAPTIVE_MAX_POOL_FUNCTIONS = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)
 
 
 TRACING = threading.Lock()
@@ -47,8 +53,17 @@ class ChannelAffine(nn.Module):
         return x * scale.view(shape) + shift.view(shape)
 
 
+class _Tracer(InplaceTracer):
+    """Takes modules of this project as they are."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, (ActivationQuantizer, ChannelAffine)) or super().is_leaf_module(m, module_qualified_name)
+
+
 def trace_network(ann: nn.Module) -> fx.GraphModule:
     """Record ``ann`` (a copy, in evaluation mode) as a graph of linear operations, ReLU modules and shape operations.
+
+    Quantised activations (`snncore.quantization`) are ReLU modules too and stay what they are.
 
     Raises:
         ConversionError: the forward pass depends on the data (``if x.sum() > 0``) or cannot be recorded for another reason.
@@ -62,7 +77,7 @@ def trace_network(ann: nn.Module) -> fx.GraphModule:
         ) from error
     try:
         with TRACING:
-            graph = InplaceTracer().trace(root)
+            graph = _Tracer().trace(root)
         traced = fx.GraphModule(root, graph)
     except ConversionError:
         raise
@@ -99,6 +114,15 @@ def call_module(traced: fx.GraphModule, node: fx.Node, module: nn.Module, argume
 def module_of(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     """The module that ``node`` calls, or None."""
     return traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def call_node(interpreter: fx.Interpreter, node: fx.Node, look_up: Callable[[fx.Node], Any]) -> Any:
+    """Run one node on values found by ``look_up``."""
+    args: Any = fx.node.map_arg(node.args, look_up)
+    if node.op == "output":
+        return args[0]
+    kwargs: Any = fx.node.map_arg(node.kwargs, look_up)
+    return getattr(interpreter, node.op)(node.target, args, kwargs)
 
 
 def describe(traced: fx.GraphModule) -> str:
@@ -155,7 +179,7 @@ def _fold_constants(traced: fx.GraphModule) -> None:
 
 
 def _modules_for_functions(traced: fx.GraphModule) -> None:
-    """``F.relu``, ``torch.relu``, ``x.relu()``, ``F.linear`` and ``F.conv2d`` become modules."""
+    """``F.relu``, ``torch.relu``, ``x.relu()``, ``F.linear``, ``F.conv2d`` and ``F.max_pool2d`` become modules."""
     for node in list(traced.graph.nodes):
         is_relu = (node.op == "call_function" and node.target in RELU_FUNCTIONS) or (
             node.op == "call_method" and node.target in RELU_METHODS
@@ -163,12 +187,15 @@ def _modules_for_functions(traced: fx.GraphModule) -> None:
         if is_relu:
             source = node.args[0] if node.args else node.kwargs["input"]
             call_module(traced, node, nn.ReLU(), (source,))
-        elif isinstance(module_of(traced, node), nn.ReLU):
-            call_module(traced, node, nn.ReLU(), node.args or tuple(node.kwargs.values()))
+        elif isinstance(relu := module_of(traced, node), nn.ReLU):
+            relu = relu if isinstance(relu, ActivationQuantizer) else nn.ReLU()
+            call_module(traced, node, relu, node.args or tuple(node.kwargs.values()))
         elif node.op == "call_function" and node.target is F.linear:
             _functional_linear(traced, node)
         elif node.op == "call_function" and node.target in (F.conv1d, F.conv2d):
             _functional_convolution(traced, node)
+        elif node.op == "call_function" and node.target in (*MAX_POOL_FUNCTIONS, *ADAPTIVE_MAX_POOL_FUNCTIONS):
+            _functional_max_pool(traced, node)
 
 
 def _parameters(traced: fx.GraphModule, nodes: list[Any]) -> list[Tensor | None] | None:
@@ -229,6 +256,19 @@ def _functional_convolution(traced: fx.GraphModule, node: fx.Node) -> None:
     call_module(traced, node, layer, (call["input"],))
 
 
+def _functional_max_pool(traced: fx.GraphModule, node: fx.Node) -> None:
+    if node.target in MAX_POOL_FUNCTIONS:
+        kind: Any = MAX_POOLS[MAX_POOL_FUNCTIONS.index(node.target) % 3]
+        names: tuple[str, ...] = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+    else:
+        kind = ADAPTIVE_MAX_POOLS[ADAPTIVE_MAX_POOL_FUNCTIONS.index(node.target)]
+        names = ("input", "output_size", "return_indices")
+    call = arguments_of(node, names)
+    source = call.pop("input")
+    if node.all_input_nodes == [source]:  # all sizes are numbers
+        call_module(traced, node, kind(**{name: value for name, value in call.items() if value != ()}), (source,))
+
+
 def _fill(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> None:
     layer.weight = nn.Parameter(weight, requires_grad=False)
     if bias is not None:
@@ -274,3 +314,30 @@ def _fold_batch_norm(traced: fx.GraphModule) -> None:
             continue
         node.replace_all_uses_with(source)
         traced.graph.erase_node(node)
+
+
+def evaluate(traced: fx.GraphModule, target: fx.Node, images: Tensor, known: dict[str, Tensor]) -> Tensor:
+    """Output of ``target``, computed from the images and the outputs of nodes that are ``known`` by name."""
+    needed: set[fx.Node] = set()
+    waiting = [target]
+    while waiting:
+        node = waiting.pop()
+        if node not in needed:
+            needed.add(node)
+            waiting += [] if node.name in known else node.all_input_nodes
+    interpreter = fx.Interpreter(traced)
+    values: dict[fx.Node, Any] = {}
+    order = [node for node in traced.graph.nodes if node in needed]
+    last = {source: node for node in order if node.name not in known for source in node.all_input_nodes} | {target: None}
+    for node in order:
+        if node.op == "placeholder":
+            values[node] = images
+        elif node.name in known:
+            values[node] = known[node.name]
+        else:
+            values[node] = call_node(interpreter, node, values.__getitem__)
+            for source in node.all_input_nodes:
+                if last[source] is node:
+                    del values[source]
+    result: Tensor = values[target]
+    return result

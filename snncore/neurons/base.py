@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from snncore.coding import Code
-from snncore.neurons.blocks import column_blocks, flat_view, time_matrices
+from snncore.neurons.blocks import column_blocks, flat_view, neuron_row, time_matrices
 
 Observer = Callable[["SpikingNeuron", Tensor, Tensor], None]
 
@@ -53,7 +53,7 @@ class SpikingNeuron(nn.Module):
             spikes ``[T, B, ...]``.
 
         Raises:
-            ValueError: the first dimension is not T.
+            ValueError: the first dimension is not T, or parameters are those of a layer of another shape.
         """
         if currents.dim() == 0 or currents.shape[0] != self.code.timesteps:
             shape = tuple(currents.shape)
@@ -62,13 +62,21 @@ class SpikingNeuron(nn.Module):
         residual = torch.empty_strided(spikes.shape[1:], spikes.stride()[1:], dtype=spikes.dtype, device=spikes.device)
         residual_row = flat_view(residual[None])
         assert residual_row is not None
+        constants = [neuron_row(constant, spikes) for constant in self.constants()]
         for block in column_blocks(z.shape[1], z.device):
-            left_over = self._update(z[:, block], s[:, block])
+            left_over = self._update(z[:, block], s[:, block], *(row[block] for row in constants))
             if self.observer is not None:
                 residual_row[0, block] = self.residual(left_over)
         if self.observer is not None:
             self.observer(self, spikes, residual)
         return spikes
+
+    def constants(self) -> tuple[Tensor, ...]:
+        """Parameters that differ between the neurons of a layer, as ``_update`` takes them after z and s, ``[N]`` each.
+
+        Each broadcasts against one sample. None by default: then ``_update`` need not know of them.
+        """
+        return ()
 
     def _update(self, z: Tensor, s: Tensor) -> Any:
         """Write spikes ``s [T, N]`` for currents ``z [T, N]`` (may share memory); return the state after the last step."""

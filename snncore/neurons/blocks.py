@@ -56,6 +56,28 @@ def flat_view(x: Tensor) -> Tensor | None:
     return None
 
 
+def neuron_row(value: Tensor, spikes: Tensor) -> Tensor:
+    """A parameter of the neurons of one sample as ``[N]`` for the whole batch, in the memory order of the spikes.
+
+    Args:
+        value: broadcasts against one sample, as ``[]``, ``[C, 1, 1]`` or ``[C, H, W]``.
+        spikes: ``[T, B, ...]``, from ``time_matrices``.
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+    row = torch.empty_strided(spikes.shape[1:], spikes.stride()[1:], dtype=spikes.dtype, device=spikes.device)
+    try:
+        row.copy_(value)
+    except RuntimeError as error:
+        shapes = f"{tuple(value.shape)}, not of {tuple(spikes.shape[2:])}"
+        why = f"the neurons have parameters for a layer of shape {shapes}; calibrate with images of this size"
+        raise ValueError(why) from error
+    flat = flat_view(row[None])
+    assert flat is not None
+    return flat[0]
+
+
 def column_blocks(width: int, device: torch.device, elements: int | None = None) -> Iterator[slice]:
     """Column ranges to update one after another: cache-sized on a CPU, everything at once on an accelerator.
 

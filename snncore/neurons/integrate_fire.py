@@ -1,14 +1,18 @@
-"""Integrate-and-fire neuron with soft reset: rate coding.
+"""Integrate-and-fire neuron: rate coding.
 
-    u~[t] = u[t-1] + z[t]          integrate                       (TMN paper, Eq. 1 with plain integration)
+    u~[t] = u[t-1] + z[t] + c      integrate                       (TMN paper, Eq. 1 with plain integration)
     s[t]  = 1 if u~[t] >= v        fire
-    u[t]  = u~[t] - v s[t]         reset by subtraction
+    u[t]  = u~[t] - v s[t]         soft reset: by subtraction
+    u[t]  = u~[t] (1 - s[t])       hard reset: to 0; what exceeds the threshold is lost
 
 ``u[0] = initial * v``. ``initial = 0`` is the plain neuron; ``initial = 0.5`` is the optimised potential initialisation
-of Bu et al. (AAAI 2022), which centres the quantisation error.
+of Bu et al. (AAAI 2022), which centres the quantisation error. ``c`` is a current of the neuron's own, the same at every
+step: a correction of the bias of the layer before it, found by calibration (Li et al., ICML 2021).
 """
 
 from __future__ import annotations
+
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -16,36 +20,94 @@ from torch import Tensor
 from snncore.coding import RateCode
 from snncore.neurons.base import SpikingNeuron
 
+Reset = Literal["soft", "hard"]
+
 
 class IntegrateFireNeuron(SpikingNeuron):
-    """Soft-reset integrate-and-fire neuron with spikes in {0, 1}.
+    """Integrate-and-fire neuron with spikes in {0, 1}.
 
     Args:
         threshold: ``v``, in units of the currents.
         timesteps: T.
-        initial: ``u[0]`` as a fraction of ``v``.
+        initial: ``u[0]`` as a fraction of ``v``: one number, or a tensor that broadcasts against one sample, such as
+            ``[C, H, W]`` for a number per neuron.
+        reset: ``"soft"`` or ``"hard"``.
+        current: ``c``, in units of the currents; one number or a tensor like ``initial``, such as ``[C, 1, 1]``.
+
+    Raises:
+        ValueError: a parameter out of range.
     """
 
-    def __init__(self, threshold: float, timesteps: int, initial: float = 0.0) -> None:
+    initial: float | Tensor
+    current: float | Tensor
+
+    def __init__(
+        self,
+        threshold: float,
+        timesteps: int,
+        initial: float | Tensor = 0.0,
+        reset: Reset = "soft",
+        current: float | Tensor = 0.0,
+    ) -> None:
         super().__init__(threshold, RateCode(timesteps))
-        self.initial = float(initial)
+        if reset not in get_args(Reset):
+            raise ValueError(f"unknown reset {reset!r}; known: {', '.join(get_args(Reset))}")
+        self.reset = reset
+        for name, value in (("initial", initial), ("current", current)):
+            if not torch.as_tensor(value).isfinite().all():
+                raise ValueError(f"{name} must be finite, got {value!r}")
+            if isinstance(value, Tensor):
+                self.register_buffer(name, value)
+            else:
+                setattr(self, name, float(value))
 
     def extra_repr(self) -> str:
         """Parameters shown by ``print``."""
-        return f"threshold={self.threshold:g}, timesteps={self.code.timesteps}, initial={self.initial:g}"
+        return (
+            f"threshold={self.threshold:g}, timesteps={self.code.timesteps}, initial={_shown(self.initial)}, "
+            f"reset={self.reset}, current={_shown(self.current)}"
+        )
+
+    def constants(self) -> tuple[Tensor, ...]:
+        """``u[0] / v`` and ``c``, unless both are the same for all neurons."""
+        if isinstance(self.initial, float) and isinstance(self.current, float):
+            return ()
+        return torch.as_tensor(self.initial), torch.as_tensor(self.current)
 
     def start(self, like: Tensor) -> Tensor:
         """Membrane potential ``u[0] [B, ...]``."""
-        return torch.full_like(like, self.initial * self.threshold)
+        return torch.empty_like(like).copy_(torch.as_tensor(self.initial)).mul_(self.threshold)
 
     def step(self, current: Tensor | None, state: Tensor, out: Tensor | None = None) -> Tensor:
-        """Integrate, fire, reset by subtraction; see the module docstring."""
+        """Integrate, fire, reset; see the module docstring."""
+        return self._fire(current, state, out, self.current)
+
+    def _update(self, z: Tensor, s: Tensor, *constants: Tensor) -> Tensor:
+        """As the base class, with ``constants`` of this block's neurons where they differ."""
+        if not constants:
+            return super()._update(z, s)  # type: ignore[no-any-return]
+        initial, own = constants
+        state = initial * self.threshold
+        for current, out in zip(z, s, strict=True):
+            self._fire(current, state, out, own)
+        return state
+
+    def _fire(self, current: Tensor | None, state: Tensor, out: Tensor | None, own: float | Tensor) -> Tensor:
         if current is not None:
             state.add_(current)
+            if isinstance(own, Tensor) or own:
+                state.add_(own)
         spikes = torch.ge(state, self.threshold, out=torch.empty_like(state) if out is None else out)
-        state.sub_(spikes, alpha=self.threshold)
+        if self.reset == "soft":
+            state.sub_(spikes, alpha=self.threshold)
+        else:
+            state.addcmul_(state, spikes, value=-1)
         return spikes
 
     def residual(self, state: Tensor) -> Tensor:
         """``u[T] / v``."""
         return state / self.threshold
+
+
+def _shown(value: float | Tensor) -> str:
+    return f"{value:g}" if isinstance(value, float) else f"tensor of shape {tuple(value.shape)}"

@@ -166,6 +166,18 @@ def average_pool(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
     return nn.AvgPool2d(window), Shape(shape.channels, shape.side // window)
 
 
+def max_pool(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    return nn.MaxPool2d(3, 2, padding=1), Shape(shape.channels, (shape.side + 1) // 2)
+
+
+def max_pooled_branch(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        y = self.first(x)
+        return torch.cat([F.max_pool2d(y, kernel_size=3, stride=1, padding=1), y], 1)
+
+    return Step(forward, first=plain(shape, relu)[0]), Shape(8, shape.side)
+
+
 def padded_average_pool(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
     return nn.AvgPool2d(3, 2, padding=1), Shape(shape.channels, (shape.side + 1) // 2)
 
@@ -196,6 +208,8 @@ EXACT_BLOCKS: dict[str, Block] = {
     "functional": functional,
     "arithmetic": arithmetic,
     "average pool": average_pool,
+    "max pool": max_pool,
+    "max-pooled branch": max_pooled_branch,
     "nothing": nothing,
 }
 BLOCKS: dict[str, Block] = EXACT_BLOCKS | {

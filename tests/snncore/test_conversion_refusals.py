@@ -100,8 +100,8 @@ OPERATIONS: dict[str, tuple[nn.Module, str, str]] = {
     "concatenation of the batch": (on_spikes(lambda x: torch.cat([x, x])), "'cat' (node cat)", "along another dimension"),
 }
 MAPS: dict[str, tuple[nn.Module, str, str]] = {
-    "max-pooling": (on_maps(lambda x: F.max_pool2d(F.avg_pool2d(x, 2), 2)), "'max_pool2d' (node max_pool2d)", "average pooling"),
-    "adaptive max-pooling": (on_maps(lambda x: F.adaptive_max_pool2d(x, 1)), "(node adaptive_max_pool2d)", REPLACE),
+    "indices of maxima": (on_maps_module(nn.MaxPool2d(2, return_indices=True)), "'MaxPool2d' (node _2)", "drop return_indices"),
+    "computed windows": (on_maps(lambda x: F.max_pool2d(x, x.size(2) // 2)), "(node max_pool2d)", "windows as numbers"),
     "bilinear interpolation": (
         on_maps(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear")),
         "'interpolate' (node interpolate)",
@@ -206,15 +206,6 @@ def test_operations_on_maps_without_spiking_counterpart(name: str) -> None:
     message = refusal(network, images(0))
     assert node in message
     assert advice in message
-
-
-def test_max_pooling_is_refused_behind_anything_but_the_first_relu() -> None:
-    deep = nn.Sequential(conv(2, 4), nn.ReLU(), conv(4, 4), nn.ReLU(), nn.MaxPool2d(2)).double()
-    shared = Step(lambda self, x: F.max_pool2d(y := F.relu(self.first(x)), 2) + y[:, :, ::2, ::2], first=conv(2, 4)).double()
-    for network, node in ((deep, "'MaxPool2d' (node _4)"), (shared, "'max_pool2d' (node max_pool2d)")):
-        message = refusal(network, images(0))
-        assert node in message
-        assert "the largest train is not the train of the largest value; use average pooling" in message
 
 
 # ---- networks that cannot be recorded ---------------------------------------------------------------------------------

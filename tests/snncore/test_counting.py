@@ -6,16 +6,23 @@ from itertools import product
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from benchmarks.models import build_model
 from benchmarks.published import read_published
 from snncore import convert, rate, tmn
+from snncore.coding import latency_spikes
 from snncore.conversion import ConversionMethod
 from snncore.conversion.operations import AddSpikes, Amplify, SumPool, Total
 from snncore.conversion.tracing import module_of
 from snncore.counting import Counts, OperationCounter, TrainCounter, energy_mj, fan_out
-from snncore.neurons import MomentumNeuron
+from snncore.neurons import IntegrateFireNeuron, MomentumNeuron
 from snncore.neurons.first_spike import FirstSpikeNeuron
+from snncore.spike_times import LatencyLinear
+from snncore.synapses import trained_operations
 from snncore.time_first import AvgPool2d, Conv2d, Flatten, MaxPool2d
 
 UNITS = {"M": 1e6, "G": 1e9}
@@ -120,6 +127,173 @@ def test_accumulates_are_those_of_a_loop_over_every_synapse(kind: type[nn.Module
     assert sum(counts.accumulates.values()) > 0
 
 
+@pytest.mark.parametrize("mode", ["multi-step", "single-step"])
+@pytest.mark.parametrize("kind", [Plain, Residual])
+def test_every_step_is_counted_by_itself(kind: type[nn.Module], mode: str) -> None:
+    torch.manual_seed(3)
+    batch = images()
+    _, inputs = counted(kind().eval(), tmn(), 3, batch)
+    torch.manual_seed(3)
+    snn = convert(kind().eval(), [batch], tmn(), 3, mode=mode)  # type: ignore[arg-type]
+    with OperationCounter(snn) as counts:
+        snn(batch)
+    for name, (module, train) in inputs.items():
+        layer = counts.layers[name]
+        steps = train.unflatten(0, (3, 2))
+        assert layer.accumulates == [by_loops(module, step) for step in steps]
+        assert layer.positive == [float(step.clamp(min=0).sum()) for step in steps]
+        assert layer.negative == [float(-step.clamp(max=0).sum()) for step in steps]
+        assert layer.inputs == steps[0, 0].numel()
+        assert layer.synapses == by_loops(module, torch.ones_like(steps[0, :1]))
+        assert counts.rates(name)[0][1] == layer.positive[1] / steps[1].numel()
+    assert counts.images == 2 and counts.timesteps == 3
+
+
+class Functional(nn.Module):
+    """Convolution, linear layer, pooling, sums, products and concatenation, all of them functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Parameter(torch.randn(4, 1, 3, 3))
+        self.kernel = nn.Parameter(torch.randn(4, 2, 3, 3))
+        self.scale = nn.Parameter(torch.tensor(0.7))
+        self.weight = nn.Parameter(torch.randn(3, 8))
+        self.bias = nn.Parameter(torch.randn(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(F.conv2d(x * 0.5, self.stem, padding=1))  # [B, 4, 6, 6]
+        y = F.conv2d(x, self.kernel, stride=2, padding=1, groups=2)  # [B, 4, 3, 3]
+        y = torch.relu(y * self.scale + F.avg_pool2d(x, 2))
+        y = torch.cat([y, y], 1)
+        return F.linear(y.mean((2, 3)), self.weight, self.bias)
+
+
+@pytest.mark.parametrize("mode", ["multi-step", "single-step"])
+def test_functional_operations_count(mode: str) -> None:
+    batch, timesteps = images(6), 3
+    trains: dict[str, Tensor] = {}
+    torch.manual_seed(6)
+    reference = convert(Functional().eval(), [batch], tmn(), timesteps)
+    for name, neuron in reference.neurons.items():
+        neuron.register_forward_hook(lambda _, __, out, name=name: trains.__setitem__(name, out.clone()))
+    reference(batch)
+    torch.manual_seed(6)
+    snn = convert(Functional().eval(), [batch], tmn(), timesteps, mode=mode)  # type: ignore[arg-type]
+    with OperationCounter(snn) as counts:
+        snn(batch)
+    first, second = (train.flatten(0, 1).abs() for train in trains.values())
+    assert first.sum() > 0 and second.sum() > 0
+    kernel = nn.Conv2d(4, 4, 3, stride=2, padding=1, groups=2)
+    found = counts.accumulates
+    assert found["conv2d_1"] == by_loops(kernel, first)
+    assert found["avg_pool2d"] == float(first.sum())
+    assert found["mean"] == 2 * float(second.sum())  # both halves of the concatenation
+    assert sum(1 for layer in counts.layers.values() if layer.input == "spikes") == 5
+    # the image times 0.5 and the first convolution once; the product of currents at each step
+    assert counts.multiplications == {"mul": 2 * 36.0, "conv2d": 2 * 4 * 9 * 36.0}
+    assert counts.current_multiplications == {"mul_1": 2.0 * timesteps * 4 * 9}
+
+
+def test_a_layer_behind_currents_multiplies_at_each_step() -> None:
+    torch.manual_seed(7)
+    net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 5), nn.Linear(5, 3))
+    batch = torch.randn(3, 4)
+    snn = convert(net, [batch], tmn(), 4)
+    with OperationCounter(snn) as counts:
+        snn(batch)
+    assert counts.layers["_3"].input == "current"
+    assert counts.layers["_3"].multiplications == [3 * (5 * 3 + 3.0)] * 4
+    once, every = counts.per_image("once"), counts.per_image()
+    assert once.macs == (4 * 6 + 6) + 4 * (5 * 3 + 3) and every.macs == 4 * (4 * 6 + 6) + 4 * (5 * 3 + 3)
+    assert once.acs == every.acs == counts.accumulates["_2"] / 3
+
+
+def test_neurons_are_updated_while_they_charge() -> None:
+    torch.manual_seed(3)
+    batch = images()
+    for precharge in (0, 1, 2):
+        snn = convert(Residual().eval(), [batch], tmn(precharge), 4)
+        with OperationCounter(snn) as counts:
+            snn(batch)
+        assert {each.steps for each in counts.neuron_layers.values()} == {4 + precharge}
+        assert counts.per_image().updates == (4 + precharge) * sum(counts.neurons.values())
+        fired = sum(sum(each) for each in counts.spikes.values())
+        ternary = sum((2 if negative else 1) * (positive + negative) for positive, negative in counts.spikes.values())
+        assert counts.per_image().signs == ternary / 2 >= fired / 2
+
+
+def test_presimulation_steps_are_charged() -> None:
+    class Rehearsed(IntegrateFireNeuron):
+        presimulation = 2
+
+    torch.manual_seed(7)
+    net, batch = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), torch.randn(3, 4)
+    snn = convert(net, [batch], ConversionMethod("rehearsed", lambda v, t: Rehearsed(v, t, 0.5)), 4)
+    with OperationCounter(snn) as counts:
+        snn(batch)
+    steps = counts.layers["_2"].accumulates
+    assert sum(steps) > 0 and counts.presimulation == 2
+    assert counts.per_image().acs == (sum(steps) + sum(steps[:2])) / 3
+    assert counts.per_image().macs == (4 + 2) * (4 * 6 + 6) and counts.per_image("once").macs == 4 * 6 + 6
+    assert counts.per_image().updates == (4 + 2) * 6
+
+
+class _Largest(TorchDispatchMode):
+    """Remembers the largest tensor that is made, views left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        out = function(*args, **(kwargs or {}))
+        given = {x.untyped_storage().data_ptr() for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
+        for x in tree_leaves(out):
+            if isinstance(x, Tensor) and x.untyped_storage().data_ptr() not in given:
+                self.bytes = max(self.bytes, x.untyped_storage().nbytes())
+        return out
+
+
+def test_memory_of_counting_does_not_grow_with_time() -> None:
+    torch.manual_seed(3)
+    batch = images(12).contiguous(memory_format=torch.channels_last)
+    made = []
+    for timesteps in (2, 16):
+        snn = convert(Residual().eval().to(memory_format=torch.channels_last), [batch], tmn(), timesteps)
+        counter = OperationCounter(snn)
+        largest = _Largest()
+        observe = counter._observe
+
+        def watched(*arguments: object, observe: object = observe, largest: _Largest = largest) -> None:
+            with largest:
+                observe(*arguments)  # type: ignore[operator]
+
+        counter._observe = watched  # type: ignore[method-assign, assignment]
+        with counter:
+            snn(batch)
+        made.append(largest.bytes)
+    assert made[0] == made[1] > 0
+
+
+def test_one_counter_at_a_time() -> None:
+    torch.manual_seed(3)
+    snn = convert(Residual().eval(), [images()], tmn(), 2)
+    with OperationCounter(snn) as counts:
+        with pytest.raises(RuntimeError, match="observed already"), OperationCounter(snn):
+            pass
+        snn(images())
+    assert counts.images == 2 and snn.observer is None
+
+
+def test_counting_does_not_change_the_output() -> None:
+    torch.manual_seed(3)
+    for mode in ("multi-step", "single-step"):
+        snn = convert(Residual().eval(), [images()], tmn(), 4, mode=mode)  # type: ignore[arg-type]
+        plain = snn(images(), every_step=True)
+        with OperationCounter(snn):
+            assert torch.equal(snn(images(), every_step=True), plain)
+
+
 def test_multiplications_are_those_of_the_first_layer_once() -> None:
     torch.manual_seed(3)
     for timesteps in (1, 4):
@@ -175,6 +349,27 @@ def test_fan_out_of_a_corner_is_less_than_that_of_the_centre() -> None:
     assert fan[0, 0, 0] == 4 * 7 and fan[0, 0, 1] == 6 * 7 and fan[0, 1, 1] == 9 * 7
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv1d(2, 3, 3, padding=2, dilation=2),
+        nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), groups=2),
+        nn.Conv2d(2, 3, 3, padding="same"),
+        nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"),
+        nn.Conv3d(2, 2, 2),
+        nn.Linear(5, 7),
+    ],
+)
+def test_fan_out_is_the_gradient_of_ones(layer: nn.Module) -> None:
+    rank = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3, nn.Linear: 0}[type(layer)]
+    shape = (5,) if rank == 0 else (layer.in_channels, *[5] * rank)
+    x = torch.zeros((1, *shape), requires_grad=True)
+    with torch.no_grad():
+        layer.weight.fill_(1.0)
+    (gradient,) = torch.autograd.grad(layer(x).sum(), x)
+    assert torch.equal(fan_out(layer, shape), gradient[0].double())
+
+
 def test_a_silent_network_accumulates_nothing() -> None:
     net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     with torch.no_grad():
@@ -199,6 +394,16 @@ def test_energy_of_the_printed_counts_is_the_printed_energy() -> None:
     assert energy_mj(1e9, 1e9, mac_pj=12.5, ac_pj=0.077) == pytest.approx(12.577)
 
 
+def test_operations_of_the_trained_networks_of_table_3() -> None:
+    with torch.device("meta"):
+        cifar, imagenet = build_model("vgg16", 10), build_model("torchvision/vgg16", 1000)
+        small, large = torch.empty(2, 3, 32, 32), torch.empty(1, 3, 224, 224)
+    operations = trained_operations(cifar, small)
+    assert round(sum(operations.values()) / 1e6, 2) == 313.60
+    assert next(iter(operations.values())) == 3 * 9 * 64 * 32**2 + 64 * 32**2  # 1.835 M, printed times T
+    assert round(sum(trained_operations(imagenet, large).values()) / 1e9, 2) == 15.49
+
+
 def _number(printed: str) -> float:
     if not printed:
         return 0.0
@@ -211,10 +416,10 @@ def _number(printed: str) -> float:
 def time_first(pooling: nn.Module) -> nn.Sequential:
     """Strides, padding, dilation and groups, and a pooling that hands on spikes or fractions."""
     torch.manual_seed(4)
-    neuron = FirstSpikeNeuron(3, 0.2)
+    first, second, third, fourth = (FirstSpikeNeuron(3, 0.2) for _ in range(4))
     return nn.Sequential(
-        Conv2d(1, 2, 3, padding=1), neuron, Conv2d(2, 4, 3, stride=2, padding=1, bias=False), neuron, pooling,
-        Conv2d(4, 4, 2, padding=1, groups=2, dilation=2), neuron, Flatten(), nn.Linear(4 * 3 * 3, 5), neuron, nn.Linear(5, 2),
+        Conv2d(1, 2, 3, padding=1), first, Conv2d(2, 4, 3, stride=2, padding=1, bias=False), second, pooling,
+        Conv2d(4, 4, 2, padding=1, groups=2, dilation=2), third, Flatten(), nn.Linear(4 * 3 * 3, 5), fourth, nn.Linear(5, 2),
     )  # fmt: skip
 
 
@@ -254,6 +459,38 @@ def test_a_spike_input_costs_accumulates_alone() -> None:
         network(train)
     assert counter.multiplications == {}
     assert counter.accumulates["0"].tolist() == [[7, 0], [0, 0], [0, 0], [14, 0]]
+
+
+def test_counts_of_a_train_add_up_over_batches() -> None:
+    network = time_first(MaxPool2d(1))
+    batch = images(6)[None]
+    spikes = []
+    neurons = [layer.register_forward_hook(lambda _, __, out: spikes.append(out)) for layer in network[1:2]]
+    with torch.no_grad(), TrainCounter(network) as counter:
+        network(batch)
+        per_image = {name: each.clone() for name, each in counter.accumulates.items()}
+        network(batch)
+    counts = counter.counts
+    assert counts.images == 4 and counts.timesteps == 3
+    for name, each in per_image.items():
+        assert counts.layers[name].accumulates == (2 * each.sum(1)).tolist()
+    assert counts.layers["0"].input == "constant" and counts.layers["0"].multiplications == [4 * (2 * 9 * 36 + 2 * 36)]
+    assert counts.neuron_layers["1"].positive == [float(step.sum()) * 2 for step in spikes[0]]
+    assert counts.per_image().updates == 3 * sum(counts.neurons.values())
+    for handle in neurons:
+        handle.remove()
+
+
+def test_latency_coded_values_count_like_their_spikes() -> None:
+    torch.manual_seed(5)
+    values = torch.rand(4, 6) * torch.tensor([0.0, 1, 1, 1, 1, 2])
+    layer = nn.Linear(6, 7, bias=False)
+    network = nn.Sequential(LatencyLinear(layer, 5), FirstSpikeNeuron(5))
+    with torch.no_grad(), TrainCounter(network) as counter:
+        network(values)
+    expected = latency_spikes(values, 5).sum(2) * 7
+    assert torch.equal(counter.accumulates["0"], expected) and expected.sum() > 0
+    assert counter.counts.images == 4 and counter.counts.layers["0"].accumulates == expected.sum(1).tolist()
 
 
 def test_multiplications_are_per_image_and_do_not_grow_with_time() -> None:

@@ -14,7 +14,18 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 
-from snncore import ConversionMethod, MomentumNeuron, SpikingNetwork, convert, opi, rate, tmn, tsa
+from snncore import (
+    ConversionMethod,
+    FewSpikesNeuron,
+    MomentumNeuron,
+    SpikingNetwork,
+    TimeWindowNeuron,
+    convert,
+    opi,
+    rate,
+    tmn,
+    tsa,
+)
 from snncore.coding import Code
 from snncore.conversion.calibration import ActivationHistogram
 
@@ -37,6 +48,8 @@ METHODS: dict[str, ConversionMethod] = {
     "TSA L=3": tsa(3, threshold=power_of_two),
     "rate": rate(threshold=power_of_two),
     "OPI": opi(threshold=power_of_two),
+    "FS": ConversionMethod("FS", FewSpikesNeuron, power_of_two),
+    "TTFS": ConversionMethod("TTFS", TimeWindowNeuron, power_of_two),
 }
 
 
@@ -64,12 +77,12 @@ def assert_same_spikes(network: nn.Module, x: Tensor, method: ConversionMethod, 
 def test_single_step_and_multi_step_spikes_are_the_same_bits(
     network: nn.Module, method: str, timesteps: int, seed: int
 ) -> None:
-    longest = int(method[-1]) if "L=" in method else 0  # a pre-charge lasts no longer than the input
+    longest = int(method[-1]) if "L=" in method else 2  # a pre-charge lasts no longer than the input, and time takes two steps
     assert_same_spikes(network, images(seed, exact=True), METHODS[method], max(timesteps, longest))
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
-@pytest.mark.parametrize("shortcut", ["residual", "projected residual", "padded residual", "dense", "pre-activation"])
+@pytest.mark.parametrize("shortcut", ["residual", "projected residual", "padded residual", "dense", "pre-activation", "max-pooled branch"])
 def test_residual_connections_wait_for_their_partners(shortcut: str, method: str) -> None:
     network = build([shortcut, "residual"], "joined", "inplace module", seed=2, exact=True)
     assert_same_spikes(network, images(2, exact=True), METHODS[method], 5)

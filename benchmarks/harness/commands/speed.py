@@ -16,8 +16,9 @@ from torch import Tensor
 from benchmarks.errors import CannotRun
 from benchmarks.harness.commands.common import AsJson, console, print_json
 from benchmarks.models import build_model, model_spec
-from snncore import convert, opi, rate, tmn, tsa
+from snncore import SpikingNetwork, convert, opi, rate, tmn, tsa
 from snncore.conversion import ConversionError
+from snncore.counting import OperationCounter
 
 
 def speed_command(
@@ -31,7 +32,9 @@ def speed_command(
 ) -> None:
     """Time converted networks beside the trained network, channels-last, on the same batch of random images.
 
-    The ratio is to T times the trained network's own forward pass. Weights are random, which does not change the work.
+    The ratio is to T times the trained network's own forward pass. Weights are random, which does not change the work. CPU time
+    is measured, of all threads together, so that other work on the machine disturbs little. "Counted" runs count operations
+    beside (spikes, accumulates and multiply-accumulates by layer and step).
 
     Examples: snnbench speed | snnbench speed --network resnet18 -T 4
     """
@@ -43,22 +46,35 @@ def speed_command(
         candidates: dict[str, Callable[[Tensor], Any]] = {"trained network": ann}
         for method in (tmn(), tsa(), rate(), opi()):
             candidates[f"{method.name}, multi-step"] = convert(ann, [images], method, timesteps)
+        candidates["TMN, multi-step, counted"] = _counted(convert(ann, [images], tmn(), timesteps))
         candidates["TMN, single-step"] = convert(ann, [images], tmn(), timesteps, mode="single-step")
         times = _interleaved(candidates, images, repeats)
-    base = times["trained network"]
+    base, overhead = times["trained network"], times["TMN, multi-step, counted"] / times["TMN, multi-step"] - 1
     rows: list[dict[str, Any]] = [
         {"network": name, "ms": seconds * 1e3, "ratio": seconds / base, "ratio_per_timestep": seconds / base / timesteps}
         for name, seconds in times.items()
     ]
     if as_json:
-        print_json({"network": network, "timesteps": timesteps, "batch": batch, "threads": threads, "times": rows})
+        setting = {"network": network, "timesteps": timesteps, "batch": batch, "threads": threads}
+        print_json(setting | {"times": rows, "counting": overhead})
         return
-    table = Table("network", "ms per batch", "x trained", "x T x trained")
+    table = Table("network", "CPU ms per batch", "x trained", "x T x trained")
     table.title = f"{network}, T={timesteps}, {batch} images, {threads} thread(s)"
     for row in rows:
         per_step = "" if row["network"] == "trained network" else f"{row['ratio_per_timestep']:.2f}"
         table.add_row(row["network"], f"{row['ms']:.1f}", f"{row['ratio']:.2f}", per_step)
     console.print(table)
+    console.print(f"counting adds {100 * overhead:.1f} % to the run time of TMN, multi-step")
+
+
+def _counted(network: SpikingNetwork) -> Callable[[Tensor], Any]:
+    counter = OperationCounter(network)
+
+    def run(images: Tensor) -> Any:
+        with counter:
+            return network(images)
+
+    return run
 
 
 @contextmanager
@@ -70,12 +86,12 @@ def _refusal(network: str, size: int) -> Iterator[None]:
 
 
 def _interleaved(candidates: dict[str, Callable[[Tensor], Any]], images: Tensor, repeats: int) -> dict[str, float]:
-    """Median seconds of each; taking turns, so that a busy machine disturbs all alike."""
+    """Median seconds of CPU time of each; taking turns, so that a busy machine disturbs all alike."""
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for repeat in range(repeats + 1):
         for name, run in candidates.items():
-            start = time.perf_counter()
+            start = time.process_time()
             run(images)
             if repeat:  # the first round warms up
-                times[name].append(time.perf_counter() - start)
+                times[name].append(time.process_time() - start)
     return {name: statistics.median(each) for name, each in times.items()}

@@ -85,6 +85,8 @@ def test_speed_as_json(bench: Any) -> None:
     measured = json.loads(bench.call(*command).out)
     times = {row["network"]: row for row in measured["times"]}
     assert times["trained network"]["ratio"] == 1
+    counted, plain = times["TMN, multi-step, counted"], times["TMN, multi-step"]
+    assert measured["counting"] == pytest.approx(counted["ms"] / plain["ms"] - 1)
     assert all(row["ms"] > 0 and row["ratio_per_timestep"] == pytest.approx(row["ratio"] / 2) for row in times.values())
 
 
@@ -172,7 +174,7 @@ FIGURE4B = '[papers.tmn.figure4b]\nnetwork = ["CIFAR-10", "ResNet-20"]\ntimestep
         ('dataset = "sklearn/digits"\n', "\n", "lacks 'dataset'"),
         ('"CIFAR-100" = "too large for a test"', '"CIFAR-100" = 3', "'CIFAR-100' in [missing] must be a text"),
         ("[papers.tmn.figure4b]", "[papers.tnm.figure4b]", "unknown paper 'tnm'; known: tmn"),
-        ("[papers.tmn.figure4b]", "[papers.tmn.figure5]", "has the unknown entry 'figure5'; known: timesteps, figure4a"),
+        ("[papers.tmn.figure4b]", "[papers.tmn.figure5]", "has the unknown entry 'figure5'; known: table2, table3, timesteps, figure4a"),
         (FIGURE4B, FIGURE4B.replace("[2]", "[0]"), "timesteps must be a list of different whole numbers of at least 1, got [0]"),
         (FIGURE4B, FIGURE4B.replace("[2]", "[1.5]"), "timesteps must be a list of different whole numbers"),
         (FIGURE4B, FIGURE4B.replace("[2]", '["a"]'), "timesteps must be a list of different whole numbers"),
@@ -185,7 +187,7 @@ FIGURE4B = '[papers.tmn.figure4b]\nnetwork = ["CIFAR-10", "ResNet-20"]\ntimestep
         (FIGURE4B, "", "lacks network in [papers.tmn.figure4b]"),
         (FIGURE4B, "[papers.tmn]\nfigure4b = 3", "figure4b must be a table, got 3"),
         ("TMN = [2, 3]", "TMN = [0]", "those of TMN a list of different whole numbers of at least 1"),
-        ("TMN = [2, 3]", "NTM = [2]", "unknown method 'NTM'; known: TMN, rate, OPI, or an import path"),
+        ("TMN = [2, 3]", "NTM = [2]", "unknown method 'NTM'; known: TMN, TSA, rate, "),
         ("TMN = [2, 3]", '"no.such.module:Own" = [2]', "method 'no.such.module:Own' cannot be imported"),
         ("TMN = [2, 3]", '"json:JSONDecoder" = [2]', "is not a benchmarks.methods.Method"),
         ("TMN = [2, 3]", '":Own" = [2]', "unknown method ':Own'"),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.data import DATASETS, dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.harness.artifacts import PAPERS, artifacts_of
-from benchmarks.models import MODELS, model_spec
+from benchmarks.measurements import lab
+from benchmarks.models import MODELS, build_model, model_spec
 from benchmarks.profiles import load_profile, profile_names
-from benchmarks.training import recipe, recipe_names
+from benchmarks.training import QuantizedTask, TrainedNetwork, recipe, recipe_names
 
 NAMES = ("embedded", "paper", "workstation")
 
@@ -79,3 +82,94 @@ def test_files_that_are_no_profile(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "own.toml").write_bytes(content)
     with pytest.raises(CannotRun, match=r"own\.toml"):
         load_profile(str(tmp_path / "own.toml"))
+
+
+# ---- quantised networks -----------------------------------------------------------------------------------------------
+
+QUANTIZED = 'fine_tuning = "digits-quantized"\nquantizers = { default = "qcfs-4", TMN = "uniform-3" }\n'
+
+
+@pytest.fixture
+def with_entries(tmp_path: Path) -> Callable[[str], str]:
+    """Writes a copy of the embedded profile whose networks of the digits have further entries; gives its path."""
+    shipped = Path(__file__).parents[3] / "benchmarks" / "profiles" / "embedded.toml"
+
+    def write(entries: str) -> str:
+        text = shipped.read_text(encoding="utf-8").replace('name = "embedded"', 'name = "own"')
+        kept = [line for line in text.splitlines() if not line.startswith(("fine_tuning", "quantizers"))]
+        own = tmp_path / "own.toml"
+        own.write_text("\n".join(kept).replace('recipe = "digits"\n', f'recipe = "digits"\n{entries}'), encoding="utf-8")
+        return str(own)
+
+    return write
+
+
+def test_each_method_has_its_quantised_network(with_entries: Callable[[str], str]) -> None:
+    choice = load_profile(with_entries(QUANTIZED)).network("CIFAR-10", "ResNet-18")
+    assert choice.levels is None and choice.quantizer is None
+    assert (choice.quantized_for("QCFS").quantizer, choice.quantized_for("QCFS").levels) == ("qcfs-4", 4)
+    assert (choice.quantized_for("TMN").quantizer, choice.quantized_for("TMN").levels) == ("uniform-3", 7)
+    base = choice.quantized_for("TMN").full_precision
+    assert (base.dataset, base.architecture, base.recipe, base.levels) == ("sklearn/digits", "resnet18-thin", "digits", None)
+
+
+def test_without_a_quantiser_there_is_no_quantised_network(with_entries: Callable[[str], str]) -> None:
+    only = 'fine_tuning = "digits-quantized"\nquantizers = { TMN = "uniform-3" }\n'
+    for entries in ("", only):
+        choice = load_profile(with_entries(entries)).network("CIFAR-10", "ResNet-18")
+        with pytest.raises(NotAvailable, match="names no quantised ResNet-18 on CIFAR-10 for QCFS"):
+            choice.quantized_for("QCFS")
+
+
+@pytest.mark.parametrize(
+    ("entries", "why"),
+    [
+        ('fine_tuning = "digits-quantized"\n', "must have both quantizers and fine_tuning, or neither"),
+        ('quantizers = { TMN = "uniform-3" }\n', "must have both quantizers and fine_tuning, or neither"),
+        (QUANTIZED.replace("uniform-3", "ternary"), "there is no quantiser called 'ternary'"),
+        (QUANTIZED.replace('"uniform-3"', "3"), "there is no quantiser called '3'"),
+        (QUANTIZED.replace("digits-quantized", "nothing"), "there is no training recipe called 'nothing'"),
+        ('quantizers = "qcfs-4"\n', "quantizers must be a table, got 'qcfs-4'"),
+        ('quantizer = "qcfs-4"\n', "unknown key 'quantizer'"),
+    ],
+)
+def test_bad_entries_of_quantised_networks(with_entries: Callable[[str], str], entries: str, why: str) -> None:
+    with pytest.raises(CannotRun, match=why):
+        load_profile(with_entries(entries))
+
+
+def test_rows_on_quantised_networks_resolve_or_say_why(with_entries: Callable[[str], str]) -> None:
+    profile = load_profile(with_entries(QUANTIZED))
+    rows = {row.number: row for row in artifacts_of("tmn")["table2"].rows(profile)}
+    quantizers = {number: row.measurements[0].network.quantizer for number, row in rows.items() if row.measurements}
+    assert {number: quantizers.get(number) for number in (10, 11, 12, 13, 14)} == {
+        10: "qcfs-4",
+        11: "qcfs-4",
+        12: "qcfs-4",
+        13: "qcfs-4",
+        14: "uniform-3",
+    }
+    assert quantizers[7] is quantizers[9] is None  # full precision
+    assert "names no quantised VGG-16 on CIFAR-100 for TMN" in rows[24].reason
+    narrow = load_profile(with_entries(QUANTIZED.replace("uniform-3", "uniform-4")))
+    refused = {row.number: row.reason for row in artifacts_of("tmn")["table2"].rows(narrow)}
+    assert "TMN in T = 3 tells 7 levels from 0 and the network has 15; use T = 4 or more" in refused[14]
+
+
+def test_a_quantised_network_starts_from_the_trained_one(
+    with_entries: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, asked = build_model("resnet18-thin", 10, 1).eval(), []
+
+    def quantized(base: Any, images: Any, task: QuantizedTask, progress: Any) -> TrainedNetwork:
+        asked.append(task)
+        assert base is model and len(images.labels) > 1000
+        return TrainedNetwork(base, Path("quantized"), "2" * 64)
+
+    monkeypatch.setattr(lab, "trained_network", lambda *_: TrainedNetwork(model, Path("trained"), "1" * 64))
+    monkeypatch.setattr(lab, "quantized_network", quantized)
+    monkeypatch.setattr(lab, "read_metadata", lambda _: {"mean": "[0.5]", "std": "[0.25]"})
+    profile = load_profile(with_entries(QUANTIZED))
+    made = lab.Lab(profile).trained(profile.network("CIFAR-10", "ResNet-18").quantized_for("TMN"))
+    assert asked == [QuantizedTask("resnet18-thin", "1" * 64, (0.5,), (0.25,), "uniform-3", "digits-quantized", 0)]
+    assert made.digest == "2" * 64 and made.checkpoint == "digits, seed 0, uniform-3, digits-quantized, seed 0"

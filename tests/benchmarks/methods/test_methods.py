@@ -5,15 +5,19 @@ from __future__ import annotations
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from benchmarks import methods
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import METHODS, Method, Steps, method, threshold_rule
 from benchmarks.methods.base import THRESHOLD_RULES
 from snncore.conversion.calibration import ActivationHistogram
-from snncore.neurons import IntegrateFireNeuron, MomentumNeuron
+from snncore.neurons import FewSpikesNeuron, IntegrateFireNeuron, MomentumNeuron, TimeWindowNeuron
+from snncore.quantization import UniformQuantizer
 
 OWN = """
 from benchmarks.methods import TMN
@@ -38,8 +42,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_says_what_it_is(name: str) -> None:
     found = method(name)
-    assert found.name == name and found.reference and found.coding in ("CSS", "rate")
-    assert found.conversion(threshold_rule("maximum")).threshold is THRESHOLD_RULES["maximum"]
+    assert found.name == name and found.reference and found.coding in ("CSS", "rate", "FS", "TTFS", "TSC")
+    conversion = found.conversion(threshold_rule("maximum"))
+    assert conversion.layerwise or not conversion.full_precision or conversion.threshold is THRESHOLD_RULES["maximum"]
 
 
 def test_tmn_is_the_papers_neuron() -> None:
@@ -69,9 +74,78 @@ def test_steps_are_counted_apart() -> None:
     assert method("OPI").steps(64, 20) == method("rate").steps(64, 20) == Steps(64, 0, 0, 64)
 
 
+def test_fs_conversion_sends_binary_digits() -> None:
+    neuron = method("FS-Conversion").conversion(threshold_rule("maximum")).neuron(3.0, 10)
+    assert isinstance(neuron, FewSpikesNeuron)
+    assert (neuron.threshold, neuron.code.timesteps, neuron.delay) == (3.0, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "grid"),
+    [
+        ("TTFS Mapping", {}, "nearest"),
+        ("TTFS Mapping", {"exact_times": True}, "continuous"),
+        ("LC-TTFS", {}, "down"),
+        ("LC-TTFS, centred", {}, "nearest"),
+    ],
+)
+def test_one_spike_codes_differ_in_how_times_are_rounded(name: str, options: dict[str, bool], grid: str) -> None:
+    neuron = method(name).conversion(threshold_rule("maximum"), **options).neuron(2.0, 7)
+    assert isinstance(neuron, TimeWindowNeuron)
+    assert (neuron.grid, neuron.threshold, neuron.delay) == (grid, 8.0, 7)
+
+
+@pytest.mark.parametrize(("name", "timesteps"), [("FS-Conversion", 10), ("TTFS Mapping", 64), ("LC-TTFS", 50)])
+def test_layers_that_wait_for_whole_trains_take_a_window_each(name: str, timesteps: int) -> None:
+    assert method(name).default_timesteps == timesteps
+    assert method(name).steps(timesteps, 16) == Steps(timesteps, timesteps, 0, 16 * timesteps)
+
+
+@pytest.mark.parametrize("name", ["TTFS Mapping", "LC-TTFS"])
+def test_one_step_carries_no_time(name: str) -> None:
+    with pytest.raises(NotAvailable, match=f"{name} needs at least 2 timesteps per layer, one carries no time; got 1"):
+        method(name).steps(1, 20)
+def test_quantised_methods_count_their_steps() -> None:
+    assert method("QCFS").steps(16, 18) == method("QFFS").steps(16, 18) == method("Fast-SNN").steps(16, 18) == Steps(16, 0, 0, 16)
+    assert method("COS").steps(4, 18) == Steps(4, 0, 4, 4 * 18 + 4)
+    assert method("COS").steps(16, 16, presimulation=8) == Steps(16, 0, 8, 8 * 16 + 16)
+    assert method("TSA").steps(12, 20) == Steps(12, 1, 0, 32)
+
+
+@pytest.mark.parametrize("name", ["QCFS", "COS", "QFFS", "Fast-SNN", "Fast-SNN, not fine-tuned"])
+def test_quantised_methods_refuse_full_precision(name: str) -> None:
+    method(name).check(4, 4)
+    with pytest.raises(NotAvailable, match=f"{name} converts quantised networks, and this one has full precision"):
+        method(name).check(None, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "levels", "timesteps", "options"),
+    [("TMN", 4, 2, {}), ("TMN", 16, 4, {}), ("COS", 4, 3, {}), ("COS", 4, 4, {"presimulation": 5}), ("TMN", None, 2, {"precharge": 3})],
+)
+def test_levels_and_steps_that_do_not_fit_are_refused(name: str, levels: int | None, timesteps: int, options: Any) -> None:
+    with pytest.raises(NotAvailable, match=f"{name} cannot run here: "):
+        method(name).check(levels, timesteps, **options)
+
+
+@pytest.mark.parametrize(("name", "levels", "timesteps"), [("TMN", 4, 3), ("TMN", 16, 5), ("TMN", None, 1), ("OPI", 4, 8), ("TSA", 4, 8)])
+def test_levels_and_steps_that_fit_are_not(name: str, levels: int | None, timesteps: int) -> None:
+    method(name).check(levels, timesteps)
+
+
+def test_fast_snn_is_fine_tuned_and_the_others_are_taken_as_they_are() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), UniformQuantizer(2), nn.Linear(4, 4), UniformQuantizer(2), nn.Linear(4, 2)).eval()
+    images = [torch.randn(5, 3, generator=torch.Generator().manual_seed(0))]
+    assert method("QCFS").prepare(network, images, 3) is network
+    assert method("Fast-SNN, not fine-tuned").prepare(network, images, 3) is network
+    tuned = method("Fast-SNN").prepare(network, images, 3, epochs=2)
+    assert tuned is not network
+    assert [m.levels for m in tuned.modules() if isinstance(m, UniformQuantizer)] == [3, 3]
+
+
 def test_an_unknown_method_leaves_the_other_rows_alone() -> None:
-    with pytest.raises(NotAvailable, match="method not available yet: QCFS"):
-        method("QCFS")
+    with pytest.raises(NotAvailable, match="method not available yet: Nobody's"):
+        method("Nobody's")
 
 
 def test_a_method_by_import_path(own: str) -> None:
@@ -101,8 +175,6 @@ def test_a_method_by_entry_point(own: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_threshold_rules_by_name() -> None:
-    import torch
-
     histogram = ActivationHistogram()
     histogram.update(torch.linspace(0.001, 1.0, 1000))
     code = method("TMN").conversion(threshold_rule("maximum")).neuron(1.0, 4).code

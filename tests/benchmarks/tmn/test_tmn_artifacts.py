@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from benchmarks.harness.artifacts import Row, artifacts_of, select_artifacts
 from benchmarks.harness.results import format_rows
 from benchmarks.measurements import ConversionLoss
+from benchmarks.methods import METHODS
 from benchmarks.profiles import load_profile
 from benchmarks.published import read_published
 from benchmarks.tmn import analytic
@@ -61,16 +63,14 @@ def test_every_published_row_is_there_unchanged(profile: str, table: str) -> Non
 @pytest.mark.parametrize("profile", PROFILES)
 def test_full_precision_rows_of_the_methods_there_are_resolve(profile: str) -> None:
     reasons = {row.number: row.reason for row in rows_of(profile, "table2") if row.reason}
-    ours = [row for row in rows_of(profile, "table2") if row.key["method"] in ("TMN", "OPI")]
+    ours = [row for row in rows_of(profile, "table2") if row.key["method"] in METHODS]
     for row in ours:
         if row.key["no_quant"] == "no":
-            assert row.reason == "quantised networks not available yet"
+            assert "names no quantised" in row.reason or "--profile paper" in row.reason or row.measurements
         elif profile == "workstation" and row.key["dataset"] == "ImageNet":
             assert "--profile paper" in row.reason
         else:
             assert not row.reason
-    others = [row for row in rows_of(profile, "table2") if row.key["method"] not in ("TMN", "OPI")]
-    assert all(reasons[row.number] == f"method not available yet: {row.key['method']}" for row in others)
     assert not any("names no network" in reason for reason in reasons.values())
 
 
@@ -119,6 +119,31 @@ def test_both_panels_of_figure_4c_share_their_measurements() -> None:
         return {m for row in rows_of("embedded", name) for m in row.measurements}
 
     assert measured("figure4c") == measured("figure4c_density") and len(measured("figure4c")) == 9
+
+
+def test_all_methods_of_table_3_share_a_data_sets_network_and_its_quantiser() -> None:
+    rows = rows_of("embedded", "table3")
+    assert not any(row.reason for row in rows)
+    for dataset in ("CIFAR-10", "ImageNet"):
+        measured = [m for row in rows if row.key["dataset"] == dataset for m in row.measurements]
+        assert len({m.network for m in measured}) == 1 and measured[0].network.quantizer == "uniform-3"
+        assert all(m.count for m in measured)  # type: ignore[union-attr]
+        assert measured[0] == measured[3]  # the trained network is priced from TMN's run
+
+
+def test_a_row_says_where_its_thresholds_come_from() -> None:
+    image = {"each_ann": np.ones(1, dtype=bool), "each_snn": np.ones((1, 8), dtype=bool)}
+    found = {}
+    for row in rows_of("embedded", "table2")[:14]:
+        assert row.fill is not None
+        found[row.number] = row.fill([image])[0]["calibration"]
+    expected = {3: "layer by layer", 7: "percentile-99.99", 9: "percentile-99.99", 12: "trained clips", 14: "trained clips"}
+    assert expected.items() <= found.items()
+
+
+def test_runs_of_many_timesteps_take_fewer_images() -> None:
+    found = {row.key["timesteps"]: {m.test_images for m in row.measurements} for row in rows_of("embedded", "table2")}
+    assert found[64] == found[10] == {None} and found[128] == found[4096] == {25}
 
 
 def test_artifacts_by_name() -> None:

@@ -18,7 +18,7 @@ Tables = dict[str, pd.DataFrame]
 Row = dict[str, Any]
 Make = Callable[..., Tables]
 
-TESTABLE = ("T01", "T02", "T03", "T04", "T05", "T06", "T07", "T11", "T23", "X01")
+TESTABLE = ("T01", "T02", "T03", "T04", "T05", "T06", "T07", "T11", "T17", "T19", "T23", "X01")
 ANALYTIC = ("T01", "T23")
 
 
@@ -57,7 +57,7 @@ def tables(tmn_tables: Make) -> Tables:
 
 
 def test_claims_are_those_that_these_artifacts_bear_on_and_all_are_published() -> None:
-    expected = [f"T{n:02d}" for n in range(1, 17)] + ["T23", "X01"]
+    expected = [f"T{n:02d}" for n in range(1, 18)] + ["T19", "T23", "X01"]
     assert list(CLAIMS) == expected
     assert set(expected) <= set(read_published("tmn", "claims")["id"])
 
@@ -301,3 +301,24 @@ def test_x01_is_read_at_t_4_with_the_papers_calibration(tables: Tables) -> None:
 def test_one_stand_in_among_the_rows_marks_the_verdict(tables: Tables) -> None:
     mixed = filled(filled(tables, 20, 0.1), 21, 0.1, "stand-in")
     assert verdict("T14", mixed).status == STAND_IN + REPRODUCED
+
+
+# --- energy --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "factor", "status"), [("COS", 2.0, PARTLY), ("Fast-SNN", 0.5, PARTLY), ("TMN", 2.0, NOT_REPRODUCED)])
+def test_t17_needs_both_ratios_in_their_range(tables: Tables, method: str, factor: float, status: str) -> None:
+    changed_energy = changed(tables, "table3", lambda row: {"energy_mj": row["energy_mj"] * factor} if row["method"] == method else {})
+    assert verdict("T17", changed_energy).status == status
+
+
+@pytest.mark.parametrize(("column", "factor", "status"), [
+    ("macs", 1.009, REPRODUCED), ("macs", 1.02, NOT_REPRODUCED), ("acs", 0.76, REPRODUCED), ("acs", 0.74, NOT_REPRODUCED),
+])
+def test_t19_at_its_tolerances(tables: Tables, column: str, factor: float, status: str) -> None:
+    other = changed(tables, "table3", lambda row: {column: row[column] * factor} if row["row"] == 4 else {})
+    assert verdict("T19", other).status == status
+
+
+def test_t19_is_not_tested_on_another_network(tmn_tables: Make) -> None:
+    assert verdict("T19", tmn_tables(stand_in=True)).status == NOT_TESTED

@@ -1,0 +1,32 @@
+"""QCFS: rate coding of networks with the clip-floor-shift activation (Bu et al., ICLR 2022; code putshua/ANN_SNN_QCFS).
+
+The network is trained with ``snncore.quantization.ClipFloorShift``. Each of its activations becomes an integrate-and-fire
+neuron with soft reset whose threshold is the trained clip and which starts from half of it, so that a constant input of T = L
+steps gives the activation's levels exactly. Direct coding; the mean of the output currents is read. T need not be L.
+
+Decided: the authors train from scratch for 300 epochs with AutoAugment and Cutout; here the network is the one of all methods,
+fine-tuned with the activation.
+"""
+
+from __future__ import annotations
+
+from benchmarks.methods.base import Method, Steps
+from snncore.conversion import ConversionMethod, qcfs
+from snncore.conversion.calibration import ThresholdRule
+
+
+class QCFS(Method):
+    """Needs a quantised network; no options."""
+
+    name = "QCFS"
+    reference = "Bu et al. 2022, clip-floor-shift activation"
+    coding = "rate"
+    default_timesteps = 16
+
+    def conversion(self, threshold: ThresholdRule) -> ConversionMethod:  # type: ignore[override]
+        """See ``Method.conversion``; thresholds are the clips of the network."""
+        return qcfs()
+
+    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
+        """See ``Method.steps``: a layer answers in the step in which its input comes."""
+        return Steps(timesteps, 0, 0, timesteps)

@@ -1,0 +1,63 @@
+"""Threshold tuning and residual block restructuring, TTRBR (Meng et al., Neural Networks 2022).
+
+*Threshold tuning.* The paper splits the conversion error into the quantisation error, from counting whole spikes, and the
+deviation error, from currents that vary over time, and finds that the second depends on the threshold and the variance of the
+input. So the threshold is searched on the currents that the spiking layers before really send: of ``candidates`` equal
+fractions of the largest activation, the one with the least mean squared difference between what the neuron sends in T steps and
+what the trained network puts out. Soft reset, discharged at the start.
+
+*Residual block restructuring.* Neurons whose spikes meet at a sum share one scale. The definition is not at hand beyond this, and
+moving activations into the branches would be another network, to be trained as such. On the network as it is, all neurons that
+an identity shortcut joins get the same threshold, by the same search on their activations together; the neuron after the sum
+then sees whole multiples of its own threshold from the shortcut.
+"""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+from operator import add
+
+from benchmarks.errors import CannotRun
+from benchmarks.methods.base import Method, Steps
+from snncore.coding import RateCode
+from snncore.conversion import ConversionMethod, Layer, LeastSquares, NeuronMaker
+from snncore.conversion.calibration import ThresholdRule
+from snncore.neurons import IntegrateFireNeuron
+
+
+class TTRBR(Method):
+    """Options: ``candidates`` for a threshold (20), ``restructure`` residual blocks (True)."""
+
+    name = "TTRBR"
+    reference = "Meng et al. 2022, Training much deeper spiking neural networks"
+    coding = "rate"
+    default_timesteps = 128
+
+    def conversion(  # type: ignore[override]
+        self, threshold: ThresholdRule, candidates: int = 20, restructure: bool = True
+    ) -> ConversionMethod:
+        """See ``Method.conversion``; ``threshold`` plays no part. Raises CannotRun for fewer than 1 candidate."""
+        if type(candidates) is not int or candidates < 1:
+            raise CannotRun(f"{self.name}: candidates must be a whole number of at least 1, got {candidates!r}")
+        rule = partial(tuned, candidates=candidates, restructure=restructure)
+        return ConversionMethod(self.name, IntegrateFireNeuron, layerwise=rule)
+
+    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
+        """See ``Method.steps``: a layer answers in the step in which its input comes."""
+        return Steps(timesteps, 0, 0, timesteps)
+
+
+def tuned(layer: Layer, candidates: int, restructure: bool) -> NeuronMaker:
+    """The neuron with the threshold that codes best."""
+    if restructure and len(layer.joined) > 1:
+        together = reduce(add, layer.joined)
+        v = LeastSquares(candidates, offset=0.0)(together, RateCode(layer.timesteps))
+        return partial(IntegrateFireNeuron, layer.positive(v))
+    largest = layer.positive(layer.histogram.maximum)
+    neurons = [IntegrateFireNeuron(largest * k / candidates, layer.timesteps) for k in range(1, candidates + 1)]
+    errors = [0.0] * candidates
+    for currents, activations in layer.batches():
+        for k, neuron in enumerate(neurons):
+            sent = neuron.code.decode(neuron(currents), neuron.threshold)
+            errors[k] += float((activations - sent).double().square().sum())
+    return partial(IntegrateFireNeuron, neurons[errors.index(min(errors))].threshold)

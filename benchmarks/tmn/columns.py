@@ -1,0 +1,51 @@
+"""Columns that several tables of this room share, and what fills them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.harness.artifacts import CORRECT, Values, status_of
+from benchmarks.harness.results import Column
+from benchmarks.measurements import Arrays
+from benchmarks.methods import method
+from benchmarks.models import model_spec
+from benchmarks.profiles import NetworkChoice
+
+STEP_COLUMNS = (
+    Column("precharge_steps", "int", minimum=0, doc="steps per layer before its first spike"),
+    Column("presimulation_steps", "int", minimum=0, doc="steps before the coding steps"),
+    Column("latency", "int", minimum=1, doc="steps from the first input to the complete output"),
+)
+ACCURACY_COLUMNS = (
+    Column("calibration", "text", doc="where the thresholds come from"),
+    Column("ann_metric", "float", minimum=0, maximum=100, doc="top-1 accuracy of the trained network, %"),
+    Column("snn_metric", "float", minimum=0, maximum=100, doc="top-1 accuracy of the converted network, %"),
+    Column("loss", "float", minimum=-100, maximum=100, doc="conversion loss ann - snn, points"),
+    Column("n_test", "int", minimum=1, doc="test images"),
+    Column("ci95_low", "float", minimum=0, maximum=100, doc="95 % interval of snn_metric (Wilson)"),
+    Column("ci95_high", "float", minimum=0, maximum=100),
+    Column("loss_ci95_low", "float", minimum=-101, maximum=101, doc="95 % interval of loss (paired images)"),
+    Column("loss_ci95_high", "float", minimum=-101, maximum=101),
+    Column("seeds", "text", doc="training seed, or 'checkpoint' for weights that were given"),
+)
+
+
+def steps_of(name: str, timesteps: int, choice: NetworkChoice, **options: Any) -> Values:
+    """``STEP_COLUMNS`` of a method on a network; raises what ``Method.steps`` raises."""
+    steps = method(name).steps(timesteps, model_spec(choice.architecture).layers, **options)
+    return {
+        "precharge_steps": steps.precharge,
+        "presimulation_steps": steps.presimulation,
+        "latency": steps.latency,
+    }
+
+
+def seeds_of(choice: NetworkChoice) -> str:
+    """The column ``seeds``."""
+    return "checkpoint" if choice.weights else str(choice.seed)
+
+
+def accuracy(choice: NetworkChoice, index: int, columns: Values, arrays: list[Arrays]) -> list[Values]:
+    """A row of ``ConversionLoss`` at its timesteps number ``index``; ``columns`` are known without it."""
+    correct = arrays[0]["each_ann"], arrays[0]["each_snn"][:, index]
+    return [columns | {CORRECT: correct, "seeds": seeds_of(choice)} | dict(status_of(choice))]

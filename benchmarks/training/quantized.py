@@ -1,0 +1,150 @@
+"""Quantised networks: a trained network whose ReLUs become quantisers, fine-tuned and kept in the user's cache folder.
+
+The clips start at the least squared error over training images (``calibration_images`` of the recipe); then all weights and
+clips are trained together, with batch normalisation folded into the convolutions.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from torch import Tensor, fx, nn
+
+from benchmarks.errors import CannotRun
+from benchmarks.models.checkpoint_files import write_checkpoint
+from benchmarks.models.weights import checkpoint_hash, load_checkpoint
+from benchmarks.paths import cache_dir
+from benchmarks.training.cache import TrainedNetwork
+from benchmarks.training.labelled import LabelledImages
+from benchmarks.training.optimization import device_of, threads
+from benchmarks.training.recipes import Recipe, content, recipe
+from benchmarks.training.source_digest import code_digest, import_closure
+from benchmarks.training.train import Batches, Progress, optimize
+from snncore.conversion import quantize
+from snncore.quantization import ActivationQuantizer, ClipFloorShift, UniformQuantizer
+
+_log = logging.getLogger(__name__)
+_QUANTIZERS: dict[str, tuple[type[ClipFloorShift] | type[UniformQuantizer], int]] = {
+    "qcfs": (ClipFloorShift, 255),
+    "uniform": (UniformQuantizer, 8),
+}
+"""Class, and the largest number that it takes here."""
+
+
+@dataclass(frozen=True)
+class QuantizedTask:
+    """What becomes of a trained network; the whole identity of the result but for the images and the code.
+
+    ``base``: hash of the trained weights; ``mean`` and ``std`` of its images, per channel; ``quantizer``: see there;
+    ``recipe``: by name.
+    """
+
+    architecture: str
+    base: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    quantizer: str
+    recipe: str
+    seed: int
+
+
+def quantizer(name: str) -> Callable[[float], ActivationQuantizer]:
+    """The quantiser of that name, as a function of its clip: ``qcfs-4`` has 4 levels above 0, ``uniform-3`` has 3 bits.
+
+    Raises:
+        CannotRun: no such name.
+    """
+    kind, _, number = name.partition("-")
+    made, largest = _QUANTIZERS.get(kind, (ClipFloorShift, 0))
+    if not number.isdecimal() or not 1 <= int(number) <= largest:
+        known = ", ".join(f"{kind}-1 to {kind}-{largest}" for kind, (_, largest) in _QUANTIZERS.items())
+        raise CannotRun(f"there is no quantiser called {name!r}; known: {known}")
+    return partial(made, int(number))
+
+
+def quantized_network(
+    base: nn.Module, images: LabelledImages, task: QuantizedTask, progress: Progress | None = None
+) -> TrainedNetwork:
+    """The quantised network from the cache, or fine-tuned now and put there; a damaged file is made again, with a warning.
+
+    Args:
+        base: the trained network of the task.
+        images: of the training set.
+        task: what is made of it.
+        progress: ``progress(done, total)`` after every step.
+
+    Raises:
+        CannotRun: an unknown quantiser or recipe, a recipe without ``calibration_images``, training that fails.
+        NotAvailable: a recipe that needs a GPU where there is none.
+        ConversionError: a network that cannot be recorded.
+    """
+    chosen = recipe(task.recipe)
+    if "calibration_images" not in chosen.options:
+        raise CannotRun(f"recipe {chosen.name} cannot quantise a network: it lacks the option calibration_images")
+    metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in asdict(task).items()}
+    metadata |= {
+        "dataset_fingerprint": images.fingerprint,
+        "recipe": json.dumps(content(chosen)),
+        "training_code": _code(),
+    }
+    key = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()[:20]
+    path = cache_dir() / "networks" / f"{task.architecture.replace('/', '-')}-{task.quantizer}-{key}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(path.with_suffix(".lock"))):
+        model = _load(base, task, path) if path.exists() else None
+        if model is None:
+            write_checkpoint(path, fine_tune(base, images, task, chosen, progress).state_dict(), metadata)
+            model = _load(base, task, path)
+            assert model is not None
+    return TrainedNetwork(model, path, checkpoint_hash(path))
+
+
+def fine_tune(
+    base: nn.Module, images: LabelledImages, task: QuantizedTask, chosen: Recipe, progress: Progress | None = None
+) -> fx.GraphModule:
+    """The quantised network after the last epoch: on the CPU, float32, in evaluation mode."""
+    device, dtype = device_of(chosen), getattr(torch, chosen.precision)
+    with threads(chosen.threads):
+        batches = Batches(images, chosen, task.seed, list(task.mean), list(task.std), device)
+        network = copy.deepcopy(base).to(device, dtype).eval()
+        model = quantize(network, _calibration(batches, chosen), quantizer(task.quantizer))
+        model.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimize(model, batches, chosen, progress)
+    model.to("cpu", torch.float32).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    for name, module in model.named_modules():
+        if isinstance(module, ActivationQuantizer) and not module.clip.item() > 0:
+            raise CannotRun(
+                f"fine-tuning with recipe {chosen.name} failed: the clip of {name} is no longer positive; lower the recipe's "
+                f"learning rate ({chosen.learning_rate})"
+            )
+    return model.eval()
+
+
+def _calibration(batches: Batches, chosen: Recipe) -> Iterator[Tensor]:
+    """The first images as they are, normalised."""
+    for pixels in batches.images[: chosen.options["calibration_images"]].split(batches.size):
+        yield (pixels.to(batches.dtype) / 255 - batches.mean) / batches.std
+
+
+def _load(base: nn.Module, task: QuantizedTask, path: Path) -> nn.Module | None:
+    model = quantize(base, None, quantizer(task.quantizer)).eval()
+    try:
+        load_checkpoint(model, path, f"{task.architecture}, {task.quantizer}")
+    except CannotRun as error:
+        _log.warning("fine-tuning %s again: %s", task.architecture, error)
+        return None
+    return model
+
+
+@cache
+def _code() -> str:
+    return code_digest(import_closure([__name__]))

@@ -1,0 +1,222 @@
+"""Max-pooling of spike trains is max-pooling of what they stand for, and spikes stay spikes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_networks import Recorder, Step, conv, fill, images, layer_of, relative_error
+from torch import Tensor, nn
+
+from snncore import (
+    ConversionMethod,
+    CSSCode,
+    FewSpikesNeuron,
+    RateCode,
+    SpikingNetwork,
+    TimeWindowNeuron,
+    convert,
+    opi,
+    rate,
+    tmn,
+    tsa,
+)
+from snncore.coding import Code
+from snncore.conversion import Maximum
+from snncore.conversion.operations import MaxPool
+from snncore.conversion.rewriting import SpikingLayer
+from snncore.neurons import TimeCode
+
+quick = settings(deadline=None, derandomize=True, max_examples=25)
+POOLS = [nn.MaxPool2d(2), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 1, 1, dilation=1), nn.MaxPool2d((2, 3), ceil_mode=True)]
+METHODS: dict[str, tuple[ConversionMethod, int, float]] = {  # with steps, and the error that they leave
+    "TMN": (tmn(threshold=Maximum()), 12, 5e-3),
+    "TSA": (tsa(threshold=Maximum()), 20, 5e-3),
+    "rate": (rate(threshold=Maximum()), 64, 0.15),
+    "OPI": (opi(threshold=Maximum()), 64, 0.1),
+    "FS": (ConversionMethod("FS", FewSpikesNeuron, Maximum()), 14, 5e-3),
+    "TTFS": (ConversionMethod("TTFS", TimeWindowNeuron, Maximum()), 64, 0.1),
+}
+
+
+def recurrences(code: Code) -> tuple[float, ...]:
+    return (1.0, 1.0) if isinstance(code, TimeCode) else (code.beta,)
+
+
+def digits(seed: int, steps: int, low: int) -> Tensor:
+    """Random trains ``[T, 2, 3, 5, 6]`` of digits from ``low`` to 1."""
+    return torch.randint(low, 2, (steps, 2, 3, 5, 6), generator=torch.Generator().manual_seed(seed)).double()
+
+
+@quick
+@given(
+    st.sampled_from(POOLS),
+    st.sampled_from(["rate", "css", "tsa"]),
+    st.integers(1, 9),
+    st.sampled_from([-1, 0]),
+    st.integers(0, 2**16),
+)
+def test_pooled_trains_decode_to_the_pooled_values_after_every_step(
+    pool: nn.Module, name: str, steps: int, low: int, seed: int
+) -> None:
+    code = {"rate": RateCode(steps), "css": CSSCode(steps), "tsa": CSSCode(steps, 1.5)}[name]
+    trains = digits(seed, steps, low)
+    pooled = MaxPool(pool, steps, recurrences(code))(trains.flatten(0, 1)).unflatten(0, (steps, 2))
+    values = code.decode_prefixes(trains)
+    assert torch.allclose(code.decode_prefixes(pooled), torch.stack([pool(value) for value in values]), atol=1e-12)
+    if name != "tsa":
+        assert set(pooled.unique().tolist()) <= set(range(low, 2))  # digits of the same kind
+
+
+@quick
+@given(st.sampled_from(POOLS), st.integers(2, 9), st.integers(0, 2**16))
+def test_of_single_spikes_the_earliest_passes(pool: nn.Module, steps: int, seed: int) -> None:
+    times = torch.randint(0, steps + 1, (2, 3, 5, 6), generator=torch.Generator().manual_seed(seed)).double()
+    trains = torch.stack([(times == t).double() for t in range(steps)])
+    pooled = MaxPool(pool, steps, recurrences(TimeCode(steps)))(trains.flatten(0, 1)).unflatten(0, (steps, 2))
+    earliest = -pool(-times)
+    assert torch.equal(pooled, torch.stack([(earliest == t).double() for t in range(steps)]))
+
+
+def test_by_hand() -> None:
+    """Binary numbers 5 = 101b and 6 = 110b; signed 1 -1 -1 = 1 and 0 1 1 = 3, which overtakes at the end."""
+    pool = MaxPool(nn.MaxPool1d(2), 3, (2.0,))
+    trains = torch.tensor([[[1.0, 1], [1, 0]], [[0, 1], [-1, 1]], [[1, 0], [-1, 1]]])  # [T, windows, neurons]
+    assert pool(trains)[:, :, 0].T.tolist() == [[1, 1, 0], [1, -1, 1]]
+    counts = MaxPool(nn.MaxPool1d(2), 4, (1.0,))(torch.tensor([[[1.0, 0]], [[0, 1]], [[0, 1]], [[1, 0]]]))
+    assert counts.flatten().tolist() == [1, 0, 1, 0]  # two spikes each
+
+
+def test_graded_currents_of_a_time_code() -> None:
+    currents = torch.randn(6, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    code, pool = TimeCode(6), nn.MaxPool2d(2)
+    pooled = MaxPool(pool, 6, recurrences(code))(currents.flatten(0, 1)).unflatten(0, (6, 2))
+    assert torch.allclose(code.decode(pooled), pool(code.decode(currents)), atol=1e-12)
+
+
+# ---- networks ---------------------------------------------------------------------------------------------------------
+
+
+def vgg(pool: Any) -> nn.Module:
+    """Max-pooling after the first and after later activations, and right before the classifier."""
+    layers = nn.Sequential(conv(2, 4), nn.ReLU(), pool(), conv(4, 6), nn.ReLU(), conv(6, 6), nn.ReLU(), pool())
+    return nn.Sequential(layers, nn.Flatten(), nn.Linear(24, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 3))
+
+
+def overlapping() -> nn.Module:
+    return nn.MaxPool2d(3, 2, 1)
+
+
+def functional() -> nn.Module:
+    return Step(lambda self, x: F.max_pool2d(x, 3, stride=2, padding=1))
+
+
+def torch_function() -> nn.Module:
+    return Step(lambda self, x: torch.max_pool2d(x, 3, 2, 1))
+
+
+def prepared(network: nn.Module, seed: int = 0) -> nn.Module:
+    network = network.double().eval()
+    fill(network, seed)
+    return network
+
+
+def trains_of(converted: SpikingNetwork, x: Tensor) -> list[Tensor]:
+    recorder = Recorder(converted)
+    with torch.no_grad():
+        recorder.run(x)
+    return [v for n, v in recorder.outputs.items() if converted.kind(n) == "spikes"]
+
+
+@pytest.mark.parametrize(
+    ("pool", "name"),
+    [*((overlapping, name) for name in METHODS), (functional, "TMN"), (functional, "TTFS"), (torch_function, "TMN")],
+)
+def test_every_code_pools(pool: Any, name: str) -> None:
+    network, x = prepared(vgg(pool)), images(0)
+    method, steps, tolerance = METHODS[name]
+    with torch.no_grad():
+        expected = network(x)
+    for mode in ("multi-step", "single-step"):
+        converted = convert(network, [x], method, steps, mode)  # type: ignore[arg-type]
+        assert relative_error(converted(x), expected) < tolerance
+    assert sum(isinstance(m, MaxPool) for m in converted.modules()) == 1  # the first is analog
+    assert len(converted.neurons) == 4
+    allowed = {-1.0, 0.0, 1.0} if name in ("TMN", "TSA") else {0.0, 1.0}
+    assert all(set(train.unique().tolist()) <= allowed for train in trains_of(converted, x))
+
+
+def test_a_max_pool_is_not_an_average_pool() -> None:
+    network, x = prepared(vgg(overlapping)), images(0)
+    averaged = prepared(vgg(lambda: nn.AvgPool2d(3, 2, 1)))
+    averaged.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        expected, other = network(x), averaged(x)
+    output = convert(network, [x], tmn(threshold=Maximum()), 12)(x)
+    assert relative_error(output, expected) < 0.01 < 0.1 < relative_error(other, expected)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_pools_of_residual_sums_of_concatenations_and_of_everything(name: str) -> None:
+    """None of them right behind a ReLU of its own, so that spikes, channels of several amplitudes and currents are pooled."""
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        y = F.relu(self.a(x))
+        z = F.relu(self.b(y))
+        both = F.max_pool2d(torch.cat([y, z], 1), 3, 1, 1)
+        summed = self.pool(y + z)
+        return self.out(F.adaptive_max_pool2d(torch.cat([self.c(both)[:, :, ::2, ::2], summed], 1), 1).flatten(1))
+
+    parts = {"a": conv(2, 3), "b": conv(3, 3), "c": conv(6, 3), "out": nn.Linear(6, 3), "pool": nn.MaxPool2d(2)}
+    network, x = prepared(Step(forward, **parts)), images(0)
+    with torch.no_grad():
+        expected = network(x)
+    method, steps, tolerance = METHODS[name]
+    for mode in ("multi-step", "single-step"):
+        assert relative_error(convert(network, [x], method, steps, mode)(x), expected) < 2 * tolerance  # type: ignore[arg-type]
+
+
+def test_where_a_pool_would_break_spikes_it_comes_before_the_neuron() -> None:
+    """beta = 1.5: the pooled sum of a window can change by something else than a spike."""
+    network, x = prepared(nn.Sequential(conv(2, 3), nn.ReLU(), conv(3, 3), nn.ReLU(), nn.MaxPool2d(2), conv(3, 3))), images(0)
+    for method, pooled_first in ((tsa(), True), (tmn(), False)):
+        converted = convert(network, [x], method, 6)
+        layers = [layer_of(converted, node) for node in converted.graph_module.graph.nodes]
+        order = [type(layer) for layer in layers if isinstance(layer, (MaxPool, SpikingLayer))]
+        assert order == [SpikingLayer, *([MaxPool, SpikingLayer] if pooled_first else [SpikingLayer, MaxPool])]
+        assert len(converted.neurons) == 2
+
+
+def test_of_negative_amplitudes_currents_are_pooled() -> None:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        return self.out(F.max_pool2d(-F.relu(self.a(x)), 2).flatten(1))
+
+    network, x = prepared(Step(forward, a=conv(2, 3), out=nn.Linear(27, 3))), images(0)
+    with torch.no_grad():
+        expected = network(x)
+    assert relative_error(convert(network, [x], tmn(threshold=Maximum()), 12)(x), expected) < 5e-3
+
+
+def test_series_and_volumes() -> None:
+    series = nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU(), nn.Conv1d(3, 3, 1), nn.ReLU(), nn.MaxPool1d(2))
+    volumes = nn.Sequential(nn.Conv3d(2, 3, 3), nn.ReLU(), nn.Conv3d(3, 3, 1), nn.ReLU(), nn.AdaptiveMaxPool3d(2))
+    for network, shape in ((series, (3, 2, 10)), (volumes, (3, 2, 6, 6, 6))):
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        with torch.no_grad():
+            expected = prepared(network)(x)
+        assert relative_error(convert(network, [x], tmn(threshold=Maximum()), 12)(x), expected) < 5e-3
+
+
+def test_copies_and_pickles_run_and_keep_no_state() -> None:
+    network, x = prepared(vgg(functional)), images(0)
+    for mode in ("multi-step", "single-step"):
+        converted = convert(network, [x], tmn(), 6, mode)  # type: ignore[arg-type]
+        expected = converted(x)
+        for other in (converted, copy.deepcopy(converted), pickle.loads(pickle.dumps(converted))):
+            assert torch.equal(other(x), expected)
