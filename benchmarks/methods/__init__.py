@@ -21,14 +21,14 @@ from benchmarks.methods.spike_norm import RMPSNN, SpikeNorm
 from benchmarks.methods.spike_time import BS4NN, S4NN, STDBP, TQTTFS
 from benchmarks.methods.tmn import TMN
 from benchmarks.methods.tsa import TSA
-from benchmarks.methods.tsc import TSC
+from benchmarks.methods.tsc import TSC, TSCSpread
 from benchmarks.methods.ttfs_mapping import TTFSMapping
 from benchmarks.methods.ttrbr import TTRBR
 
 Kind = TypeVar("Kind")
 CSS = (TMN, TSA)
 RATE = (Rate, SpikeNorm, RMPSNN, OPI, SNNCalibration, SNNCalibrationLight, TTRBR)
-TEMPORAL = (TSC, TTFSMapping, LCTTFS, LCTTFSCentred, FSConversion)
+TEMPORAL = (TSC, TSCSpread, TTFSMapping, LCTTFS, LCTTFSCentred, FSConversion)
 QUANTIZED = (QFFS, QCFS, COS, FastSNN, FastSNNUntuned)
 METHODS: dict[str, type[Method]] = {m.name: m for m in (*CSS, *RATE, *TEMPORAL, *QUANTIZED)}
 DIRECT_METHODS: dict[str, type[DirectMethod]] = {m.name: m for m in (ETTFS, S4NN, BS4NN, STDBP, TQTTFS)}

@@ -2,7 +2,7 @@
 
 from snncore.conversion.calibration import Calibration, LeastSquares, Maximum, Percentile, calibrate
 from snncore.conversion.convert import ConversionMethod, convert, opi, rate, tmn, tsa
-from snncore.conversion.encoders import SwitchEncoder
+from snncore.conversion.encoders import SpreadEncoder, SwitchEncoder
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.fine_tuning import FineTuning, fine_tune_layers
 from snncore.conversion.layerwise import Layer, LayerRule, NeuronMaker
@@ -21,6 +21,7 @@ __all__ = [
     "NeuronMaker",
     "Percentile",
     "SpikingNetwork",
+    "SpreadEncoder",
     "SwitchEncoder",
     "calibrate",
     "convert",

@@ -31,3 +31,13 @@ class SwitchEncoder(InputEncoder):
         """See ``InputEncoder.at``."""
         duration = torch.floor(images.abs() * (self.timesteps / self.amplitude) + 0.5)
         return images.sign() * (duration > step)
+
+
+class SpreadEncoder(SwitchEncoder):
+    """As ``SwitchEncoder``, with the steps in which a value is on spread evenly: a control, not a code of two spikes."""
+
+    def at(self, images: Tensor, step: int) -> Tensor:
+        """See ``InputEncoder.at``."""
+        duration = torch.floor(images.abs() * (self.timesteps / self.amplitude) + 0.5).clamp(max=self.timesteps)
+        due, before = (torch.floor(t * duration / self.timesteps) for t in (step + 1, step))
+        return images.sign() * (due > before)

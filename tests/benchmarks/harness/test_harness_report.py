@@ -246,6 +246,16 @@ def test_table2_says_how_the_printed_loss_lies_to_our_interval(rendered: Path) -
     assert by_row["2"][-1] == "not run: method not available yet"
 
 
+def test_a_larger_loss_than_printed_is_explained_by_its_control(tmn_tables: Make, tmp_path: Path, no_figures: None) -> None:
+    tables = tmn_tables()
+    values = tables["table2"].loc[14].to_dict() | {"row": 16, "method": "TSC", "ann_metric_paper": 68.72, "snn_metric_paper": 67.81}
+    values |= {"snn_metric": 66.83, "loss": 2.0, "loss_ci95_low": 1.5, "loss_ci95_high": 2.5, "timesteps": 1024}
+    lost = pd.DataFrame([values if row["row"] == 16 else row for row in tables["table2"].to_dict("records")])
+    store(tables | {"table2": lost[tables["table2"].columns]}, tmp_path, "workstation")
+    text = section(rerender(tmp_path), "Why a method loses more")
+    assert "**TSC.**" in text and "2.00 [1.50, 2.50], with the control 0.30 [" in text and "LC-TTFS" not in text
+
+
 # --- what was not run ----------------------------------------------------------------------------
 
 

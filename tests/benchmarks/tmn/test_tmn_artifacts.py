@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,16 @@ def test_all_methods_of_table_3_share_a_data_sets_network_and_its_quantiser() ->
         assert len({m.network for m in measured}) == 1 and measured[0].network.quantizer == "uniform-3"
         assert all(m.count for m in measured)  # type: ignore[union-attr]
         assert measured[0] == measured[3]  # the trained network is priced from TMN's run
+
+
+def test_a_control_runs_as_the_row_of_table_2_that_it_is_for() -> None:
+    table = {row.number: row for row in rows_of("embedded", "table2")}
+    rows = rows_of("embedded", "controls")
+    assert [row.key["row"] for row in rows] == [4, 6, 16, 19, 27]  # row 25 takes too many steps
+    for row in rows:
+        (control,), (method,) = row.measurements, table[row.key["row"]].measurements
+        assert isinstance(control, ConversionLoss) and control.method == row.key["control"]
+        assert replace(control, method=row.key["method"]) == method
 
 
 def test_a_row_says_where_its_thresholds_come_from() -> None:
