@@ -182,9 +182,10 @@ def losses(frame: pd.DataFrame, calibration: str) -> Figure:
 def codes(frame: pd.DataFrame, calibration: str) -> Figure:
     """Conversion loss over timesteps of every method, a panel per network; the band is TMN's interval."""
     rows = frame[frame["calibration"] == calibration]
+    styles = {name: (BLACK, "*", name) for name in dict.fromkeys(rows["method"])} | METHODS | OTHERS
     curves = [
-        (name, color, marker, label, rows[rows["method"] == name])
-        for name, (color, marker, label) in (METHODS | OTHERS).items()
+        (name, *styles[name], rows[rows["method"] == name])
+        for name in dict.fromkeys((*METHODS, *OTHERS, *styles))
         if (rows["method"] == name).any()
     ]
     figure = _loss_panels(rows, curves, band="TMN")
