@@ -12,7 +12,7 @@ from benchmarks.harness.results import Column, TableSchema
 from benchmarks.measurements.base import Arrays, Experiment, Measurement
 from benchmarks.profiles import NetworkChoice, Profile
 
-PAPERS = ("tmn", "ettfs")
+PAPERS = ("tmn", "css", "ettfs")
 Values = dict[str, Any]
 
 

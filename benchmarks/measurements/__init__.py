@@ -3,6 +3,17 @@
 from benchmarks.measurements.base import Arrays, Measurement, merge
 from benchmarks.measurements.conversion_loss import ConversionLoss
 from benchmarks.measurements.encoding_error import EncodingError
+from benchmarks.measurements.live_memory import LiveMemory
+from benchmarks.measurements.pipelined_accuracy import PipelinedAccuracy
 from benchmarks.measurements.residual_potential import ResidualPotential
 
-__all__ = ["Arrays", "ConversionLoss", "EncodingError", "Measurement", "ResidualPotential", "merge"]
+__all__ = [
+    "Arrays",
+    "ConversionLoss",
+    "EncodingError",
+    "LiveMemory",
+    "Measurement",
+    "PipelinedAccuracy",
+    "ResidualPotential",
+    "merge",
+]

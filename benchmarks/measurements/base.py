@@ -40,8 +40,8 @@ class Measurement:
         """Measure test images ``start`` to ``stop``.
 
         Returns:
-            arrays by name; those whose name starts with ``each_`` have one entry per image in their first dimension,
-            the others are sums over images.
+            arrays by name; those whose name starts with ``each_`` have one entry per image in their first dimension, those
+            with ``same_`` describe the network and do not depend on the images, the others are sums over images.
         """
         raise NotImplementedError
 
@@ -79,12 +79,15 @@ class Experiment:
 
 
 def merge(parts: Sequence[Arrays]) -> Arrays:
-    """Join shards in order: ``each_*`` arrays are concatenated, the others added; a single part stays as it is."""
+    """Join shards in order: ``each_*`` arrays are concatenated, ``same_*`` arrays kept, the others added."""
     if len(parts) == 1:
         return dict(parts[0])
-    return {
-        name: np.concatenate([part[name] for part in parts])
-        if name.startswith("each_")
-        else np.sum([part[name] for part in parts], axis=0)
-        for name in parts[0]
-    }
+    joined: Arrays = {}
+    for name, first in parts[0].items():
+        if name.startswith("each_"):
+            joined[name] = np.concatenate([part[name] for part in parts])
+        elif name.startswith("same_"):
+            joined[name] = first
+        else:
+            joined[name] = np.sum([part[name] for part in parts], axis=0)
+    return joined

@@ -38,7 +38,9 @@ class ConversionLoss(Measurement):
 
         With ``count`` also the sums ``spikes`` (positive, negative), ``neurons`` (neurons times images), ``acs``, ``macs``
         (first layer computed once), ``macs_every_step`` (first layer at each step), ``signs``,
-        ``updates`` and ``dense`` (what the trained network multiplies); see ``snncore.energy.Operations``.
+        ``updates`` and ``dense`` (what the trained network multiplies); see ``snncore.energy.Operations``. Where amplitudes
+        were adjusted, ``same_adjustment``: rounds, layers that did not settle, the largest residual over the amplitude and the
+        largest factor.
         """
         ann = lab.network(self.network)
         snn = lab.converted(self.network, self.calibration, self.method, self.options, max(self.timesteps))
@@ -58,6 +60,9 @@ class ConversionLoss(Measurement):
             picked = outputs[[t - 1 for t in self.timesteps]] if prefixes else outputs[None]
             snn_correct.append((picked.argmax(2) == labels).T.numpy())
         arrays: Arrays = {"each_ann": np.concatenate(ann_correct), "each_snn": np.concatenate(snn_correct)}
+        if (made := snn.adjusted) is not None:
+            worst, largest = max(made.residuals.values()), max(made.factors.values())
+            arrays["same_adjustment"] = np.array([made.rounds, len(made.unsettled), worst, largest], dtype=np.float64)
         if self.count:
             arrays["spikes"] = np.sum(list(counts.spikes.values()), axis=0)
             arrays["neurons"] = np.array(float(sum(counts.neurons.values()) * counts.images))

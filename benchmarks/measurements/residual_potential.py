@@ -37,18 +37,19 @@ class ResidualPotential(Measurement):
     def run(self, lab: Lab, start: int, stop: int) -> Arrays:
         """Sums over images and neurons.
 
-        ``sums [2 scopes, 4]``: number, sum of ``|u|``, sum of ``u**2``, number with ``|u| > 1/2``; ``neurons [N]`` the sum
+        ``sums [2 scopes, 5]``: number, sum of ``|u|``, sum of ``u**2``, numbers with ``|u| > 1/2`` and ``|u| > 1``; ``neurons [N]`` the sum
         of ``|u|`` per neuron and ``images`` their number, for the distribution over neurons.
         """
         snn = lab.converted(self.network, self.calibration, self.method, self.options, self.timesteps)
-        sums = torch.zeros(len(SCOPES), 4, dtype=torch.float64)
+        sums = torch.zeros(len(SCOPES), 5, dtype=torch.float64)
         per_neuron: dict[str, Tensor] = {}
 
         def observe(name: str, spikes: Tensor, residual: Tensor) -> None:
             spiking = (spikes != 0).any(0)
             for scope, mask in enumerate((torch.ones_like(spiking), spiking)):
                 size = torch.where(mask, residual.abs(), 0.0).double()
-                sums[scope] += torch.stack([mask.sum(), size.sum(), size.square().sum(), (size > 0.5).sum()])
+                above = (size > 0.5).sum(), (size > 1).sum()
+                sums[scope] += torch.stack([mask.sum(), size.sum(), size.square().sum(), *above])
             total = residual.abs().double().sum(0).flatten()
             per_neuron[name] = per_neuron.get(name, torch.zeros_like(total)) + total
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
+from benchmarks.harness.columns import ACCURACY_COLUMNS, STEP_COLUMNS, accuracy, seeds_of, steps_of
 from benchmarks.harness.results import Column, TableSchema
 from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, ResidualPotential
 from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, density
@@ -16,7 +17,6 @@ from benchmarks.methods import method, threshold_rule
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.published import read_published
 from benchmarks.tmn import analytic
-from benchmarks.tmn.columns import ACCURACY_COLUMNS, STEP_COLUMNS, accuracy, seeds_of, steps_of
 from benchmarks.tmn.settings import PAPER, settings_of
 from snncore.coding import capacity, enumerate_values
 from snncore.conversion import ConversionMethod
@@ -447,7 +447,7 @@ def figure4c(profile: Profile) -> list[Row]:
 
 
 def _residual(choice: NetworkChoice, scope: int, arrays: list[Arrays]) -> list[Values]:
-    number, absolute, square, above = arrays[0]["sums"][scope]
+    number, absolute, square, above, _ = arrays[0]["sums"][scope]
     return [
         {
             "mean_abs": absolute / number,

@@ -14,9 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from benchmarks.data.registry import dataset_spec
+from benchmarks.harness.columns import titled
 from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH
-from benchmarks.models.registry import model_spec
 
 METHODS = {
     "TMN": (BLUE, "o", "TMN"),
@@ -247,21 +246,8 @@ def _loss_panels(rows: pd.DataFrame, curves: Sequence[Curve], band: str | None =
     return figure
 
 
-def titled(row: pd.Series) -> str:
-    """What a row was measured on, for a title."""
-    return measured_on(row) + (" (stand-in)" if row["status"] == "stand-in" else "")
-
-
 def _network(rows: pd.DataFrame, dataset: str, architecture: str) -> str:
     return titled(rows[(rows["dataset"] == dataset) & (rows["architecture"] == architecture)].iloc[0])
-
-
-def measured_on(row: pd.Series) -> str:
-    """What a row was measured on: as papers name it, a stand-in by its own name."""
-    dataset, architecture = row["dataset_used"], row["architecture_used"]
-    if row["status"] == "stand-in":
-        return f"{architecture} on {dataset}"
-    return f"{model_spec(architecture).paper_name} on {dataset_spec(dataset).paper_name}"
 
 
 def _loss_axes(axes: Axes, longest: float) -> None:

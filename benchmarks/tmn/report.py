@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.harness.claims import Tables, brief
+from benchmarks.harness.columns import marked, measured_on, titled
 from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
 from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons, stands_for
 from benchmarks.profiles import Profile
 from benchmarks.tmn import figures
 from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPES, energy_ratios, error_ratios, toy_grid
 from benchmarks.tmn.energy_audit import audit
-from benchmarks.tmn.figures import measured_on, titled
 
 NAME = "TMN"
 REFERENCE = (
@@ -158,7 +158,7 @@ def larger_losses(tables: Tables, profile: Profile) -> Body:
     parts = [f"Methods of which a row of Table 2 loses over {LARGER} points more than printed, and what is to blame."]
     for name, why in WHY_LARGER.items():
         shown = [
-            f"row {row['row']} ({_marked(row)}, T = {row['timesteps']}, {row['n_test']:,} images) {losses[row['row']]}, with the"
+            f"row {row['row']} ({marked(row)}, T = {row['timesteps']}, {row['n_test']:,} images) {losses[row['row']]}, with the"
             f" control {_loss(row)}"
             for _, row in controls[controls["method"] == name].iterrows()
             if row["row"] in losses
@@ -221,7 +221,7 @@ def timesteps(tables: Tables, profile: Profile) -> Body:
         Drawing("timesteps", alt, partial(figures.losses, rows, CALIBRATION)),
     ]
     for _, network in chosen.groupby(["dataset", "architecture"], sort=False):
-        parts += [f"Loss in points [95 %], {_marked(network.iloc[0])}:", _same_and_exponential_steps(network)]
+        parts += [f"Loss in points [95 %], {marked(network.iloc[0])}:", _same_and_exponential_steps(network)]
         parts += _smaller_at(network)
     return parts
 
@@ -241,7 +241,7 @@ def codes(tables: Tables, profile: Profile) -> Body:
     for _, network in rows.groupby(["dataset", "architecture"], sort=False):
         lines = [_code_line(str(name), part) for name, part in network.groupby("method", sort=False)]
         header = ["Method", "Before, %", "Test images", "Loss in points [95 %] at T (latency)"]
-        parts += [f"{_marked(network.iloc[0])}:", table(header, lines, "lrrl")]
+        parts += [f"{marked(network.iloc[0])}:", table(header, lines, "lrrl")]
     return parts
 
 
@@ -301,7 +301,7 @@ def calibrations(tables: Tables, profile: Profile) -> Body:
             [_calibration(str(name)), *(_bold(line[t], least[t]) for t in losses.columns)] for name, line in losses.iterrows()
         ]
         header = ["Loss in points", *(f"T = {t}" for t in losses.columns)]
-        parts += [f"{_marked(network.iloc[0])}:", table(header, lines, "l" + "r" * len(losses.columns))]
+        parts += [f"{marked(network.iloc[0])}:", table(header, lines, "l" + "r" * len(losses.columns))]
         parts += _best(network, losses)
     return parts
 
@@ -330,10 +330,6 @@ def _best(rows: pd.DataFrame, losses: pd.DataFrame) -> list[str]:
         f"{where} `{best}` loses least, {number(gain)} points less than the paper's option; the 95 % interval of a single loss"
         f" is about ± {number(half)}."
     ]
-
-
-def _marked(row: pd.Series) -> str:
-    return f"*{measured_on(row)}* †" if row["status"] == "stand-in" else measured_on(row)
 
 
 # ---- figures ----------------------------------------------------------------------------------------------------------
@@ -369,7 +365,7 @@ def figure4a(tables: Tables, profile: Profile) -> Body:
             "Accuracy (solid) and energy (dashed) over timesteps, with and without predictive spiking, by pre-charge length",
             partial(figures.precharge, rows, what),
         ),
-        f"Accuracy in %, {_marked(first)}:",
+        f"Accuracy in %, {marked(first)}:",
         _grid(rows, "snn_metric", 2),
         _details(
             "Energy and spike rate",
@@ -415,7 +411,7 @@ def figure4b(tables: Tables, profile: Profile) -> Body:
             "Encoding error over depth, TMN at T steps against rate coding at 2^T steps, one panel per T",
             partial(figures.depth, rows, what),
         ),
-        f"Ratio of errors (geometric mean over depth, below 1 where TMN is better), {_marked(first)}:",
+        f"Ratio of errors (geometric mean over depth, below 1 where TMN is better), {marked(first)}:",
         table(header, lines, "rrrrrr"),
     ]
 
@@ -441,7 +437,7 @@ def figure4c(tables: Tables, profile: Profile) -> Body:
             "Distribution of the residual potential by predictive threshold; its means with their minima",
             partial(figures.residual, rows, density, what),
         ),
-        f"Residuals in units of the full threshold v, {_marked(first)}:",
+        f"Residuals in units of the full threshold v, {marked(first)}:",
         _residuals(rows),
     ]
 
@@ -505,7 +501,7 @@ def table3(tables: Tables, profile: Profile) -> Body:
     if rows.empty:
         return [f"Not measured: {reasons(frame['status'])}.", AUDIT, *audit()]
     used = dict.fromkeys(
-        f"{_marked(row)}, `{row['quantizer']}`, for {row['dataset']} ({row['n_test']:,} test images)"
+        f"{marked(row)}, `{row['quantizer']}`, for {row['dataset']} ({row['n_test']:,} test images)"
         for _, row in rows.iterrows()
     )
     header = ["Row", "Method", "T", "Latency", "Accuracy: paper", "ours", "ACs: paper", "ours", "MACs: paper", "ours"]

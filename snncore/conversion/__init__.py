@@ -1,8 +1,9 @@
 """ANN-to-SNN conversion by ``torch.fx``: trace, fold batch norm, calibrate thresholds, replace ReLUs, run."""
 
+from snncore.conversion.amplitude import AdjustedAmplitudes, AmplitudeAdjustment, adjust_amplitudes, amplitude_factor
 from snncore.conversion.calibration import Calibration, LeastSquares, Maximum, Percentile, calibrate
-from snncore.conversion.convert import ConversionMethod, convert, opi, rate, tmn, tsa
-from snncore.conversion.encoders import SpreadEncoder, SwitchEncoder
+from snncore.conversion.convert import ConversionMethod, Encoding, convert, opi, rate, tmn, tsa
+from snncore.conversion.encoders import PotentialEncoder, SpreadEncoder, SwitchEncoder
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.fine_tuning import FineTuning, fine_tune_layers
 from snncore.conversion.layerwise import Layer, LayerRule, NeuronMaker
@@ -10,9 +11,12 @@ from snncore.conversion.network import SpikingNetwork
 from snncore.conversion.quantized import cos, qcfs, quantize, signed_rate
 
 __all__ = [
+    "AdjustedAmplitudes",
+    "AmplitudeAdjustment",
     "Calibration",
     "ConversionError",
     "ConversionMethod",
+    "Encoding",
     "FineTuning",
     "Layer",
     "LayerRule",
@@ -20,9 +24,12 @@ __all__ = [
     "Maximum",
     "NeuronMaker",
     "Percentile",
+    "PotentialEncoder",
     "SpikingNetwork",
     "SpreadEncoder",
     "SwitchEncoder",
+    "adjust_amplitudes",
+    "amplitude_factor",
     "calibrate",
     "convert",
     "cos",

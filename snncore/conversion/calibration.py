@@ -190,9 +190,7 @@ def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
     return Calibration(run.histograms, shapes, images, describe(traced), peak)
 
 
-def calibration_of(
-    ann: nn.Module, traced: fx.GraphModule, calibration: Calibration | Iterable[Tensor]
-) -> Calibration:
+def calibration_of(ann: nn.Module, traced: fx.GraphModule, calibration: Calibration | Iterable[Tensor]) -> Calibration:
     """The calibration of ``ann``, recorded as ``traced``: the one given, or made now from the batches given.
 
     Raises:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from typing import Literal, get_args
 
 from torch import Tensor, fx, nn
 
 from snncore.coding import check_timesteps
+from snncore.conversion.amplitude import AmplitudeAdjustment, adjust_amplitudes
 from snncore.conversion.calibration import Calibration, Percentile, ThresholdRule, calibration_of
+from snncore.conversion.encoders import PotentialEncoder
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.layerwise import LayerRule, LayerwisePass
 from snncore.conversion.network import Mode, SpikingNetwork
@@ -20,6 +23,8 @@ from snncore.conversion.tracing import module_of, trace_network
 from snncore.neurons import IntegrateFireNeuron, MomentumNeuron, SpikingNeuron
 from snncore.quantization import ActivationQuantizer
 
+Encoding = Literal["potential", "direct"]
+"""How an image comes in: as spikes from an initial potential, or as a constant current."""
 QuantizedNeuron = Callable[[float, int, int], SpikingNeuron]
 """``(clip, levels, timesteps)`` of a quantised activation to its neuron; ConversionError where the levels do not fit."""
 
@@ -39,6 +44,7 @@ class ConversionMethod:
             trained network; ``neuron`` then makes no more than the code known.
         layerwise_timesteps: T of that calibration; that of the conversion unless given.
         encoder: ``(largest size of an input value, timesteps) -> InputEncoder``; direct coding unless given.
+        adjustment: raises the thresholds of the converted network until its residual potentials are small.
     """
 
     name: str
@@ -50,11 +56,10 @@ class ConversionMethod:
     layerwise: LayerRule | None = None
     layerwise_timesteps: int | None = None
     encoder: Callable[[float, int], InputEncoder] | None = None
+    adjustment: AmplitudeAdjustment | None = None
 
 
-def tmn(
-    precharge: int = 1, ratio: float = 0.5, ternary: bool = True, threshold: ThresholdRule | None = None
-) -> ConversionMethod:
+def tmn(precharge: int = 1, ratio: float = 0.5, ternary: bool = True, threshold: ThresholdRule | None = None) -> ConversionMethod:
     """CSS coding with the ternary momentum neuron (TMN paper, Algorithms 1 and 2).
 
     A quantised activation of L levels takes T >= log2(L + 1) steps, and its threshold is such that one unit of the code is
@@ -86,27 +91,51 @@ def tmn(
     return ConversionMethod("TMN", neuron, threshold or Percentile(99.99), quantized=quantized)
 
 
-def tsa(precharge: int = 1, beta: float = 1.5, threshold: ThresholdRule | None = None) -> ConversionMethod:
+def tsa(
+    precharge: int = 1,
+    beta: float = 1.5,
+    threshold: ThresholdRule | None = None,
+    ternary: bool = True,
+    encoding: Encoding = "potential",
+    adjustment: AmplitudeAdjustment | None = None,
+) -> ConversionMethod:
     """CSS coding with the ternary self-amplifying neuron (CSS paper, Algorithms 1 and 2).
 
     The threshold of a quantised activation is its clip; the code's own levels, which are not even, replace the network's.
 
     Args:
-        precharge: silent steps before the first spike; see ``tmn``.
-        beta: amplification of the membrane potential per step.
+        precharge: length of the silent period, at most T: after T steps no input is left to wait for.
+        beta: amplification of the membrane potential per step, in (1, 3].
         threshold: rule for the full threshold; the 99.99th percentile of the activations by default.
+        ternary: spikes in {-1, 0, 1} at half the threshold; otherwise {0, 1} at the full one, which is what the paper compares
+            with. The input code stays signed, as images are.
+        encoding: ``"potential"``, the paper's (Theorem 2), or ``"direct"``: a constant current, as TMN has it.
+        adjustment: data-based adjustment of the amplitudes (App. A.3); none by default.
 
     Raises:
-        ValueError: an argument out of range; raised by ``convert``, where T is known.
+        ValueError: an unknown encoding; another argument out of range, raised by ``convert``, where T is known.
     """
+    if encoding not in get_args(Encoding):
+        raise ValueError(f"unknown encoding {encoding!r}; known: {', '.join(get_args(Encoding))}")
 
     def neuron(v: float, timesteps: int) -> SpikingNeuron:
-        return MomentumNeuron(v, timesteps, beta=beta, precharge=precharge, gate="tsa-relu")
+        ratio = 0.5 if ternary else 1.0
+        return MomentumNeuron(v, timesteps, beta, precharge, ratio, ternary, gate="tsa-relu")
 
     def quantized(clip: float, levels: int, timesteps: int) -> SpikingNeuron:
         return neuron(clip, timesteps)
 
-    return ConversionMethod("TSA", neuron, threshold or Percentile(99.99), quantized=quantized)
+    def encoder(peak: float, timesteps: int) -> InputEncoder:
+        return PotentialEncoder(peak, timesteps, beta)
+
+    return ConversionMethod(
+        "TSA",
+        neuron,
+        threshold or Percentile(99.99),
+        quantized=quantized,
+        encoder=encoder if encoding == "potential" else None,
+        adjustment=adjustment,
+    )
 
 
 def rate(initial: float = 0.0, threshold: ThresholdRule | None = None) -> ConversionMethod:
@@ -147,8 +176,8 @@ def convert(
         method: ``tmn()`` by default; also ``tsa()``, ``rate()``, ``opi()`` or your own.
         timesteps: T, firing steps (pre-charge not counted).
         mode: see ``SpikingNetwork``.
-        images: batches of training images for a method that calibrates layer by layer; those of ``calibration`` if it is
-            batches.
+        images: batches of training images for a method that calibrates on spiking activity, layer by layer or by adjustment;
+            those of ``calibration`` if it is batches.
 
     Returns:
         The spiking network.
@@ -163,14 +192,16 @@ def convert(
     code = method.neuron(1.0, timesteps).code
     traced = trace_network(ann)
     of_quantized = _neurons_of_quantized(traced, method, timesteps)
-    if method.layerwise is not None and images is None and not isinstance(calibration, Calibration | Tensor):
+    needs_images = method.layerwise is not None or method.adjustment is not None
+    if needs_images and images is None and not isinstance(calibration, Calibration | Tensor):
         images = calibration = list(calibration)
     calibration = calibration_of(ann, traced, calibration)
     histograms = calibration.histograms
 
-    def neuron(name: str) -> SpikingNeuron:
+    @cache
+    def threshold_of(name: str) -> float:
         if name in of_quantized:
-            return of_quantized[name]
+            return of_quantized[name].threshold
         threshold = method.threshold(histograms[name], code)
         if threshold <= 0 and histograms[name].maximum > 0:
             raise ConversionError(
@@ -180,28 +211,42 @@ def convert(
         if threshold <= 0:
             warnings.warn(f"{name}: no calibration image activates this layer; its threshold is set to 1", stacklevel=2)
             threshold = 1.0
-        return method.neuron(threshold, timesteps)
+        return threshold
+
+    def neuron(name: str, factor: float = 1.0) -> SpikingNeuron:
+        if name in of_quantized and factor == 1:
+            return of_quantized[name]
+        return method.neuron(threshold_of(name) * factor, timesteps)
 
     def encoder(steps: int) -> InputEncoder | None:
         return method.encoder and method.encoder(calibration.peak, steps)
 
+    def spiking(make: Callable[[str], SpikingNeuron], mode: Mode) -> SpikingNetwork:
+        traced = trace_network(ann)
+        signals = Rewriter(traced, calibration, make, code, encoder(timesteps)).run()
+        return SpikingNetwork(traced, signals, code, mode)
+
+    if method.layerwise is None and method.adjustment is None:
+        return spiking(neuron, mode)
+    if images is None:
+        how = "adjusts its amplitudes on spiking activity" if method.layerwise is None else "calibrates layer by layer"
+        raise ConversionError(f"{method.name} {how}: pass images=, batches of training images")
     if method.layerwise is None:
-        make = neuron
-    else:
-        if images is None:
-            raise ConversionError(f"{method.name} calibrates layer by layer: pass images=, batches of training images")
-        # A network that cannot be converted is refused before the long work.
-        Rewriter(trace_network(ann), calibration, lambda _: method.neuron(1.0, timesteps), code, encoder(timesteps)).run()
-        steps = method.layerwise_timesteps or timesteps
-        steps_code = method.neuron(1.0, steps).code
-        layers = LayerwisePass(partial(trace_network, ann), calibration, method.layerwise, steps_code, images, encoder(steps))
-        chosen = layers.run()
-
-        def make(name: str) -> SpikingNeuron:
-            return chosen[name](timesteps)
-
-    signals = Rewriter(traced, calibration, make, code, encoder(timesteps)).run()
-    return SpikingNetwork(traced, signals, code, mode)
+        assert method.adjustment is not None
+        adjusted = adjust_amplitudes(
+            lambda factors: spiking(lambda name: neuron(name, factors.get(name, 1.0)), "multi-step"),
+            list(images),
+            method.adjustment,
+        )
+        adjusted.mode = mode
+        return adjusted
+    # A network that cannot be converted is refused before the long work.
+    spiking(lambda _: method.neuron(1.0, timesteps), mode)
+    steps = method.layerwise_timesteps or timesteps
+    steps_code = method.neuron(1.0, steps).code
+    layers = LayerwisePass(partial(trace_network, ann), calibration, method.layerwise, steps_code, images, encoder(steps))
+    chosen = layers.run()
+    return spiking(lambda name: chosen[name](timesteps), mode)
 
 
 def _neurons_of_quantized(traced: fx.GraphModule, method: ConversionMethod, timesteps: int) -> dict[str, SpikingNeuron]:

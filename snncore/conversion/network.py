@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from snncore.coding import Code
+from snncore.conversion.amplitude import AdjustedAmplitudes
 from snncore.conversion.operations import InputEncoder, MaxPool, PresentConstant
 from snncore.conversion.rewriting import Signal, SpikingLayer
 from snncore.conversion.tracing import call_node, module_of
@@ -31,6 +32,7 @@ class SpikingNetwork(nn.Module):
         code: code of the spike trains and of the output.
         latency: steps of the pipelined simulation from the first input to the last output: T plus the delays of the
             neurons on the longest path.
+        adjusted: what the adjustment of its amplitudes came to, if there was one.
         observer: called with each node of the graph, its value and its timestep, from 0; the timestep is None for a value that
             holds all timesteps ``[T*B, ...]`` or is the same at each of them ``[B, ...]``. Counting attaches here.
     """
@@ -42,6 +44,7 @@ class SpikingNetwork(nn.Module):
         self.graph_module = graph_module
         self.code = code
         self.mode: Mode = mode
+        self.adjusted: AdjustedAmplitudes | None = None
         self.observer: NodeObserver | None = None
         self._kinds = {node.name: signals[node].kind if node in signals else "size" for node in graph_module.graph.nodes}
         self._starts: dict[str, int] = {}

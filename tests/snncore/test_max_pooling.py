@@ -37,7 +37,7 @@ quick = settings(deadline=None, derandomize=True, max_examples=25)
 POOLS = [nn.MaxPool2d(2), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 1, 1, dilation=1), nn.MaxPool2d((2, 3), ceil_mode=True)]
 METHODS: dict[str, tuple[ConversionMethod, int, float]] = {  # with steps, and the error that they leave
     "TMN": (tmn(threshold=Maximum()), 12, 5e-3),
-    "TSA": (tsa(threshold=Maximum()), 20, 5e-3),
+    "TSA": (tsa(threshold=Maximum(), encoding="direct"), 20, 5e-3),
     "rate": (rate(threshold=Maximum()), 64, 0.15),
     "OPI": (opi(threshold=Maximum()), 64, 0.1),
     "FS": (ConversionMethod("FS", FewSpikesNeuron, Maximum()), 14, 5e-3),

@@ -1,9 +1,12 @@
-"""Columns that several tables of this room share, and what fills them."""
+"""Columns that tables of converted networks share, what fills them, and how their rows are named."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+
+from benchmarks.data.registry import dataset_spec
 from benchmarks.harness.artifacts import CORRECT, Values, status_of
 from benchmarks.harness.results import Column
 from benchmarks.measurements import Arrays
@@ -49,3 +52,21 @@ def accuracy(choice: NetworkChoice, index: int, columns: Values, arrays: list[Ar
     """A row of ``ConversionLoss`` at its timesteps number ``index``; ``columns`` are known without it."""
     correct = arrays[0]["each_ann"], arrays[0]["each_snn"][:, index]
     return [columns | {CORRECT: correct, "seeds": seeds_of(choice)} | dict(status_of(choice))]
+
+
+def measured_on(row: pd.Series) -> str:
+    """What a row was measured on: as papers name it, a stand-in by its own name."""
+    dataset, architecture = row["dataset_used"], row["architecture_used"]
+    if row["status"] == "stand-in":
+        return f"{architecture} on {dataset}"
+    return f"{model_spec(architecture).paper_name} on {dataset_spec(dataset).paper_name}"
+
+
+def titled(row: pd.Series) -> str:
+    """What a row was measured on, for a title."""
+    return measured_on(row) + (" (stand-in)" if row["status"] == "stand-in" else "")
+
+
+def marked(row: pd.Series) -> str:
+    """What a row was measured on, for a text."""
+    return f"*{measured_on(row)}* †" if row["status"] == "stand-in" else measured_on(row)
