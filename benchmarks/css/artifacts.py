@@ -20,6 +20,7 @@ from benchmarks.published import read_published
 from snncore.energy import energy_mj
 
 Options = dict[str, Any]
+Cases = Iterator[tuple[Values, Options, int]]
 NETWORK = (
     Column("dataset", "text", nullable=False),
     Column("architecture", "text", nullable=False),
@@ -123,9 +124,7 @@ def _settings(profile: Profile, artifact: str) -> dict[str, Any]:
     return settings
 
 
-def _varied(
-    profile: Profile, artifact: str, cases: Iterator[tuple[Values, Options, int]], name: str = "TSA", count: bool = False
-) -> list[Row]:
+def _varied(profile: Profile, artifact: str, cases: Cases, name: str = "TSA", count: bool = False) -> list[Row]:
     """A row for each network of a setting and each case: its key without the network, the options of the method, and T."""
     settings = _settings(profile, artifact)
     rows: list[Row] = []
@@ -233,11 +232,8 @@ ENCODING = TableSchema(
 def comparison(profile: Profile) -> list[Row]:
     """TSA beside TMN, its successor, on the same networks: steps, latency, loss, spikes and energy."""
     settings = _settings(profile, "comparison")
-    cases = (
-        ({"method": name, "timesteps": t}, {}, t)
-        for name, listed in (("TSA", settings["timesteps"]), ("TMN", settings["tmn"]))
-        for t in listed
-    )
+    listed = [("TSA", t) for t in settings["timesteps"]] + [("TMN", t) for t in settings["tmn"]]
+    cases: Cases = (({"method": name, "timesteps": t}, {}, t) for name, t in listed)
     return _varied(profile, "comparison", cases, count=True)
 
 

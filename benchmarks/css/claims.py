@@ -59,6 +59,11 @@ def latency_by_rule(tables: Tables) -> Verdict:
 RUN = ["dataset", "architecture", "silent_steps", "timesteps"]
 
 
+def _networks(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each network, with its name."""
+    return [(measured_on(part.iloc[0]), part) for _, part in rows.groupby(["dataset", "architecture"], sort=False)]
+
+
 def _where(row: pd.Series) -> str:
     return f"{row['dataset']}, {row['architecture']}, T = {row['timesteps']}, silent period {row['silent_steps']}"
 
@@ -81,10 +86,11 @@ def residuals_are_large_without(tables: Tables) -> Verdict:
     pairs = rows.pivot(index=RUN, columns="negative_spikes", values="share_above").dropna()
     if pairs.empty or set(pairs.columns) != {"yes", "no"}:
         raise NotTested("`residual` lacks pairs with and without negative spikes.")
-    held = pairs["no"] >= 5 * pairs["yes"]
+    held = list(pairs["no"] >= 5 * pairs["yes"])
     parts = [
-        f"{_percent(row['no'])} against {_percent(row['yes'])} (silent period {silent}, {dataset} {architecture})"
-        for (dataset, architecture, silent, _), row in pairs.iterrows()
+        f"{_percent(row['no'])} against {_percent(row['yes'])} (silent period {row['silent_steps']}, {row['dataset']}"
+        f" {row['architecture']})"
+        for _, row in pairs.reset_index().iterrows()
     ]
     return judge(held, is_stand_in(rows), f"Share of neurons without against with negative spikes: {enumeration(parts)}.")
 
@@ -98,21 +104,19 @@ def negative_spikes_save_latency(tables: Tables) -> Verdict:
     """S04: the least latency, over silent periods and T, that reaches the smallest loss of ``LOSSES`` that both kinds reach."""
     rows = _settled(table_of(tables, "figure2"))
     held, parts = [], []
-    for network, part in rows.groupby(["dataset", "architecture"], sort=False):
+    for network, part in _networks(rows):
         least = {loss: {kind: _least(part[part["negative_spikes"] == kind], loss) for kind in ("yes", "no")} for loss in LOSSES}
         reached = [loss for loss in LOSSES if max(least[loss].values()) < inf]
         with_only = [loss for loss in LOSSES if least[loss]["yes"] < inf]
         if not with_only:
-            raise NotTested(f"`figure2` reaches no loss of {LOSSES[-1]} points on {' '.join(network)}.")
+            raise NotTested(f"`figure2` reaches no loss of {LOSSES[-1]} points on {network}.")
         if not reached:
             held.append(True)
-            parts.append(f"{' '.join(network)}: without negative spikes no setting reaches {LOSSES[-1]} points")
+            parts.append(f"{network}: without negative spikes no setting reaches {LOSSES[-1]} points")
             continue
         without, with_them = least[reached[0]]["no"], least[reached[0]]["yes"]
         held.append(25 <= without - with_them <= 100)
-        parts.append(
-            f"{' '.join(network)}: {number(without, 0)} against {number(with_them, 0)} steps at a loss of {reached[0]} points"
-        )
+        parts.append(f"{network}: {number(without, 0)} against {number(with_them, 0)} steps at a loss of {reached[0]} points")
     evidence = f"Least latency without against with negative spikes: {enumeration(parts)}"
     return judge(held, is_stand_in(rows), f"{evidence}.")
 
@@ -140,7 +144,7 @@ def silent_period_of_three(tables: Tables) -> Verdict:
     """
     rows = table_of(tables, "figure2")
     held, parts = [], []
-    for network, part in rows.groupby(["dataset", "architecture"], sort=False):
+    for network, part in _networks(rows):
         best = part.groupby(["negative_spikes", "silent_steps"])["snn_metric"].max()
         if not {"yes", "no"} <= set(best.index.get_level_values(0)):
             raise NotTested("`figure2` lacks one kind of spikes.")
@@ -149,7 +153,7 @@ def silent_period_of_three(tables: Tables) -> Verdict:
         held.append(bool(near) and 2 <= min(near) <= 5)
         shown = "; ".join(f"{silent}: {number(value)}" for silent, value in without.items())
         found = f"{min(near)}" if near else f"none up to {max(without.index)}"
-        parts.append(f"{' '.join(network)}: {found} (highest accuracy with negative spikes {number(target)} %, without {shown})")
+        parts.append(f"{network}: {found} (highest accuracy with negative spikes {number(target)} %, without {shown})")
     return judge(held, is_stand_in(rows), f"Shortest silent period that matches: {enumeration(parts)}.")
 
 
@@ -229,20 +233,19 @@ def imagenet_loses_little(tables: Tables) -> Verdict:
 
 
 def _losses(tables: Tables, bounds: dict[int, tuple[float, float]]) -> Verdict:
-    rows = table_of(tables, "table2").set_index("row")
-    found = [row for row in bounds if row in rows.index]
-    if not found:
+    rows = table_of(tables, "table2")
+    found = rows[rows["row"].isin(bounds)]
+    if found.empty:
         raise NotTested(f"Row {', '.join(map(str, bounds))} of Table 2 was not run.")
-    held = [bounds[row][0] - 1e-9 <= rows.at[row, "loss"] <= bounds[row][1] + 1e-9 for row in found]
-    parts = [
-        f"{interval(rows.at[row, 'loss'], rows.at[row, 'loss_ci95_low'], rows.at[row, 'loss_ci95_high'])}"
-        f" ({measured_on(rows.loc[row])}, T = {rows.at[row, 'timesteps']}, {rows.at[row, 'n_test']:,} images)"
-        for row in found
-    ]
-    missing = [row for row in bounds if row not in found]
-    evidence = f"Loss in points [95 %]: {enumeration(parts)}"
-    evidence += f"; not run: {count(len(missing), 'row')}" if missing else ""
-    return judge(held, is_stand_in(rows.loc[found]), f"{evidence}.", complete=not missing)
+    held, parts = [], []
+    for _, row in found.iterrows():
+        low, high = bounds[int(row["row"])]
+        held.append(bool(low - 1e-9 <= row["loss"] <= high + 1e-9))
+        loss = interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
+        parts.append(f"{loss} ({measured_on(row)}, T = {row['timesteps']}, {row['n_test']:,} images)")
+    missing = len(bounds) - len(found)
+    evidence = f"Loss in points [95 %]: {enumeration(parts)}" + (f"; not run: {count(missing, 'row')}" if missing else "")
+    return judge(held, is_stand_in(found), f"{evidence}.", complete=not missing)
 
 
 # ---- beta -------------------------------------------------------------------------------------------------------------
@@ -276,13 +279,13 @@ def two_needs_fewer_steps(tables: Tables) -> Verdict:
     """X02: for every network, the fewest T with a loss of at most 0.3 points, TMN against TSA."""
     rows = table_of(tables, "comparison")
     held, parts = [], []
-    for network, part in rows.groupby(["dataset", "architecture"], sort=False):
+    for network, part in _networks(rows):
         steps = {name: _least(part[part["method"] == name], SMALL_LOSS, "timesteps") for name in ("TMN", "TSA")}
         if min(steps.values()) == inf:
-            raise NotTested(f"`comparison` reaches no loss of {SMALL_LOSS} points on {' '.join(network)}.")
+            raise NotTested(f"`comparison` reaches no loss of {SMALL_LOSS} points on {network}.")
         held.append(steps["TMN"] < steps["TSA"])
         shown = {name: number(value, 0) if value < inf else f"none up to {_longest(part, name)}" for name, value in steps.items()}
-        parts.append(f"{' '.join(network)}: {shown['TMN']} (β = 2) and {shown['TSA']} (β = 1.5)")
+        parts.append(f"{network}: {shown['TMN']} (β = 2) and {shown['TSA']} (β = 1.5)")
     return judge(held, is_stand_in(rows), f"Fewest steps with a loss of at most {SMALL_LOSS} points: {enumeration(parts)}.")
 
 

@@ -26,8 +26,9 @@ def steps_and_latency(frame: pd.DataFrame) -> Figure:
     """Figure 1: accuracy over coding steps (left) and over latency (right), a row of panels per network."""
 
     def draw(axes: Axes, rows: pd.DataFrame, column: str, height: Callable[[Any], Any]) -> None:
-        for silent, part in rows.groupby("silent_steps"):
-            color, marker = _style(int(silent))
+        for _, part in rows.groupby("silent_steps"):
+            silent = int(part["silent_steps"].iloc[0])
+            color, marker = _style(silent)
             line = "--" if silent == 0 else "-"
             _curve(axes, part.sort_values(column), column, height, color, marker, line)
 
@@ -44,9 +45,9 @@ def negative_spikes(frame: pd.DataFrame) -> Figure:
     """Figure 2: accuracy over latency, with (solid) and without (dashed) negative spikes, a colour per silent period."""
 
     def draw(axes: Axes, rows: pd.DataFrame, column: str, height: Callable[[Any], Any]) -> None:
-        for (kind, silent), part in rows.groupby(["negative_spikes", "silent_steps"]):
-            color, marker = _style(int(silent))
-            line = "-" if kind == "yes" else "--"
+        for _, part in rows.groupby(["negative_spikes", "silent_steps"]):
+            color, marker = _style(int(part["silent_steps"].iloc[0]))
+            line = "-" if part["negative_spikes"].iloc[0] == "yes" else "--"
             _curve(axes, part.sort_values(column), column, height, color, marker, line)
 
     pairs = sorted(set(zip(frame["negative_spikes"], frame["silent_steps"], strict=True)), key=lambda p: (p[0] == "no", p[1]))
@@ -105,8 +106,8 @@ def pipeline(frame: pd.DataFrame) -> Figure:
     """Accuracy after each step of the pipelined simulation."""
 
     def draw(axes: Axes, rows: pd.DataFrame, column: str, height: Callable[[Any], Any]) -> None:
-        for (silent, t), part in rows.groupby(["silent_steps", "timesteps"]):
-            color, marker = _style(int(silent))
+        for _, part in rows.groupby(["silent_steps", "timesteps"]):
+            color, marker = _style(int(part["silent_steps"].iloc[0]))
             _curve(axes, part.sort_values(column), column, height, color, marker, "-")
             axes.axvline(part["latency"].iloc[0], color=color, linewidth=0.8, linestyle=":")
 

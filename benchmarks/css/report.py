@@ -308,9 +308,9 @@ def pipeline(tables: Tables, profile: Profile) -> Body:
         )  # fmt: skip
     header = ["Network", "Silent period", "T", "Latency by rule", "First output", "Last output", "Accuracy final at", "%"]
     return [
-        "All layers work at once, each on what the layer before sent one step earlier; the output is decoded from what has come so"
-        " far. *Accuracy final at*: the step from which it stays within 0.1 points of the last. The rule counts a silent period of"
-        " the output layer as well; here its currents are read as they come, which saves that. Adding up the most significant"
+        "All layers work at once, each on what the layer before sends; the output is decoded from what has come so far."
+        " *Accuracy final at*: the step from which it stays within 0.1 points of the last. The rule counts a silent period"
+        " of the output layer as well; here its currents are read as they come, which saves that. Adding up the most significant"
         " steps first, the output is right before it is complete.",
         Drawing(
             "pipeline", "Accuracy of the output after each step of the pipelined simulation", partial(figures.pipeline, rows)
@@ -381,9 +381,9 @@ def analytic(tables: Tables, profile: Profile) -> Body:
         cells = [[plain(str(case)), *(f"{value:,.0f}" for value in line)] for case, line in by.iterrows()]
         parts += [
             "Lemma 1 says that its condition (Eq. 9 at every t0) and a residual below ε are equivalent. From the residual follows"
-            " the condition. The other way it holds for ε no smaller than the spike amplitude: below, a potential between ε and the"
-            " threshold meets the condition and stays. Counted over every train of inputs from -1 to 2 in halves, one neuron of"
-            " amplitude 1, β = 2:",
+            " the condition. The other way it holds for ε no smaller than the spike amplitude: below, a potential between ε and"
+            " the threshold meets the condition and stays. Counted over every train of inputs from -1 to 2 in halves, one neuron"
+            " of amplitude 1, β = 2:",
             table(["Case", *by.columns], cells, "l" + "r" * len(by.columns)),
         ]
     return parts

@@ -49,7 +49,10 @@ class LiveBytes(TorchDispatchMode):
 
 @dataclass(frozen=True)
 class LiveMemory(Measurement):
-    """Peak of ``LiveBytes`` over one batch of test images; ``mode`` as in ``SpikingNetwork``, the rest as in ``ConversionLoss``."""
+    """Peak of ``LiveBytes`` over one batch of test images.
+
+    ``mode`` as in ``SpikingNetwork``; ``method``, ``options`` and ``timesteps`` as in ``ConversionLoss``.
+    """
 
     method: str
     options: tuple[tuple[str, float | bool], ...] = ()

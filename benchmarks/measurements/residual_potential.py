@@ -37,8 +37,8 @@ class ResidualPotential(Measurement):
     def run(self, lab: Lab, start: int, stop: int) -> Arrays:
         """Sums over images and neurons.
 
-        ``sums [2 scopes, 5]``: number, sum of ``|u|``, sum of ``u**2``, numbers with ``|u| > 1/2`` and ``|u| > 1``; ``neurons [N]`` the sum
-        of ``|u|`` per neuron and ``images`` their number, for the distribution over neurons.
+        ``sums [2 scopes, 5]``: number, sum of ``|u|``, sum of ``u**2``, numbers with ``|u| > 1/2`` and ``|u| > 1``.
+        ``neurons [N]`` the sum of ``|u|`` per neuron and ``images`` their number, for the distribution over neurons.
         """
         snn = lab.converted(self.network, self.calibration, self.method, self.options, self.timesteps)
         sums = torch.zeros(len(SCOPES), 5, dtype=torch.float64)
