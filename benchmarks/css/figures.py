@@ -77,7 +77,7 @@ def betas(frame: pd.DataFrame) -> Figure:
                 axes.plot(part["beta"], height(part["snn_metric"]), color=BLUE, alpha=shade, marker=MARKERS[index % 7],
                           label=f"T = {t}")  # fmt: skip
             axes.axvline(1.5, color=GREY, linewidth=0.8, linestyle=":")
-            axes.set_title(f"{titled(rows.iloc[0])}: {_length(silent)}")
+            axes.set_title(f"{titled(rows.iloc[0])}\n{_length(silent)}")
             axes.set_xlabel("β")
             _accuracy_ticks(axes, rows, height)
         line[0].set_ylabel("accuracy, %")
