@@ -22,14 +22,14 @@ class LiveBytes(TorchDispatchMode):
     """Counts the bytes of all tensors made inside the block: ``with LiveBytes() as live: ...; live.peak``.
 
     Tensors that share memory count once; ``known`` ones (weights) and what kernels allocate inside count nothing. The same on
-    every machine, unlike the size of a process.
+    every machine, unlike the size of a process. Memory that grows after it was made (``resize_``) keeps its first size.
     """
 
     def __init__(self, known: Iterable[Tensor] = ()) -> None:
         super().__init__()
         self.alive = self.peak = 0
-        self._known = weakref.WeakSet(tensor.untyped_storage() for tensor in known)
         self._kept = [tensor.untyped_storage() for tensor in known]
+        self._known = weakref.WeakSet(self._kept)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """See ``TorchDispatchMode``."""
@@ -66,8 +66,11 @@ class LiveMemory(Measurement):
     def run(self, lab: Lab, start: int, stop: int) -> Arrays:
         """``same_bytes`` at the peak, of ``same_images`` images."""
         snn = lab.converted(self.network, self.calibration, self.method, self.options, self.timesteps)
-        snn.mode = self.mode
         images, _ = next(lab.test_batches(self.network, start, stop))
-        with LiveBytes([*snn.parameters(), *snn.buffers(), images]) as live, torch.no_grad():
-            snn(images)
+        before, snn.mode = snn.mode, self.mode  # the network is shared
+        try:
+            with LiveBytes([*snn.parameters(), *snn.buffers(), images]) as live, torch.no_grad():
+                snn(images)
+        finally:
+            snn.mode = before
         return {"same_bytes": np.array(live.peak), "same_images": np.array(len(images))}

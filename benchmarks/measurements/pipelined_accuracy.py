@@ -30,12 +30,13 @@ class PipelinedAccuracy(Measurement):
         """
         ann = lab.network(self.network)
         snn = lab.converted(self.network, self.calibration, self.method, self.options, self.timesteps)
-        snn.mode = "single-step"
+        before, snn.mode = snn.mode, "single-step"  # the network is shared
         ann_correct, snn_correct = [], []
         for images, labels in lab.test_batches(self.network, start, stop):
             with torch.no_grad():
                 ann_correct.append((ann(images).argmax(1) == labels).numpy())
             snn_correct.append((snn(images, every_step=True).argmax(2) == labels).T.numpy())
+        snn.mode = before
         return {
             "each_ann": np.concatenate(ann_correct),
             "each_snn": np.concatenate(snn_correct),

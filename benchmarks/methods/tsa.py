@@ -8,9 +8,11 @@ either. Latency as the paper counts it: each layer waits for its silent step, th
 
 from __future__ import annotations
 
+from benchmarks.errors import NotAvailable
 from benchmarks.methods.base import Method, Steps
 from snncore.conversion import AmplitudeAdjustment, ConversionMethod, Encoding, tsa
 from snncore.conversion.calibration import ThresholdRule
+from snncore.neurons.momentum import most_timesteps
 
 
 class TSA(Method):
@@ -18,7 +20,7 @@ class TSA(Method):
 
     - ``precharge`` (1): the silent steps.
     - ``beta`` (1.5): amplification per step.
-    - ``negative_spikes`` (True): otherwise spikes in {0, 1} at the full threshold, as in the paper's ablation.
+    - ``negative_spikes`` (True): otherwise spikes in {0, 1} at the full threshold, which is how we read the paper's ablation.
     - ``encoding`` (``"potential"``): how images come in; ``"direct"`` is a constant current.
     - ``adjustment`` (0): rounds of the amplitude adjustment at most; 0 for none, as with the silent step in the paper.
     """
@@ -41,6 +43,10 @@ class TSA(Method):
         rule = AmplitudeAdjustment(adjustment) if adjustment else None
         return tsa(precharge, beta, threshold, negative_spikes, encoding, rule)
 
-    def steps(self, timesteps: int, layers: int, precharge: int = 1, **options: object) -> Steps:  # type: ignore[override]
-        """See ``Method.steps``."""
+    def steps(  # type: ignore[override]
+        self, timesteps: int, layers: int, precharge: int = 1, beta: float = 1.5, **options: object
+    ) -> Steps:
+        """See ``Method.steps``. Raises NotAvailable for more steps than float32 has digits for."""
+        if timesteps > (most := most_timesteps(beta, precharge)):
+            raise NotAvailable(f"TSA with beta = {beta:g} codes in at most {most} timesteps, for the digits of float32")
         return Steps(timesteps, precharge, 0, precharge * layers + timesteps)

@@ -117,7 +117,7 @@ _SPECS = (
         "torchvision/resnet50",
         "ResNet-50",
         50,
-        "torchvision.models.resnet50; public weights: ResNet50_Weights.IMAGENET1K_V1.",
+        "torchvision.models.resnet50; public weights: ResNet50_Weights.IMAGENET1K_V1 and IMAGENET1K_V2.",
         partial(torchvision_model, "resnet50"),
     ),
     ModelSpec(

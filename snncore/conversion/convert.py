@@ -107,8 +107,8 @@ def tsa(
         precharge: length of the silent period, at most T: after T steps no input is left to wait for.
         beta: amplification of the membrane potential per step, in (1, 3].
         threshold: rule for the full threshold; the 99.99th percentile of the activations by default.
-        ternary: spikes in {-1, 0, 1} at half the threshold; otherwise {0, 1} at the full one, which is what the paper compares
-            with. The input code stays signed, as images are.
+        ternary: spikes in {-1, 0, 1} at half the threshold; otherwise {0, 1} at the full one, our reading of the paper's
+            comparison. The input code stays signed, as images are.
         encoding: ``"potential"``, the paper's (Theorem 2), or ``"direct"``: a constant current, as TMN has it.
         adjustment: data-based adjustment of the amplitudes (App. A.3); none by default.
 

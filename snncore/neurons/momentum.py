@@ -13,7 +13,7 @@ Negative values are zeroed (the ReLU) by one of two gates:
 - ``first-spike`` (TMN, App. D): a neuron whose first spike is negative stays silent. The sign of the first spike is the
   sign of the coded value only if ``beta >= 2``: then its weight exceeds all later ones together.
 - ``tsa-relu`` (CSS, Eq. A23-A24): fire towards ``max(h, 0) - g``, where ``h`` integrates the weighted input and ``g`` the
-  weighted output. Valid for every beta. Two corrections to the printed algorithm: the silent loop runs L steps (printed
+  weighted output. Valid for every beta, and as long as the digits of both last (``most_timesteps``: T = 32 in float32). Two corrections to the printed algorithm: the silent loop runs L steps (printed
   L + 1), the input and its bias end after T steps, and ``g`` grows by the reset size ``beta**L v``.
 
 Presets: ``MomentumNeuron.tmn`` (beta = 2, L = 1, ratio = 1/2, ternary, first-spike gate) and ``MomentumNeuron.tsa``
@@ -22,6 +22,7 @@ Presets: ``MomentumNeuron.tmn`` (beta = 2, L = 1, ratio = 1/2, ternary, first-sp
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +32,8 @@ from torch import Tensor
 from snncore.coding import CSSCode
 from snncore.neurons.base import SpikingNeuron, largest_below
 
+ROUNDING = 0.1
+"""Of a spike's amplitude: how far rounding may move a coded value."""
 Gate = Literal["first-spike", "tsa-relu", "none"]
 GATES: tuple[Gate, ...] = ("first-spike", "tsa-relu", "none")
 
@@ -111,7 +114,14 @@ class MomentumNeuron(SpikingNeuron):
         )
 
     def start(self, like: Tensor) -> MomentumState:
-        """Discharged membrane, ``u[0] = 0``."""
+        """Discharged membrane, ``u[0] = 0``.
+
+        Raises ValueError for more timesteps than the numbers of ``like`` have digits for (tsa-relu gate; ``most_timesteps``).
+        """
+        if self.gate == "tsa-relu" and self.code.timesteps > (most := most_timesteps(self.beta, self.delay, like.dtype)):
+            raise ValueError(
+                f"T = {self.code.timesteps} at beta = {self.beta:g} needs more digits than {like.dtype} has; use at most T = {most}"
+            )
         needs_memory = self.gate == "tsa-relu" or (self.gate == "first-spike" and self.ternary)
         return MomentumState(torch.zeros_like(like), torch.zeros_like(like) if needs_memory else None)
 
@@ -174,6 +184,15 @@ class MomentumNeuron(SpikingNeuron):
         if self.gate == "tsa-relu" and state.memory is not None:
             return (state.potential.clamp(min=0) - state.memory) / self.reset
         return state.potential / self.reset
+
+
+def most_timesteps(beta: float, precharge: int, dtype: torch.dtype = torch.float32) -> int:
+    """The largest T at which the tsa-relu gate codes to within ``ROUNDING`` of an amplitude.
+
+    It fires on the difference of two sums that grow as ``beta**t`` and are rounded to so many digits, whereas an amplitude stays
+    as small as it is.
+    """
+    return math.floor(math.log(ROUNDING / torch.finfo(dtype).eps) / math.log(beta)) - precharge
 
 
 def _not_negative(x: Tensor) -> Tensor:

@@ -104,9 +104,9 @@ def test_run_prints_tables_and_where_the_report_is(finished: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("run", "css"), "unknown paper 'css'; known: tmn"),
-        (("report", "css"), "unknown paper 'css'"),
-        (("check", "css"), "unknown paper 'css'"),
+        (("run", "cns"), "unknown paper 'cns'; known: tmn"),
+        (("report", "cns"), "unknown paper 'cns'"),
+        (("check", "cns"), "unknown paper 'cns'"),
         (("run", "tmn", "table9"), "unknown artifact 'table9' of tmn; known: table2"),
         (("run", "tmn", "--profile", "huge"), "unknown profile 'huge'; known: embedded, paper, workstation"),
         (("run", "tmn", "--profile", "absent.toml"), "absent.toml cannot be read"),
