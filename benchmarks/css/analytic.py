@@ -18,7 +18,9 @@ GRID = 2000  # values of a from 0 to the largest, and as many below
 def coding_error(beta: Fraction, timesteps: int, ternary: bool) -> float:
     """Largest ``|a - sum_t beta**(T-t) s[t]|`` over a grid of values (ternary: of both signs), in spike amplitudes; exact."""
     total = sum((beta**t for t in range(timesteps)), Fraction(0))
-    return float(max(abs(_left_over(total * k / GRID, beta, timesteps, ternary)) for k in range(-GRID * ternary, GRID + 1)))
+    return float(
+        max(abs(_left_over(total * k / GRID, beta, timesteps, ternary)) for k in range(-GRID if ternary else 0, GRID + 1))
+    )
 
 
 def _left_over(value: Fraction, beta: Fraction, timesteps: int, ternary: bool) -> Fraction:

@@ -18,6 +18,7 @@ from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE,
 SILENT = (VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY, BLACK)
 """By length of the silent period; the last for all longer ones."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":")
 LOSSES = (80, 40, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)
 """Where ticks may be, in points below the trained network."""
 
@@ -38,7 +39,8 @@ def steps_and_latency(frame: pd.DataFrame) -> Figure:
         for n in lengths
     ]
     columns = {"timesteps": "coding steps T", "latency": "latency, steps"}
-    return _panels(frame, columns, draw, handles, "Accuracy over coding steps and over latency, by silent period")
+    title = "Accuracy over coding steps and over latency, by silent period (hollow: amplitudes did not settle)"
+    return _panels(frame, columns, draw, handles, title)
 
 
 def negative_spikes(frame: pd.DataFrame) -> Figure:
@@ -103,16 +105,25 @@ def comparison(frame: pd.DataFrame) -> Figure:
 
 
 def pipeline(frame: pd.DataFrame) -> Figure:
-    """Accuracy after each step of the pipelined simulation."""
+    """Accuracy after each step of the pipelined simulation, a colour per silent period and a line per T."""
+    steps = sorted(int(t) for t in frame["timesteps"].unique())
 
     def draw(axes: Axes, rows: pd.DataFrame, column: str, height: Callable[[Any], Any]) -> None:
         for _, part in rows.groupby(["silent_steps", "timesteps"]):
             color, marker = _style(int(part["silent_steps"].iloc[0]))
-            _curve(axes, part.sort_values(column), column, height, color, marker, "-")
+            line = LINES[steps.index(int(part["timesteps"].iloc[0])) % len(LINES)]
+            _curve(axes, part.sort_values(column), column, height, color, marker, line)
             axes.axvline(part["latency"].iloc[0], color=color, linewidth=0.8, linestyle=":")
 
     handles = [
-        Line2D([], [], color=_style(n)[0], marker=_style(n)[1], label=f"{_length(n)}, T = {t}")
+        Line2D(
+            [],
+            [],
+            color=_style(n)[0],
+            marker=_style(n)[1],
+            linestyle=LINES[steps.index(t) % len(LINES)],
+            label=f"{_length(n)}, T = {t}",
+        )
         for n, t in sorted(set(zip(frame["silent_steps"], frame["timesteps"], strict=True)))
     ]
     title = "Accuracy of the output so far, all layers at once (dotted: latency by the paper's rule)"

@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 
 from benchmarks.css import figures
-from benchmarks.css.claims import EQUAL, RUN, best_betas
+from benchmarks.css.claims import EQUAL, RUN, SMALL_LOSS, best_betas
 from benchmarks.harness.claims import Tables, brief
 from benchmarks.harness.columns import marked, measured_on
 from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
@@ -23,7 +23,8 @@ READING = (
     "Loss is the accuracy of the trained network minus that of the converted one on the same test images, in percentage points;"
     " `[low, high]` is its 95 % interval over paired images (Agresti and Min).",
     "Latency: steps from the first input to the complete output. With CSS coding it is the number of layers times the silent"
-    " period, plus T; with TTFS and FS coding layers times T; with rate and TSC coding T.",
+    " period, plus T; with TTFS and FS coding layers times T; with rate and TSC coding T. Layers: the number in the network's"
+    " name, as the paper counts.",
 )
 MEANING = {"potential": "spike train (Theorem 2)", "direct": "constant current"}
 
@@ -31,9 +32,9 @@ MEANING = {"potential": "spike train (Theorem 2)", "direct": "constant current"}
 def setup(profile: Profile) -> list[str]:
     """What holds for all tables that do not say otherwise."""
     return [
-        f"Thresholds: `{profile.calibration}` of the activations on the first {profile.calibration_images:,} training images. β ="
-        " 1.5, one silent step, images as spike trains by Theorem 2, no adjustment of amplitudes, where a table does not say"
-        " otherwise."
+        "Unless a table says otherwise: β = 1.5, one silent step, images as spike trains by Theorem 2, amplitudes not adjusted,"
+        f" thresholds from the `{profile.calibration}` of the activations on the first {profile.calibration_images:,} training"
+        " images."
     ]
 
 
@@ -63,11 +64,14 @@ def headlines(tables: Tables, profile: Profile) -> list[str]:
 def _fewest(rows: pd.DataFrame) -> list[str]:
     parts = []
     for name in ("TMN", "TSA"):
-        good = rows[(rows["method"] == name) & (rows["loss"] <= EQUAL)]
-        if not good.empty:
+        tried = rows[rows["method"] == name]
+        good = tried[tried["loss"] <= SMALL_LOSS]
+        if good.empty:
+            parts.append(f"{name} none up to T = {tried['timesteps'].max()}" if len(tried) else f"{name} not run")
+        else:
             row = good.sort_values("timesteps").iloc[0]
             parts.append(f"{name} T = {row['timesteps']} (latency {row['latency']}, {row['energy_mj'] * 1000:.3g} µJ)")
-    return [f"Fewest steps with a loss of at most {EQUAL} points, {marked(rows.iloc[0])}: {enumeration(parts)}."] if parts else []
+    return [f"Fewest steps with a loss of at most {SMALL_LOSS} points, {marked(rows.iloc[0])}: {enumeration(parts)}."]
 
 
 def _loss(row: pd.Series) -> str:
@@ -154,9 +158,13 @@ def _by_steps(rows: pd.DataFrame, kinds: list[str]) -> str:
         line = [str(t)]
         for _, part in rows.groupby(kinds, sort=False):
             at = part[part["timesteps"] == t]
-            line.append(DASH if at.empty else f"{_loss(at.iloc[0])} (latency {at.iloc[0]['latency']})")
+            line.append(DASH if at.empty else f"{_loss(at.iloc[0])}{_unsettled(at.iloc[0])} (latency {at.iloc[0]['latency']})")
         lines.append(line)
     return table(header, lines, "r" * len(header))
+
+
+def _unsettled(row: pd.Series) -> str:
+    return "‡" if pd.notna(row["unsettled"]) and row["unsettled"] > 0 else ""
 
 
 def _tuple(kind: object) -> tuple[object, ...]:
@@ -166,7 +174,7 @@ def _tuple(kind: object) -> tuple[object, ...]:
 def _kind(kind: dict[str, object]) -> str:
     words = []
     if "negative_spikes" in kind:
-        words.append("with negative spikes" if kind["negative_spikes"] == "yes" else "without")
+        words.append(f"{'with' if kind['negative_spikes'] == 'yes' else 'without'} negative spikes")
     if "silent_steps" in kind:
         words.append("no silent period" if kind["silent_steps"] == 0 else f"silent period {kind['silent_steps']}")
     return ", ".join(words)
@@ -180,7 +188,8 @@ def _adjusted(rows: pd.DataFrame, kinds: list[str]) -> list[str]:
     lines = []
     for kind, part in done.groupby(["dataset", "architecture", *kinds], sort=False):
         settled = part[part["unsettled"] == 0]
-        rounds = f"{settled['adjusted_in'].min()} to {settled['adjusted_in'].max()}" if len(settled) else DASH
+        low, high = settled["adjusted_in"].min(), settled["adjusted_in"].max()
+        rounds = DASH if settled.empty else f"{low}" if low == high else f"{low} to {high}"
         off = part[part["unsettled"] > 0]
         left = "; ".join(f"T = {row['timesteps']}: {count(int(row['unsettled']), 'layer')}" for _, row in off.iterrows())
         names = dict(zip(kinds, _tuple(kind)[2:], strict=True))
@@ -191,11 +200,12 @@ def _adjusted(rows: pd.DataFrame, kinds: list[str]) -> list[str]:
     header = ["Network", "Setting", "Settled", "Rounds", "Largest factor", "Layers that did not settle"]
     listed = table(header, lines, "llrrrl")
     text = (
-        "Amplitude adjustment: an amplitude grows until the 99.9th percentile of its layer's residual potentials is no larger. It"
-        " is a heuristic and need not settle within the limit; such rows are marked, and their accuracy is what the last round"
-        " left."
+        "An amplitude grows until the 99.9th percentile of its layer's residual potentials, on 128 training images, no longer"
+        " exceeds it (App. A.3; we read its potentials as those that the code leaves, in units of the amplitude). It is a"
+        " heuristic and need not settle within the profile's limit of rounds: ‡ in tables, hollow in figures; the accuracy is"
+        " then that of the last round."
     )
-    return [f"<details>\n<summary>Adjusted amplitudes</summary>\n\n{text}\n\n{listed}\n\n</details>"]
+    return [f"<details>\n<summary>Adjusted amplitudes (‡: did not settle)</summary>\n\n{text}\n\n{listed}\n\n</details>"]
 
 
 def _images(rows: pd.DataFrame) -> str:
@@ -207,8 +217,9 @@ def figure2(tables: Tables, profile: Profile) -> Body:
     """Negative spikes against longer silent periods."""
     rows = measured(tables["figure2"])
     parts: list[str | Drawing] = [
-        "Without negative spikes a neuron fires +1 at the full threshold; with them ±1 at half of it. Amplitudes are adjusted in"
-        f" every setting, as in the paper. {_images(rows)}",
+        "With negative spikes a neuron fires ±1 at half its threshold; without them +1 at the full one, which is our reading: the"
+        " paper does not give that threshold. The images' own trains keep both signs. Amplitudes are adjusted in every setting,"
+        f" as in the paper. {_images(rows)}",
         Drawing(
             "figure2",
             "Accuracy over latency with (solid) and without (dashed) negative spikes, a colour per silent period",
@@ -224,7 +235,7 @@ def figure2(tables: Tables, profile: Profile) -> Body:
                 [
                     "yes" if kind == "yes" else "no",
                     str(silent),
-                    f"{number(best['snn_metric'])} at T = {best['timesteps']}",
+                    f"{number(best['snn_metric'])}{_unsettled(best)} at T = {best['timesteps']}",
                     DASH if near.empty else f"{near['latency'].min()} (T = {near.sort_values('latency').iloc[0]['timesteps']})",
                 ]
             )
@@ -246,7 +257,8 @@ def residual(tables: Tables, profile: Profile) -> Body:
             lines.append([marked(part.iloc[0]), str(silent), str(t), *cells, "∞" if ratio == float("inf") else f"{ratio:.1f}"])
     header = ["Network", "Silent period", "T", "With negative spikes: mean size, share above 1", "Without", "Ratio of shares"]
     return [
-        "What a neuron has not sent when its T steps are over, in units of its spike amplitude; no amplitude is adjusted here.",
+        "Membrane potential left after T steps, in units of the spike amplitude, over all neurons; amplitudes are not adjusted"
+        " here.",
         table(header, lines, "lrrrrr"),
     ]
 
@@ -265,8 +277,8 @@ def beta(tables: Tables, profile: Profile) -> Body:
     ]  # fmt: skip
     header = ["Network", "Silent period", "T", "Best β", "accuracy, %", "at β = 1.5", "at β = 2"]
     return [
-        "A larger β couples steps in time, a smaller one codes more coarsely. No amplitude is adjusted here; the gate is"
-        f" TSA-ReLU's for every β. {_images(rows)}",
+        "The paper expects a larger β to couple steps in time and a smaller one to code more coarsely. Amplitudes are not"
+        f" adjusted here; the gate is TSA-ReLU's for every β. {_images(rows)}",
         Drawing("beta", "Accuracy over the amplification factor, by silent period and T", partial(figures.betas, rows)),
         table(header, lines, "lrrrrrr"),
     ]
@@ -280,7 +292,7 @@ def _at(rows: pd.DataFrame, like: pd.Series, value: float) -> float:
 def encoding(tables: Tables, profile: Profile) -> Body:
     """Spike trains and constant currents as input."""
     rows = measured(tables["encoding"])
-    parts = ["Loss in points [95 %] where images come in as spike trains in the same code, and as constant currents."]
+    parts = ["Loss in points [95 %] with images fed in as spike trains of the same code, and as constant currents."]
     for _, network in rows.groupby(["dataset", "architecture"], sort=False):
         lines = [
             [str(t), *(_of(part, "encoding", name) for name in MEANING)] for t, part in network.groupby("timesteps", sort=True)
@@ -306,12 +318,20 @@ def pipeline(tables: Tables, profile: Profile) -> Body:
             [marked(last), str(last["silent_steps"]), str(last["timesteps"]), str(last["latency"]), str(ordered.iloc[0]["step"]),
              str(last["step"]), str(settled), number(last["snn_metric"])]
         )  # fmt: skip
-    header = ["Network", "Silent period", "T", "Latency by rule", "First output", "Last output", "Accuracy final at", "%"]
+    header = [
+        "Network",
+        "Silent period",
+        "T",
+        "Latency by rule",
+        "First output",
+        "Last output",
+        "Accuracy final at",
+        "Accuracy, %",
+    ]
     return [
         "All layers work at once, each on what the layer before sends; the output is decoded from what has come so far."
         " *Accuracy final at*: the step from which it stays within 0.1 points of the last. The rule counts a silent period"
-        " of the output layer as well; here its currents are read as they come, which saves that. Adding up the most significant"
-        " steps first, the output is right before it is complete.",
+        " of the output layer as well; here its currents are read as they come, which saves that. The first steps weigh most.",
         Drawing(
             "pipeline", "Accuracy of the output after each step of the pipelined simulation", partial(figures.pipeline, rows)
         ),
@@ -329,11 +349,11 @@ def _settles(rows: pd.DataFrame) -> int:
 def memory(tables: Tables, profile: Profile) -> Body:
     """Memory over T."""
     rows = measured(tables["memory"])
-    parts = ["Kilobytes of tensors alive at the same time, per image, weights excluded."]
+    parts = ["Kilobytes of tensors alive at the same time, per image, without weights and kernels' own buffers."]
     for _, network in rows.groupby(["dataset", "architecture"], sort=False):
         by = network.pivot(index="mode", columns="timesteps", values="kilobytes")
         names = {"single-step": "pipelined, all layers at once", "multi-step": "layer by layer, all steps at once"}
-        lines = [[text, *(f"{value:,.0f}" for value in by.loc[name])] for name, text in names.items() if name in by.index]
+        lines = [[text, *(number(value, 0) for value in by.loc[name])] for name, text in names.items() if name in by.index]
         parts += [
             f"{marked(network.iloc[0])}:",
             table(["", *(f"T = {t}" for t in by.columns)], lines, "l" + "r" * len(by.columns)),
@@ -345,9 +365,10 @@ def comparison(tables: Tables, profile: Profile) -> Body:
     """TSA and TMN side by side."""
     rows = measured(tables["comparison"])
     parts: list[str | Drawing] = [
-        "Two versions of one idea: TSA amplifies by 1.5 and takes images as spike trains; TMN amplifies by 2, which is a shift in"
-        " hardware, and takes them as constant currents. Both wait one step per layer. Energy: 4.6 pJ per multiply-accumulate"
-        " of the first layer at each step (TMN), 0.9 pJ per accumulate; TSA's first layer sees spikes and only accumulates.",
+        "Two versions of one idea: TSA amplifies by 1.5 (a shift and an addition in hardware) and takes images as spike trains;"
+        " TMN amplifies by 2 (a shift) and takes them as constant currents; their ReLU gates differ as well. Both wait one step per"
+        " layer. Energy: 4.6 pJ per multiply-accumulate of the first layer at each step (TMN), 0.9 pJ per accumulate; TSA's"
+        " first layer sees spikes and only accumulates. Neither the amplification nor the encoding of images is charged.",
         Drawing(
             "comparison",
             "Accuracy of TSA and TMN over coding steps, latency and energy",
@@ -396,7 +417,7 @@ SECTIONS = (
     Section("Temporal coupling", ("residual",), residual),
     Section("The amplification factor", ("beta",), beta),
     Section("TSA and TMN on the same networks", ("comparison",), comparison),
-    Section("How images come in", ("encoding",), encoding),
+    Section("Input coding", ("encoding",), encoding),
     Section("Latency as measured", ("pipeline",), pipeline),
     Section("Memory of the pipelined simulation", ("memory",), memory),
     Section("Analytic claims", ("analytic",), analytic),

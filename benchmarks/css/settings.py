@@ -72,7 +72,7 @@ def settings_of(profile: Profile, artifact: str) -> dict[str, Any]:
     """The entries of ``[papers.css.<artifact>]``; empty where the profile has no such section.
 
     Raises:
-        CannotRun: a section or an entry that this room does not know, one that lacks, or a value out of range.
+        CannotRun: a section or an entry that this room does not know, a missing entry, or a value out of range.
     """
     sections = profile.papers.get(PAPER, {})
     where = f"profile {profile.name}, [papers.{PAPER}]"

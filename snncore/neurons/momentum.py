@@ -13,8 +13,9 @@ Negative values are zeroed (the ReLU) by one of two gates:
 - ``first-spike`` (TMN, App. D): a neuron whose first spike is negative stays silent. The sign of the first spike is the
   sign of the coded value only if ``beta >= 2``: then its weight exceeds all later ones together.
 - ``tsa-relu`` (CSS, Eq. A23-A24): fire towards ``max(h, 0) - g``, where ``h`` integrates the weighted input and ``g`` the
-  weighted output. Valid for every beta, and as long as the digits of both last (``most_timesteps``: T = 32 in float32). Two corrections to the printed algorithm: the silent loop runs L steps (printed
-  L + 1), the input and its bias end after T steps, and ``g`` grows by the reset size ``beta**L v``.
+  weighted output. Valid for every beta, and as long as the digits of both last (``most_timesteps``: T = 32 in float32). Three
+  corrections to the printed algorithm: the silent loop runs L steps (printed L + 1), the input and its bias end after T
+  steps, and ``g`` grows by the reset size ``beta**L v``.
 
 Presets: ``MomentumNeuron.tmn`` (beta = 2, L = 1, ratio = 1/2, ternary, first-spike gate) and ``MomentumNeuron.tsa``
 (beta = 1.5, L = 1, ratio = 1/2, ternary, tsa-relu gate).
@@ -120,7 +121,8 @@ class MomentumNeuron(SpikingNeuron):
         """
         if self.gate == "tsa-relu" and self.code.timesteps > (most := most_timesteps(self.beta, self.delay, like.dtype)):
             raise ValueError(
-                f"T = {self.code.timesteps} at beta = {self.beta:g} needs more digits than {like.dtype} has; use at most T = {most}"
+                f"T = {self.code.timesteps} at beta = {self.beta:g} needs more digits than {like.dtype} has; "
+                f"use at most T = {most}"
             )
         needs_memory = self.gate == "tsa-relu" or (self.gate == "first-spike" and self.ternary)
         return MomentumState(torch.zeros_like(like), torch.zeros_like(like) if needs_memory else None)
