@@ -18,7 +18,7 @@ from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE,
 SILENT = (VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY, BLACK)
 """By length of the silent period; the last for all longer ones."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LINES = ("-", "--", "-.", ":")
+LINES: tuple[Any, ...] = ("-", "--", "-.", ":")
 LOSSES = (80, 40, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)
 """Where ticks may be, in points below the trained network."""
 

@@ -353,7 +353,11 @@ def memory(tables: Tables, profile: Profile) -> Body:
     for _, network in rows.groupby(["dataset", "architecture"], sort=False):
         by = network.pivot(index="mode", columns="timesteps", values="kilobytes")
         names = {"single-step": "pipelined, all layers at once", "multi-step": "layer by layer, all steps at once"}
-        lines = [[text, *(number(value, 0) for value in by.loc[name])] for name, text in names.items() if name in by.index]
+        lines = [
+            [text, *(number(float(value), 0) for value in by.loc[name].to_numpy())]
+            for name, text in names.items()
+            if name in by.index
+        ]
         parts += [
             f"{marked(network.iloc[0])}:",
             table(["", *(f"T = {t}" for t in by.columns)], lines, "l" + "r" * len(by.columns)),
@@ -366,8 +370,8 @@ def comparison(tables: Tables, profile: Profile) -> Body:
     rows = measured(tables["comparison"])
     parts: list[str | Drawing] = [
         "Two versions of one idea: TSA amplifies by 1.5 (a shift and an addition in hardware) and takes images as spike trains;"
-        " TMN amplifies by 2 (a shift) and takes them as constant currents; their ReLU gates differ as well. Both wait one step per"
-        " layer. Energy: 4.6 pJ per multiply-accumulate of the first layer at each step (TMN), 0.9 pJ per accumulate; TSA's"
+        " TMN amplifies by 2 (a shift) and takes them as constant currents; their ReLU gates differ as well. Both wait one step"
+        " per layer. Energy: 4.6 pJ per multiply-accumulate of the first layer at each step (TMN), 0.9 pJ per accumulate; TSA's"
         " first layer sees spikes and only accumulates. Neither the amplification nor the encoding of images is charged.",
         Drawing(
             "comparison",

@@ -11,7 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measurements import ConversionLoss, EncodingError, Measurement, ResidualPotential, merge
+from benchmarks.measurements import (
+    ConversionLoss,
+    EncodingError,
+    LiveMemory,
+    Measurement,
+    PipelinedAccuracy,
+    ResidualPotential,
+    merge,
+)
 from benchmarks.measurements.lab import Lab
 from benchmarks.measurements.residual_potential import BIN_WIDTH, BINS, density
 from benchmarks.methods import method, threshold_rule
@@ -101,6 +109,40 @@ def test_counts_are_those_of_one_run_over_all_images(bench: Any) -> None:
     assert energy_mj(float(measured["macs"]), float(measured["acs"])) > 0
 
 
+def test_what_was_adjusted_comes_with_the_accuracy(bench: Any) -> None:
+    options = (("precharge", 0), ("negative_spikes", False), ("adjustment", 2))
+    measured = ConversionLoss(CHOICE, "maximum", None, "TSA", options, (4,)).run(bench, 0, IMAGES)
+    made = bench.converted(CHOICE, "maximum", "TSA", options, 4).adjusted
+    rounds, unsettled, worst, largest = measured["same_adjustment"]
+    assert (rounds, unsettled) == (made.rounds, len(made.unsettled)) == (2, sum(r > 1 for r in made.residuals.values()))
+    assert (worst, largest) == (max(made.residuals.values()), max(made.factors.values())) and largest > 1
+    assert "same_adjustment" not in loss("TSA", (4,)).run(bench, 0, IMAGES)
+
+
+# ---- pipelined accuracy -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("silent", [0, 1, 3])
+def test_the_last_output_of_the_pipeline_is_that_of_the_conversion(bench: Any, silent: int) -> None:
+    options = (("precharge", silent),)
+    measured = PipelinedAccuracy(CHOICE, "maximum", None, "TSA", options, 5).run(bench, 0, IMAGES)
+    whole = ConversionLoss(CHOICE, "maximum", None, "TSA", options, (5,)).run(bench, 0, IMAGES)
+    assert measured["each_snn"].shape == (IMAGES, 5)
+    assert measured["each_snn"][:, -1].tolist() == whole["each_snn"][:, 0].tolist()
+    assert measured["each_ann"].tolist() == whole["each_ann"].tolist()
+    assert measured["same_first"] == 2 * silent + 1  # two layers of neurons wait before the output layer
+
+
+def test_outputs_of_the_pipeline_are_read_after_every_step(bench: Any) -> None:
+    measured = PipelinedAccuracy(CHOICE, "maximum", None, "TSA", (), 5).run(bench, 0, IMAGES)
+    snn = bench.converted(CHOICE, "maximum", "TSA", (), 5)
+    value = torch.zeros(IMAGES, 4)
+    for step, output in enumerate(snn.steps(bench.images)):
+        value = 1.5 * value + output
+        assert measured["each_snn"][:, step].tolist() == (value.argmax(1) == bench.labels).tolist()
+    assert len({tuple(column) for column in measured["each_snn"].T}) > 1  # the steps do differ
+
+
 # ---- encoding error ---------------------------------------------------------------------------------------------------
 
 
@@ -151,7 +193,7 @@ def test_residual_potential_is_that_of_neurons_stepped_one_by_one(bench: Any, ra
     for neuron in snn.neurons.values():
         neuron.register_forward_pre_hook(lambda _, given: currents.append(given[0].clone()))
     snn(bench.images)
-    sums, per_neuron = np.zeros((2, 4)), []
+    sums, per_neuron = np.zeros((2, 5)), []
     for neuron, current in zip(snn.neurons.values(), currents, strict=True):
         state, fired = neuron.start(current[0]), torch.zeros_like(current[0], dtype=torch.bool)
         for t in range(3 + neuron.delay):
@@ -160,7 +202,7 @@ def test_residual_potential_is_that_of_neurons_stepped_one_by_one(bench: Any, ra
                 fired |= spikes != 0
         size = neuron.residual(state).abs().double()
         for scope, chosen in enumerate((size.flatten(), size[fired])):
-            sums[scope] += [len(chosen), chosen.sum(), chosen.square().sum(), (chosen > 0.5).sum()]
+            sums[scope] += [len(chosen), chosen.sum(), chosen.square().sum(), (chosen > 0.5).sum(), (chosen > 1).sum()]
         per_neuron.append(size.sum(0).flatten())
     np.testing.assert_allclose(measured["sums"], sums, rtol=1e-5)
     np.testing.assert_allclose(measured["neurons"], torch.cat(per_neuron), rtol=1e-5)
@@ -183,6 +225,9 @@ def test_density_holds_every_neuron_and_integrates_to_one() -> None:
         loss("rate", (2, 4), count=True),
         EncodingError(CHOICE, "maximum", None, "TMN", (), (2, 3)),
         ResidualPotential(CHOICE, "maximum", None, "TMN", (), 3),
+        PipelinedAccuracy(CHOICE, "maximum", None, "TSA", (), 4),
+        LiveMemory(CHOICE, "maximum", None, "TSA", (), 4),
+        ConversionLoss(CHOICE, "maximum", None, "TSA", (("precharge", 0), ("negative_spikes", False), ("adjustment", 2)), (4,)),
     ],
     ids=lambda m: type(m).__name__,
 )
@@ -199,6 +244,13 @@ def test_merge_appends_what_is_each_and_adds_what_is_not() -> None:
     parts = [{"each_x": np.array([1, 2]), "sum": np.array([1.0, 2.0])}, {"each_x": np.array([3]), "sum": np.array([10.0, 20.0])}]
     joined = merge(parts)  # type: ignore[arg-type]
     assert joined["each_x"].tolist() == [1, 2, 3] and joined["sum"].tolist() == [11.0, 22.0]
+
+
+def test_merge_keeps_what_is_the_same_in_all_shards() -> None:
+    parts = [{"same_first": np.array(20), "same_made": np.array([1.0, 2.0]), "sum": np.array(n)} for n in (1, 2, 3)]
+    joined = merge(parts)  # type: ignore[arg-type]
+    assert (joined["same_first"], joined["same_made"].tolist(), joined["sum"]) == (20, [1.0, 2.0], 6)
+    assert merge(parts[:1]) == parts[0]  # type: ignore[arg-type]
 
 
 def test_what_a_network_stands_for_is_no_part_of_a_measurement() -> None:
