@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, get_args
 
 from benchmarks.css import analytic
 from benchmarks.css.settings import EVERY, PAPER, SECTIONS, settings_of
@@ -13,14 +14,15 @@ from benchmarks.errors import NotAvailable
 from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
 from benchmarks.harness.columns import ACCURACY_COLUMNS, STEP_COLUMNS, accuracy, seeds_of, steps_of
 from benchmarks.harness.results import Column, TableSchema
-from benchmarks.measurements import Arrays, ConversionLoss, LiveMemory, PipelinedAccuracy, ResidualPotential
+from benchmarks.measurements import Arrays, ConversionLoss, LiveMemory, Measurement, PipelinedAccuracy, ResidualPotential
 from benchmarks.methods import method
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.published import read_published
+from snncore.conversion.network import Mode
 from snncore.energy import energy_mj
 
 Options = dict[str, Any]
-Cases = Iterator[tuple[Values, Options, int]]
+Fill = Callable[[list[Arrays]], list[Values]]
 NETWORK = (
     Column("dataset", "text", nullable=False),
     Column("architecture", "text", nullable=False),
@@ -36,41 +38,57 @@ ADJUSTMENT = (
 )
 """Empty where no amplitude was adjusted."""
 
-# ---- Table 2 ----------------------------------------------------------------------------------------------------------
+# ---- rows of one kind -------------------------------------------------------------------------------------------------
 
 
-def table2(profile: Profile) -> list[Row]:
-    """Every row of Table 2, with the networks of the profile."""
-    settings = settings_of(profile, "table2")
-    rows = []
-    for _, printed in read_published(PAPER, "table2").iterrows():
-        key = {column.name: printed[column.name] for column in TABLE2.keys}
-        number, name, timesteps = int(key["row"]), str(key["method"]), int(key["timesteps"])
-        try:
-            choice = profile.network(key["dataset"], key["architecture"])
-            method(name).check(choice.levels, timesteps)
-            limit = settings["long_images"] if timesteps >= settings.get("long", inf) else None
-            rows.append(_loss_row(profile, number, key, choice, name, {}, timesteps, limit))
-        except NotAvailable as error:
-            rows.append(Row(number, key, reason=str(error)))
+@dataclass(frozen=True)
+class Setting:
+    """One way to run a network: the key columns that tell it, and the method with its options and T."""
+
+    key: Values
+    timesteps: int
+    options: Options = field(default_factory=dict)
+    method: str = "TSA"
+
+
+Measure = Callable[[Profile, NetworkChoice, Setting, int | None], tuple[Fill, Measurement]]
+"""``(profile, network, setting, test images) -> (fill, measurement)`` of a row; see ``Row``."""
+
+
+def _settings(profile: Profile, artifact: str) -> dict[str, Any]:
+    """Of an artifact that varies something; without a section nothing is varied."""
+    return settings_of(profile, artifact) or {name: [] for name in (*EVERY, *SECTIONS[artifact])}
+
+
+def _varied(
+    profile: Profile, artifact: str, varied: Iterable[Setting], measure: Measure, unmeasured: Values | None = None
+) -> list[Row]:
+    """A row for each network of the profile's section and each setting whose silent period is no longer than T."""
+    section = _settings(profile, artifact)
+    listed = [setting for setting in varied if setting.options.get("precharge", 0) <= setting.timesteps]
+    rows: list[Row] = []
+    for dataset, architecture in section["networks"]:
+        for setting in listed:
+            key = {"dataset": dataset, "architecture": architecture} | setting.key
+            number = len(rows) + 1
+            try:
+                choice = profile.network(dataset, architecture)
+                method(setting.method).check(choice.levels, setting.timesteps, **setting.options)
+                fill, measurement = measure(profile, choice, setting, section.get("test_images"))
+                rows.append(Row(number, key, fill, (measurement,), unmeasured=unmeasured or {}))
+            except NotAvailable as error:
+                rows.append(Row(number, key | (unmeasured or {}), reason=str(error)))
     return rows
 
 
-def _loss_row(
-    profile: Profile,
-    number: int,
-    key: Values,
-    choice: NetworkChoice,
-    name: str,
-    options: Options,
-    timesteps: int,
-    limit: int | None,
-    count: bool = False,
-) -> Row:
-    """A row of accuracies, with its steps; what was adjusted and counted where there is any."""
-    columns = steps_of(name, timesteps, choice, **options) | {"calibration": profile.calibration}
-    measurement = ConversionLoss(choice, profile.calibration, limit, name, tuple(options.items()), (timesteps,), count=count)
-    return Row(number, key, partial(_loss, choice, columns, count), (measurement,))
+def _accuracy(
+    profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None, count: bool = False
+) -> tuple[Fill, Measurement]:
+    """Accuracies, with their steps; what was adjusted and counted where there is any."""
+    columns = steps_of(setting.method, setting.timesteps, choice, **setting.options) | {"calibration": profile.calibration}
+    options = tuple(setting.options.items())
+    measurement = ConversionLoss(choice, profile.calibration, limit, setting.method, options, (setting.timesteps,), count=count)
+    return partial(_loss, choice, columns, count), measurement
 
 
 def _loss(choice: NetworkChoice, columns: Values, count: bool, arrays: list[Arrays]) -> list[Values]:
@@ -92,6 +110,27 @@ def _loss(choice: NetworkChoice, columns: Values, count: bool, arrays: list[Arra
             "energy_once_mj": energy_mj(once, acs),
         }
     return [values]
+
+
+# ---- Table 2 ----------------------------------------------------------------------------------------------------------
+
+
+def table2(profile: Profile) -> list[Row]:
+    """Every row of Table 2, with the networks of the profile."""
+    section = settings_of(profile, "table2")
+    rows = []
+    for _, printed in read_published(PAPER, "table2").iterrows():
+        key = {column.name: printed[column.name] for column in TABLE2.keys}
+        number, setting = int(key["row"]), Setting(key, int(key["timesteps"]), method=str(key["method"]))
+        try:
+            choice = profile.network(key["dataset"], key["architecture"])
+            method(setting.method).check(choice.levels, setting.timesteps)
+            limit = section["long_images"] if setting.timesteps >= section.get("long", inf) else None
+            fill, measurement = _accuracy(profile, choice, setting, limit)
+            rows.append(Row(number, key, fill, (measurement,)))
+        except NotAvailable as error:
+            rows.append(Row(number, key, reason=str(error)))
+    return rows
 
 
 TABLE2 = TableSchema(
@@ -117,41 +156,15 @@ TABLE2 = TableSchema(
 # ---- the figures and what else is varied ------------------------------------------------------------------------------
 
 
-def _settings(profile: Profile, artifact: str) -> dict[str, Any]:
-    """Of an artifact that varies something; without a section nothing is varied."""
-    return settings_of(profile, artifact) or {name: [] for name in (*EVERY, *SECTIONS[artifact])}
-
-
-def _varied(profile: Profile, artifact: str, cases: Cases, name: str = "TSA", count: bool = False) -> list[Row]:
-    """A row for each network of a setting and each case: its key without the network, the options of the method, and T."""
-    settings = _settings(profile, artifact)
-    rows: list[Row] = []
-    listed = list(cases)
-    for dataset, architecture in settings["networks"]:
-        for own, options, timesteps in listed:
-            key = {"dataset": dataset, "architecture": architecture} | own
-            number = len(rows) + 1
-            used = str(own.get("method", name))
-            try:
-                choice = profile.network(dataset, architecture)
-                method(used).check(choice.levels, timesteps, **options)
-                limit = settings.get("test_images")
-                rows.append(_loss_row(profile, number, key, choice, used, options, timesteps, limit, count))
-            except NotAvailable as error:
-                rows.append(Row(number, key, reason=str(error)))
-    return rows
-
-
 def figure1(profile: Profile) -> list[Row]:
     """Accuracy over coding steps and over latency, by silent period; amplitudes adjusted in both."""
-    settings = _settings(profile, "figure1")
-    cases = (
-        ({"silent_steps": silent, "timesteps": t}, {"precharge": silent, "adjustment": settings["adjustment"]}, t)
-        for silent in settings["silent"]
-        for t in settings["timesteps"]
-        if silent <= t
+    section = _settings(profile, "figure1")
+    varied = (
+        Setting({"silent_steps": silent, "timesteps": t}, t, {"precharge": silent, "adjustment": section["adjustment"]})
+        for silent in section["silent"]
+        for t in section["timesteps"]
     )
-    return _varied(profile, "figure1", cases)
+    return _varied(profile, "figure1", varied, _accuracy)
 
 
 FIGURE1 = TableSchema(
@@ -164,19 +177,18 @@ FIGURE1 = TableSchema(
 
 def figure2(profile: Profile) -> list[Row]:
     """Accuracy over latency with and without negative spikes, by silent period; amplitudes adjusted in all of them."""
-    settings = _settings(profile, "figure2")
-    cases = (
-        (
+    section = _settings(profile, "figure2")
+    varied = (
+        Setting(
             {"negative_spikes": "yes" if negative else "no", "silent_steps": silent, "timesteps": t},
-            {"precharge": silent, "negative_spikes": negative, "adjustment": settings["adjustment"]},
             t,
+            {"precharge": silent, "negative_spikes": negative, "adjustment": section["adjustment"]},
         )
-        for negative, listed in ((True, settings["with_negative"]), (False, settings["without_negative"]))
+        for negative, listed in ((True, section["with_negative"]), (False, section["without_negative"]))
         for silent in listed
-        for t in settings["timesteps"]
-        if silent <= t
+        for t in section["timesteps"]
     )
-    return _varied(profile, "figure2", cases)
+    return _varied(profile, "figure2", varied, _accuracy)
 
 
 FIGURE2 = TableSchema(
@@ -189,15 +201,14 @@ FIGURE2 = TableSchema(
 
 def beta(profile: Profile) -> list[Row]:
     """Accuracy over the amplification factor (Section 4.3), by silent period and T; no amplitude is adjusted."""
-    settings = _settings(profile, "beta")
-    cases = (
-        ({"silent_steps": silent, "timesteps": t, "beta": value}, {"precharge": silent, "beta": float(value)}, t)
-        for silent in settings["silent"]
-        for t in settings["timesteps"]
-        for value in settings["betas"]
-        if silent <= t
+    section = _settings(profile, "beta")
+    varied = (
+        Setting({"silent_steps": silent, "timesteps": t, "beta": value}, t, {"precharge": silent, "beta": float(value)})
+        for silent in section["silent"]
+        for t in section["timesteps"]
+        for value in section["betas"]
     )
-    return _varied(profile, "beta", cases)
+    return _varied(profile, "beta", varied, _accuracy)
 
 
 BETA = TableSchema(
@@ -210,13 +221,13 @@ BETA = TableSchema(
 
 def encoding(profile: Profile) -> list[Row]:
     """Images as spike trains from an initial potential (Theorem 2) beside constant currents, over T."""
-    settings = _settings(profile, "encoding")
-    cases = (
-        ({"encoding": name, "timesteps": t}, {"encoding": name}, t)
+    section = _settings(profile, "encoding")
+    varied = (
+        Setting({"encoding": name, "timesteps": t}, t, {"encoding": name})
         for name in ("potential", "direct")
-        for t in settings["timesteps"]
+        for t in section["timesteps"]
     )
-    return _varied(profile, "encoding", cases)
+    return _varied(profile, "encoding", varied, _accuracy)
 
 
 ENCODING = TableSchema(
@@ -229,10 +240,13 @@ ENCODING = TableSchema(
 
 def comparison(profile: Profile) -> list[Row]:
     """TSA beside TMN, its successor, on the same networks: steps, latency, loss, spikes and energy."""
-    settings = _settings(profile, "comparison")
-    listed = [("TSA", t) for t in settings["timesteps"]] + [("TMN", t) for t in settings["tmn"]]
-    cases: Cases = (({"method": name, "timesteps": t}, {}, t) for name, t in listed)
-    return _varied(profile, "comparison", cases, count=True)
+    section = _settings(profile, "comparison")
+    varied = (
+        Setting({"method": name, "timesteps": t}, t, method=name)
+        for name, steps in (("TSA", "timesteps"), ("TMN", "tmn"))
+        for t in section[steps]
+    )
+    return _varied(profile, "comparison", varied, partial(_accuracy, count=True))
 
 
 COMPARISON = TableSchema(
@@ -260,24 +274,20 @@ COMPARISON = TableSchema(
 
 def pipeline(profile: Profile) -> list[Row]:
     """Accuracy after each step of the pipelined simulation, in which all layers work at once."""
-    settings = _settings(profile, "pipeline")
-    rows: list[Row] = []
-    for dataset, architecture in settings["networks"]:
-        for silent in settings["silent"]:
-            for timesteps in settings["timesteps"]:
-                key = {"dataset": dataset, "architecture": architecture, "silent_steps": silent, "timesteps": timesteps}
-                number, options = len(rows) + 1, {"precharge": silent}
-                try:
-                    choice = profile.network(dataset, architecture)
-                    method("TSA").check(choice.levels, timesteps, **options)
-                except NotAvailable as error:
-                    rows.append(Row(number, key | {"step": 0}, reason=str(error)))
-                    continue
-                rule = steps_of("TSA", timesteps, choice, **options)["latency"]
-                limit = settings.get("test_images")
-                measured = PipelinedAccuracy(choice, profile.calibration, limit, "TSA", tuple(options.items()), timesteps)
-                rows.append(Row(number, key, partial(_steps, choice, rule), (measured,), unmeasured={"step": 0}))
-    return rows
+    section = _settings(profile, "pipeline")
+    varied = (
+        Setting({"silent_steps": silent, "timesteps": t}, t, {"precharge": silent})
+        for silent in section["silent"]
+        for t in section["timesteps"]
+    )
+    return _varied(profile, "pipeline", varied, _pipelined, {"step": 0})
+
+
+def _pipelined(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
+    rule = steps_of("TSA", setting.timesteps, choice, **setting.options)["latency"]
+    options = tuple(setting.options.items())
+    measurement = PipelinedAccuracy(choice, profile.calibration, limit, "TSA", options, setting.timesteps)
+    return partial(_steps, choice, rule), measurement
 
 
 def _steps(choice: NetworkChoice, rule: int, arrays: list[Arrays]) -> list[Values]:
@@ -310,22 +320,14 @@ PIPELINE = TableSchema(
 
 def memory(profile: Profile) -> list[Row]:
     """Bytes alive at once, step by step (all layers at once) and layer by layer (all steps at once), over T."""
-    settings = _settings(profile, "memory")
-    rows: list[Row] = []
-    for dataset, architecture in settings["networks"]:
-        for mode in ("single-step", "multi-step"):
-            for timesteps in settings["timesteps"]:
-                key = {"dataset": dataset, "architecture": architecture, "mode": mode, "timesteps": timesteps}
-                number = len(rows) + 1
-                try:
-                    choice = profile.network(dataset, architecture)
-                except NotAvailable as error:
-                    rows.append(Row(number, key, reason=str(error)))
-                    continue
-                limit = settings.get("test_images")
-                measured = LiveMemory(choice, profile.calibration, limit, "TSA", (), timesteps, mode)  # type: ignore[arg-type]
-                rows.append(Row(number, key, partial(_bytes, choice), (measured,)))
-    return rows
+    section = _settings(profile, "memory")
+    varied = (Setting({"mode": mode, "timesteps": t}, t) for mode in get_args(Mode)[::-1] for t in section["timesteps"])
+    return _varied(profile, "memory", varied, _memory)
+
+
+def _memory(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
+    mode = setting.key["mode"]
+    return partial(_bytes, choice), LiveMemory(choice, profile.calibration, limit, "TSA", (), setting.timesteps, mode)
 
 
 def _bytes(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
@@ -351,26 +353,24 @@ MEMORY = TableSchema(
 
 def residual(profile: Profile) -> list[Row]:
     """Residual potentials with and without negative spikes, by silent period; no amplitude is adjusted."""
-    settings = _settings(profile, "residual")
-    rows: list[Row] = []
-    for dataset, architecture in settings["networks"]:
-        for negative in (True, False):
-            for silent in settings["silent"]:
-                for timesteps in settings["timesteps"]:
-                    key = {"dataset": dataset, "architecture": architecture, "negative_spikes": "yes" if negative else "no"}
-                    key |= {"silent_steps": silent, "timesteps": timesteps}
-                    options = {"precharge": silent, "negative_spikes": negative}
-                    number = len(rows) + 1
-                    try:
-                        choice = profile.network(dataset, architecture)
-                        method("TSA").check(choice.levels, timesteps, **options)
-                    except NotAvailable as error:
-                        rows.append(Row(number, key, reason=str(error)))
-                        continue
-                    limit = settings.get("test_images")
-                    measured = ResidualPotential(choice, profile.calibration, limit, "TSA", tuple(options.items()), timesteps)
-                    rows.append(Row(number, key, partial(_residual, choice), (measured,)))
-    return rows
+    section = _settings(profile, "residual")
+    varied = (
+        Setting(
+            {"negative_spikes": "yes" if negative else "no", "silent_steps": silent, "timesteps": t},
+            t,
+            {"precharge": silent, "negative_spikes": negative},
+        )
+        for negative in (True, False)
+        for silent in section["silent"]
+        for t in section["timesteps"]
+    )
+    return _varied(profile, "residual", varied, _left_over)
+
+
+def _left_over(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
+    options = tuple(setting.options.items())
+    measurement = ResidualPotential(choice, profile.calibration, limit, "TSA", options, setting.timesteps)
+    return partial(_residual, choice), measurement
 
 
 def _residual(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
