@@ -116,6 +116,9 @@ def negative_spikes_save_latency(tables: Tables) -> Verdict:
         least = {loss: [_least(kinds[kind], loss) for kind in ("yes", "no")] for loss in LOSSES}
         both = [loss for loss in LOSSES if max(least[loss]) < inf]
         ours = [loss for loss in LOSSES if least[loss][0] < inf]
+        if kinds["yes"].empty or kinds["no"].empty:
+            missing.append(network)
+            continue
         low, high = SAVED.get(str(part.iloc[0]["architecture"]), (1, inf))
         if both:
             with_them, without = least[both[0]]
@@ -300,6 +303,9 @@ def two_needs_fewer_steps(tables: Tables) -> Verdict:
     held, parts, missing = [], [], []
     for network, part in _networks(rows):
         ours, theirs = (part[part["method"] == name] for name in ("TMN", "TSA"))
+        if ours.empty or theirs.empty:
+            missing.append(network)
+            continue
         steps, other = _least(ours, SMALL_LOSS, "timesteps"), _least(theirs, SMALL_LOSS, "timesteps")
         if min(steps, other) == inf or (steps < other and steps not in set(theirs["timesteps"])):
             missing.append(network)

@@ -9,7 +9,7 @@ import pandas as pd
 from benchmarks.css import figures
 from benchmarks.css.claims import EQUAL, RUN, SMALL_LOSS, best_betas
 from benchmarks.harness.claims import Tables, brief
-from benchmarks.harness.columns import marked, measured_on
+from benchmarks.harness.columns import marked
 from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
 from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, stands_for
 from benchmarks.profiles import Profile
@@ -387,7 +387,7 @@ def comparison(tables: Tables, profile: Profile) -> Body:
             for _, row in network.iterrows()
         ]  # fmt: skip
         header = ["", "T", "Latency", "Loss [95 %]", "Spikes per neuron", "negative", "ACs", "MACs", "µJ", "first layer once"]
-        parts += [f"{measured_on(network.iloc[0])}, per image:", table(header, lines, "lrrrrrrrrr")]
+        parts += [f"{marked(network.iloc[0])}, per image:", table(header, lines, "lrrrrrrrrr")]
     return parts
 
 

@@ -66,6 +66,7 @@ class Method:
         Raises:
             NotAvailable: a method of quantised networks on one of full precision; levels or steps that do not fit.
         """
+        self.steps(timesteps, 1, **options)
         conversion = self.conversion(THRESHOLD_RULES["maximum"], **options)
         if levels is None and not conversion.full_precision:
             raise NotAvailable(f"{self.name} converts quantised networks, and this one has full precision")
