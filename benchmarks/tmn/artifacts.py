@@ -42,19 +42,21 @@ def table2(profile: Profile) -> list[Row]:
     return rows
 
 
-def _conversion_row(profile: Profile, number: int, key: Values) -> Row:
-    found = method(key["method"])
+def _conversion_row(profile: Profile, number: int, key: Values, control: str | None = None) -> Row:
+    """A row of Table 2; with a ``control`` in place of its method, on the same network."""
+    name = control or str(key["method"])
+    found = method(name)
     choice = profile.network(key["dataset"], key["architecture"])
     if key["no_quant"] == "no":
-        choice = choice.quantized_for(found.name)
+        choice = choice.quantized_for(method(key["method"]).name)
     options = OPTIONS.get((found.name, key["dataset"]), ())
     found.check(choice.levels, int(key["timesteps"]), **dict(options))
     steps: tuple[int, ...] = (int(key["timesteps"]),)
-    if anytime := _timesteps_measured_together(profile, choice, key["method"], steps[0]):
+    if anytime := _timesteps_measured_together(profile, choice, name, steps[0]):
         steps = anytime
     limit = _test_images(settings_of(profile, "table2"), steps)
-    measurement = ConversionLoss(choice, profile.calibration, limit, key["method"], options, steps)
-    columns = steps_of(found.name, int(key["timesteps"]), choice, **dict(options))
+    measurement = ConversionLoss(choice, profile.calibration, limit, name, options, steps)
+    columns = steps_of(name, int(key["timesteps"]), choice, **dict(options))
     columns |= {"calibration": _calibration(profile, choice, found.name)}
     return Row(number, key, partial(accuracy, choice, steps.index(int(key["timesteps"])), columns), (measurement,))
 
@@ -111,7 +113,7 @@ TABLE2 = TableSchema(
 
 # ---- Controls of Table 2 (not printed) --------------------------------------------------------------------------------
 
-CONTROLS = {"TSC": "TSC, spread", "LC-TTFS": "LC-TTFS, centred"}
+CONTROLS = {"TSC": "TSC, spread", "LC-TTFS": "LC-TTFS, centred", "QCFS": "COS", "QFFS": "COS"}
 """Methods that lose more here than printed, and the same with the one thing changed that is to blame."""
 LONGEST_CONTROL = 1024  # timesteps
 
@@ -125,7 +127,7 @@ def controls(profile: Profile) -> list[Row]:
         names = {column.name for column in CONTROLS_SCHEMA.keys}
         key = {name: value for name, value in row.key.items() if name in names} | {"control": CONTROLS[row.key["method"]]}
         try:
-            made = _conversion_row(profile, len(rows) + 1, row.key | {"method": key["control"]})
+            made = _conversion_row(profile, len(rows) + 1, row.key, control=str(key["control"]))
             rows.append(Row(made.number, key, made.fill, made.measurements))
         except NotAvailable as error:
             rows.append(Row(len(rows) + 1, key, reason=str(error)))
@@ -376,9 +378,7 @@ def figure4b(profile: Profile) -> list[Row]:
             if choice is None:
                 rows.append(Row(number, key | {"depth": 0}, reason=reason))
                 continue
-            measurement = EncodingError(
-                choice, profile.calibration, settings.get("test_images"), name, (), (timesteps,)
-            )
+            measurement = EncodingError(choice, profile.calibration, settings.get("test_images"), name, (), (timesteps,))
             rows.append(Row(number, key, partial(_depth_profile, choice), (measurement,), unmeasured={"depth": 0}))
     return rows
 
@@ -617,8 +617,16 @@ TABLE3 = TableSchema(
         *STATUS_COLUMNS,
     ),
     optional=(
-        "precharge_steps", "presimulation_steps", "latency", "snn_metric", "loss", "ci95_low", "ci95_high", "loss_ci95_low",
-        "loss_ci95_high", "spikes_per_neuron",
+        "precharge_steps",
+        "presimulation_steps",
+        "latency",
+        "snn_metric",
+        "loss",
+        "ci95_low",
+        "ci95_high",
+        "loss_ci95_low",
+        "loss_ci95_high",
+        "spikes_per_neuron",
     ),
 )
 
