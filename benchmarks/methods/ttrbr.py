@@ -4,7 +4,7 @@
 deviation error, from currents that vary over time, and finds that the second depends on the threshold and the variance of the
 input. So the threshold is searched on the currents that the spiking layers before really send: of ``candidates`` equal
 fractions of the largest activation, the one with the least mean squared difference between what the neuron sends in T steps and
-what the trained network puts out. Soft reset, discharged at the start.
+what the trained network puts out. Soft reset, discharged at the start. The search simulates T steps, but at most 128 for time.
 
 *Residual block restructuring.* Neurons whose spikes meet at a sum share one scale. The definition is not at hand beyond this, and
 moving activations into the branches would be another network, to be trained as such. On the network as it is, all neurons that
@@ -25,6 +25,9 @@ from snncore.conversion.calibration import ThresholdRule
 from snncore.neurons import IntegrateFireNeuron
 
 
+MOST_STEPS = 128  # ours
+
+
 class TTRBR(Method):
     """Options: ``candidates`` for a threshold (20), ``restructure`` residual blocks (True)."""
 
@@ -40,7 +43,7 @@ class TTRBR(Method):
         if type(candidates) is not int or candidates < 1:
             raise CannotRun(f"{self.name}: candidates must be a whole number of at least 1, got {candidates!r}")
         rule = partial(tuned, candidates=candidates, restructure=restructure)
-        return ConversionMethod(self.name, IntegrateFireNeuron, layerwise=rule)
+        return ConversionMethod(self.name, IntegrateFireNeuron, layerwise=rule, layerwise_most=MOST_STEPS)
 
     def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
         """See ``Method.steps``: a layer answers in the step in which its input comes."""

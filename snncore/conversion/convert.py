@@ -43,6 +43,7 @@ class ConversionMethod:
         layerwise: chooses the neurons one layer after another on spiking activity, instead of ``threshold`` on that of the
             trained network; ``neuron`` then makes no more than the code known.
         layerwise_timesteps: T of that calibration; that of the conversion unless given.
+        layerwise_most: at most so many steps where it is that of the conversion.
         encoder: ``(largest size of an input value, timesteps) -> InputEncoder``; direct coding unless given.
         adjustment: raises the thresholds of the converted network until its residual potentials are small.
     """
@@ -55,6 +56,7 @@ class ConversionMethod:
     full_precision: bool = True
     layerwise: LayerRule | None = None
     layerwise_timesteps: int | None = None
+    layerwise_most: int | None = None
     encoder: Callable[[float, int], InputEncoder] | None = None
     adjustment: AmplitudeAdjustment | None = None
 
@@ -242,7 +244,7 @@ def convert(
         return adjusted
     # A network that cannot be converted is refused before the long work.
     spiking(lambda _: method.neuron(1.0, timesteps), mode)
-    steps = method.layerwise_timesteps or timesteps
+    steps = method.layerwise_timesteps or min(timesteps, method.layerwise_most or timesteps)
     steps_code = method.neuron(1.0, steps).code
     layers = LayerwisePass(partial(trace_network, ann), calibration, method.layerwise, steps_code, images, encoder(steps))
     chosen = layers.run()
