@@ -24,7 +24,6 @@ from snncore.conversion import ConversionMethod, Layer, LeastSquares, NeuronMake
 from snncore.conversion.calibration import ThresholdRule
 from snncore.neurons import IntegrateFireNeuron
 
-
 MOST_STEPS = 128  # ours
 
 
