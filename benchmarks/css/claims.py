@@ -297,7 +297,7 @@ def best_betas(rows: pd.DataFrame) -> pd.DataFrame:
 def two_needs_fewer_steps(tables: Tables) -> Verdict:
     """X02: for every network, the fewest T with a loss of at most 0.3 points, TMN against TSA.
 
-    That TSA needs more must show: a network tells only if TSA was measured at TMN's T, or at fewer steps reaches the loss.
+    That TSA needs more must show: a network tells only if TSA loses more at TMN's T or beyond, or is there with no more steps.
     """
     rows = table_of(tables, "comparison")
     held, parts, missing = [], [], []
@@ -307,7 +307,7 @@ def two_needs_fewer_steps(tables: Tables) -> Verdict:
             missing.append(network)
             continue
         steps, other = _least(ours, SMALL_LOSS, "timesteps"), _least(theirs, SMALL_LOSS, "timesteps")
-        if min(steps, other) == inf or (steps < other and steps not in set(theirs["timesteps"])):
+        if min(steps, other) == inf or (steps < other and not theirs["timesteps"].between(steps, other, "left").any()):
             missing.append(network)
             continue
         held.append(steps < other)

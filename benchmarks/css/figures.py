@@ -182,7 +182,12 @@ def _scale(rows: pd.DataFrame) -> Callable[[Any], Any]:
 def _accuracy_ticks(axes: Axes, rows: pd.DataFrame, height: Callable[[Any], Any]) -> None:
     ann, low = float(rows["ann_metric"].iloc[0]), float(rows["snn_metric"].min())
     ticks = [ann - loss for loss in LOSSES if loss <= max(ann - low, 1.0) * 1.2] + [ann]
-    axes.set_yticks([height(tick) for tick in ticks], [f"{tick:.1f}" for tick in ticks])
+    bottom, top = axes.get_ylim()
+    places: list[float] = []
+    for tick in reversed(ticks):  # the trained network first; what would touch a label goes without
+        if all(abs(height(tick) - place) > 0.05 * (top - bottom) for place in map(height, places)):
+            places.append(tick)
+    axes.set_yticks([height(tick) for tick in places], [f"{tick:.1f}" for tick in places])
     axes.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
