@@ -11,7 +11,7 @@ from benchmarks.css.claims import EQUAL, RUN, SMALL_LOSS, best_betas
 from benchmarks.harness.claims import Tables, brief
 from benchmarks.harness.columns import marked
 from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
-from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, stands_for
+from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, rows_to_come, stands_for
 from benchmarks.profiles import Profile
 
 NAME = "CSS / TSA"
@@ -93,6 +93,7 @@ def table2(tables: Tables, profile: Profile) -> Body:
     for dataset, rows in frame.groupby("dataset", sort=False):
         lines = [_table2_row(row) for _, row in rows.iterrows()]
         parts += [f"**{dataset}**", table(header, lines, "rllrrrrrrrl")]
+    parts += rows_to_come("css", "table2", frame)
     ran = measured(frame)
     most = ran.groupby("dataset_used")["n_test"].transform("max")
     if not (few := ran[ran["n_test"] < most]).empty:

@@ -127,6 +127,12 @@ def measured(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["status"].isin(["measured", "stand-in"])].reset_index(drop=True)
 
 
+def rows_to_come(paper: str, name: str, frame: pd.DataFrame) -> list[str]:
+    """A sentence on the rows of a printed table that were not run yet; nothing if there are none."""
+    left = set(read_published(paper, name)["row"].astype(int)) - set(frame["row"].astype(int))
+    return [f"Not run yet: {'row' if len(left) == 1 else 'rows'} {markdown.ranges(left)}."] if left else []
+
+
 def _stored(artifacts: dict[str, Artifact], folder: Path) -> dict[str, pd.DataFrame]:
     paths = {name: folder / f"{name}.csv" for name in artifacts}
     return {name: read_table(path, artifacts[name].schema) for name, path in paths.items() if path.exists()}

@@ -11,8 +11,9 @@ import pandas as pd
 from benchmarks.harness.claims import Tables, brief
 from benchmarks.harness.columns import marked, measured_on, titled
 from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
-from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons, stands_for
+from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons, rows_to_come, stands_for
 from benchmarks.profiles import Profile
+from benchmarks.published import read_published
 from benchmarks.tmn import figures
 from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPES, energy_ratios, error_ratios, toy_grid
 from benchmarks.tmn.energy_audit import audit
@@ -86,9 +87,7 @@ def setup(profile: Profile) -> list[str]:
 
 def networks(profile: Profile) -> list[tuple[str, str, str]]:
     """Data set, architecture and what of the paper it stands for."""
-    return [
-        (c.dataset, c.architecture, stands_for(c.paper_architecture, c.paper_dataset, c.stand_in)) for c in profile.networks
-    ]
+    return [(c.dataset, c.architecture, stands_for(c.paper_architecture, c.paper_dataset, c.stand_in)) for c in profile.networks]
 
 
 def headlines(tables: Tables, profile: Profile) -> list[str]:
@@ -102,9 +101,10 @@ def headlines(tables: Tables, profile: Profile) -> list[str]:
     if "table2" in tables:
         frame = tables["table2"]
         own, stand_ins = ((frame["status"] == status).sum() for status in ("measured", "stand-in"))
+        printed = len(read_published("tmn", "table2"))
         lines.append(
-            f"Table 2: {count(int(own), 'row')} of {len(frame)} measured on the paper's data set and architecture,"
-            f" {stand_ins} on stand-ins, {len(frame) - own - stand_ins} not run."
+            f"Table 2: {count(int(own), 'row')} of {printed} measured on the paper's data set and architecture,"
+            f" {stand_ins} on stand-ins, {printed - own - stand_ins} not run."
         )
     return lines
 
@@ -141,6 +141,7 @@ def table2(tables: Tables, profile: Profile) -> Body:
     for dataset, rows in frame.groupby("dataset", sort=False):
         lines = [_table2_row(row) for _, row in rows.iterrows()]
         parts += [f"**{dataset}**", table(header, lines, "rllrrrrrrrl")]
+    parts += rows_to_come("tmn", "table2", frame)
     ran = measured(frame)
     if (ran["method"] == "OPI").any():
         parts.append(OPI)
@@ -479,9 +480,7 @@ def analytic(tables: Tables, profile: Profile) -> Body:
     if (rows["claim"] == "T02").any():
         grid = toy_grid(tables)
         least = grid.min()
-        cells = [
-            [f"{ratio:.2f}", *(_least(line[s], least[s]) for s in grid.columns)] for ratio, line in grid.iterrows()
-        ]
+        cells = [[f"{ratio:.2f}", *(_least(line[s], least[s]) for s in grid.columns)] for ratio, line in grid.iterrows()]
         header = ["Predictive threshold / v", *(f"currents within ± {s} v" for s in grid.columns)]
         parts += [
             "Theorem 3.2: E[u²]/v² after 10 steps of independent uniform currents (bold: least). Its proof assumes that the"
@@ -510,8 +509,7 @@ def table3(tables: Tables, profile: Profile) -> Body:
     if rows.empty:
         return [f"Not measured: {reasons(frame['status'])}.", AUDIT, *audit()]
     used = dict.fromkeys(
-        f"{marked(row)}, `{row['quantizer']}`, for {row['dataset']} ({row['n_test']:,} test images)"
-        for _, row in rows.iterrows()
+        f"{marked(row)}, `{row['quantizer']}`, for {row['dataset']} ({row['n_test']:,} test images)" for _, row in rows.iterrows()
     )
     header = ["Row", "Method", "T", "Latency", "Accuracy: paper", "ours", "ACs: paper", "ours", "MACs: paper", "ours"]
     header += ["mJ: paper", "ours", "first layer once"]
