@@ -9,7 +9,7 @@ import pandas as pd
 from benchmarks.css import figures
 from benchmarks.css.claims import EQUAL, RUN, SMALL_LOSS, best_betas
 from benchmarks.harness.claims import Tables, brief
-from benchmarks.harness.columns import marked
+from benchmarks.harness.columns import loss_verdict, marked
 from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
 from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, rows_to_come, stands_for
 from benchmarks.profiles import Profile
@@ -122,8 +122,7 @@ def _table2_row(row: pd.Series) -> list[str]:
     ]
     if row["status"].startswith(NOT_RUN):
         return [*known, DASH, DASH, plain(brief(row["status"]))]
-    low, high = row["loss_ci95_low"], row["loss_ci95_high"]
-    verdict = "consistent" if low - 1e-9 <= printed <= high + 1e-9 else "smaller loss" if high < printed else "larger loss"
+    verdict = loss_verdict(printed, row["loss_ci95_low"], row["loss_ci95_high"])
     ours = f"{number(row['ann_metric'])} → {number(row['snn_metric'])}"
     if row["status"] == "stand-in":
         return [*known, f"*{ours}* †", f"*{_loss(row)}*", f"*stand-in: {verdict}*"]

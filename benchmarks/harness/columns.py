@@ -70,3 +70,10 @@ def titled(row: pd.Series) -> str:
 def marked(row: pd.Series) -> str:
     """What a row was measured on, for a text."""
     return f"*{measured_on(row)}* †" if row["status"] == "stand-in" else measured_on(row)
+
+
+def loss_verdict(printed: float, low: float, high: float) -> str:
+    """How the printed loss lies to our interval."""
+    if low - 1e-9 <= printed <= high + 1e-9:
+        return "consistent"
+    return "smaller loss" if high < printed else "larger loss"

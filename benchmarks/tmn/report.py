@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.harness.claims import Tables, brief
-from benchmarks.harness.columns import marked, measured_on, titled
+from benchmarks.harness.columns import loss_verdict, marked, measured_on, titled
 from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
 from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons, rows_to_come, stands_for
 from benchmarks.profiles import Profile
@@ -207,13 +207,6 @@ def _steps(row: pd.Series) -> str:
     if pd.notna(row["presimulation_steps"]) and row["presimulation_steps"] > 0:
         text += f" (+ {row['presimulation_steps']} before)"
     return text
-
-
-def loss_verdict(printed: float, low: float, high: float) -> str:
-    """How the printed loss lies to our interval."""
-    if low - 1e-9 <= printed <= high + 1e-9:
-        return "consistent"
-    return "smaller loss" if high < printed else "larger loss"
 
 
 # ---- loss over timesteps ----------------------------------------------------------------------------------------------
