@@ -9,7 +9,7 @@ from math import inf
 from typing import Any, get_args
 
 from benchmarks.css import analytic
-from benchmarks.css.settings import EVERY, PAPER, SECTIONS, settings_of
+from benchmarks.css.settings import PAPER, SECTIONS, settings_of
 from benchmarks.errors import NotAvailable
 from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
 from benchmarks.harness.columns import ACCURACY_COLUMNS, STEP_COLUMNS, accuracy, seeds_of, steps_of
@@ -57,7 +57,7 @@ Measure = Callable[[Profile, NetworkChoice, Setting, int | None], tuple[Fill, Me
 
 def _settings(profile: Profile, artifact: str) -> dict[str, Any]:
     """Of an artifact that varies something; without a section nothing is varied."""
-    return settings_of(profile, artifact) or {name: [] for name in (*EVERY, *SECTIONS[artifact])}
+    return settings_of(profile, artifact) or {name: [] for name in SECTIONS[artifact]}
 
 
 def _varied(

@@ -10,23 +10,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from benchmarks.harness.columns import titled
-from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH
+from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, AccuracyScale, heading
 
 SILENT = (VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY, BLACK)
 """By length of the silent period; the last for all longer ones."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":")
-LOSSES = (80, 40, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)
-"""Where ticks may be, in points below the trained network."""
 
 
 def steps_and_latency(frame: pd.DataFrame) -> Figure:
     """Figure 1: accuracy over coding steps (left) and over latency (right), a row of panels per network."""
 
-    def draw(axes: Axes, rows: pd.DataFrame, column: str, height: Callable[[Any], Any]) -> None:
+    def draw(axes: Axes, rows: pd.DataFrame, column: str, height: AccuracyScale) -> None:
         for _, part in rows.groupby("silent_steps"):
             silent = int(part["silent_steps"].iloc[0])
             color, marker = _style(silent)
@@ -39,14 +37,14 @@ def steps_and_latency(frame: pd.DataFrame) -> Figure:
         for n in lengths
     ]
     columns = {"timesteps": "coding steps T", "latency": "latency, steps"}
-    title = "Accuracy over coding steps and over latency, by silent period (hollow: amplitudes did not settle)"
-    return _panels(frame, columns, draw, handles, title)
+    text = "Accuracy over coding steps and over latency, by silent period (hollow: amplitudes did not settle)"
+    return _panels(frame, columns, draw, handles, text)
 
 
 def negative_spikes(frame: pd.DataFrame) -> Figure:
     """Figure 2: accuracy over latency, with (solid) and without (dashed) negative spikes, a colour per silent period."""
 
-    def draw(axes: Axes, rows: pd.DataFrame, column: str, height: Callable[[Any], Any]) -> None:
+    def draw(axes: Axes, rows: pd.DataFrame, column: str, height: AccuracyScale) -> None:
         for _, part in rows.groupby(["negative_spikes", "silent_steps"]):
             color, marker = _style(int(part["silent_steps"].iloc[0]))
             line = "-" if part["negative_spikes"].iloc[0] == "yes" else "--"
@@ -58,8 +56,8 @@ def negative_spikes(frame: pd.DataFrame) -> Figure:
                label=f"{'with' if kind == 'yes' else 'without'}, {_length(n)}")
         for kind, n in pairs
     ]  # fmt: skip
-    title = "Accuracy over latency, with and without negative spikes (hollow: amplitudes did not settle)"
-    return _panels(frame, {"latency": "latency, steps"}, draw, handles, title)
+    text = "Accuracy over latency, with and without negative spikes (hollow: amplitudes did not settle)"
+    return _panels(frame, {"latency": "latency, steps"}, draw, handles, text)
 
 
 def betas(frame: pd.DataFrame) -> Figure:
@@ -81,11 +79,11 @@ def betas(frame: pd.DataFrame) -> Figure:
             axes.axvline(1.5, color=GREY, linewidth=0.8, linestyle=":")
             axes.set_title(f"{titled(rows.iloc[0])}\n{_length(silent)}")
             axes.set_xlabel("β")
-            _accuracy_ticks(axes, rows, height)
+            height.ticks(axes)
         line[0].set_ylabel("accuracy, %")
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    _title(figure, "Amplification factor β (dotted: the paper's 1.5)")
+    heading(figure, "Amplification factor β (dotted: the paper's 1.5)")
     return figure
 
 
@@ -93,7 +91,7 @@ def comparison(frame: pd.DataFrame) -> Figure:
     """TSA and TMN: loss over coding steps, over latency and over energy; a row of panels per network."""
     styles = {"TSA": (VERMILION, "D", "TSA, β = 1.5"), "TMN": (BLUE, "o", "TMN, β = 2")}
 
-    def draw(axes: Axes, rows: pd.DataFrame, column: str, height: Callable[[Any], Any]) -> None:
+    def draw(axes: Axes, rows: pd.DataFrame, column: str, height: AccuracyScale) -> None:
         for name, (color, marker, _) in styles.items():
             part = rows[rows["method"] == name].sort_values(column)
             _curve(axes, part, column, height, color, marker, "-")
@@ -108,7 +106,7 @@ def pipeline(frame: pd.DataFrame) -> Figure:
     """Accuracy after each step of the pipelined simulation, a colour per silent period and a line per T."""
     steps = sorted(int(t) for t in frame["timesteps"].unique())
 
-    def draw(axes: Axes, rows: pd.DataFrame, column: str, height: Callable[[Any], Any]) -> None:
+    def draw(axes: Axes, rows: pd.DataFrame, column: str, height: AccuracyScale) -> None:
         for _, part in rows.groupby(["silent_steps", "timesteps"]):
             color, marker = _style(int(part["silent_steps"].iloc[0]))
             line = LINES[steps.index(int(part["timesteps"].iloc[0])) % len(LINES)]
@@ -126,8 +124,8 @@ def pipeline(frame: pd.DataFrame) -> Figure:
         )
         for n, t in sorted(set(zip(frame["silent_steps"], frame["timesteps"], strict=True)))
     ]
-    title = "Accuracy of the output so far, all layers at once (dotted: latency by the paper's rule)"
-    return _panels(frame, {"step": "step since the first input"}, draw, handles, title)
+    text = "Accuracy of the output so far, all layers at once (dotted: latency by the paper's rule)"
+    return _panels(frame, {"step": "step since the first input"}, draw, handles, text)
 
 
 # ---- helpers ----------------------------------------------------------------------------------------------------------
@@ -136,9 +134,9 @@ def pipeline(frame: pd.DataFrame) -> Figure:
 def _panels(
     frame: pd.DataFrame,
     columns: dict[str, str],
-    draw: Callable[[Axes, pd.DataFrame, str, Callable[[Any], Any]], None],
+    draw: Callable[[Axes, pd.DataFrame, str, AccuracyScale], None],
     handles: list[Line2D],
-    title: str,
+    text: str,
 ) -> Figure:
     """A row of panels per network, a panel per column of the table."""
     networks = list(dict.fromkeys(zip(frame["dataset"], frame["architecture"], strict=True)))
@@ -155,16 +153,16 @@ def _panels(
             axes.axhline(height(rows["ann_metric"].iloc[0]), color=GREY, linewidth=1.0, linestyle=":")
             axes.set_xlabel(label)
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=column != "energy_uj"))
-            _accuracy_ticks(axes, rows, height)
+            height.ticks(axes)
         line[0].set_title(titled(rows.iloc[0]))
         line[0].set_ylabel("accuracy, %")
     handles = [*handles, Line2D([], [], color=GREY, linewidth=1.0, linestyle=":", label="trained network")]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
-    _title(figure, title)
+    heading(figure, text)
     return figure
 
 
-def _curve(axes: Axes, rows: pd.DataFrame, column: str, height: Callable[[Any], Any], color: str, marker: str, line: str) -> None:
+def _curve(axes: Axes, rows: pd.DataFrame, column: str, height: AccuracyScale, color: str, marker: str, line: str) -> None:
     x, y = rows[column].astype(float).to_numpy(), height(rows["snn_metric"].to_numpy(dtype=float))
     axes.plot(x, y, color=color, linestyle=line)
     unsettled = (rows["unsettled"].fillna(0) > 0).to_numpy() if "unsettled" in rows else np.zeros(len(rows), dtype=bool)
@@ -172,23 +170,8 @@ def _curve(axes: Axes, rows: pd.DataFrame, column: str, height: Callable[[Any], 
     axes.plot(x[unsettled], y[unsettled], marker, color=color, markerfacecolor="white")
 
 
-def _scale(rows: pd.DataFrame) -> Callable[[Any], Any]:
-    """Accuracy on a scale of its distance to the trained network, so that a tenth of a point can be seen beside chance."""
-    ann = float(rows["ann_metric"].iloc[0])
-    margin = max(0.1, 2 * (float(rows["snn_metric"].max()) - ann))
-    return lambda accuracy: -np.log10(np.maximum(ann - accuracy, -margin / 2) + margin)
-
-
-def _accuracy_ticks(axes: Axes, rows: pd.DataFrame, height: Callable[[Any], Any]) -> None:
-    ann, low = float(rows["ann_metric"].iloc[0]), float(rows["snn_metric"].min())
-    ticks = [ann - loss for loss in LOSSES if loss <= max(ann - low, 1.0) * 1.2] + [ann]
-    bottom, top = axes.get_ylim()
-    places: list[float] = []
-    for tick in reversed(ticks):  # the trained network first; what would touch a label goes without
-        if all(abs(height(tick) - place) > 0.05 * (top - bottom) for place in map(height, places)):
-            places.append(tick)
-    axes.set_yticks([height(tick) for tick in places], [f"{tick:.1f}" for tick in places])
-    axes.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+def _scale(rows: pd.DataFrame) -> AccuracyScale:
+    return AccuracyScale(float(rows["ann_metric"].iloc[0]), float(rows["snn_metric"].min()), float(rows["snn_metric"].max()))
 
 
 def _style(silent: int) -> tuple[str, str]:
@@ -198,6 +181,3 @@ def _style(silent: int) -> tuple[str, str]:
 def _length(silent: int) -> str:
     return "no silent period" if silent == 0 else f"silent period of {silent}"
 
-
-def _title(figure: Figure, text: str) -> None:
-    figure.suptitle(text, x=0.01, ha="left", fontsize=10.5)

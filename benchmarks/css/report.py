@@ -9,9 +9,11 @@ import pandas as pd
 from benchmarks.css import figures
 from benchmarks.css.claims import EQUAL, RUN, SMALL_LOSS, best_betas
 from benchmarks.harness.claims import Tables, brief
-from benchmarks.harness.columns import loss_verdict, marked
-from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
-from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, rows_to_come, stands_for
+from benchmarks.harness.columns import footnotes, loss_text, loss_verdict, marked
+from benchmarks.harness.columns import networks as networks
+from benchmarks.harness.markdown import DASH, count, enumeration, number, plain, small, table
+from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured
+from benchmarks.measurements.lab import LAYERWISE_IMAGES
 from benchmarks.profiles import Profile
 
 NAME = "CSS / TSA"
@@ -38,11 +40,6 @@ def setup(profile: Profile) -> list[str]:
     ]
 
 
-def networks(profile: Profile) -> list[tuple[str, str, str]]:
-    """Data set, architecture and what of the paper it stands for."""
-    return [(c.dataset, c.architecture, stands_for(c.paper_architecture, c.paper_dataset, c.stand_in)) for c in profile.networks]
-
-
 def headlines(tables: Tables, profile: Profile) -> list[str]:
     """The few numbers that a reader wants first."""
     lines = []
@@ -52,7 +49,7 @@ def headlines(tables: Tables, profile: Profile) -> list[str]:
         for _, row in own.drop_duplicates(["dataset_used", "architecture_used", "timesteps"]).iterrows():
             lines.append(
                 f"TSA on {marked(row)}, T = {row['timesteps']}, latency {row['latency']}: {number(row['ann_metric'])} →"
-                f" {number(row['snn_metric'])} %, loss {_loss(row)} points (printed"
+                f" {number(row['snn_metric'])} %, loss {loss_text(row)} points (printed"
                 f" {number(row['ann_metric_paper'] - row['snn_metric_paper'])})."
             )
     if "comparison" in tables:
@@ -74,10 +71,6 @@ def _fewest(rows: pd.DataFrame) -> list[str]:
     return [f"Fewest steps with a loss of at most {SMALL_LOSS} points, {marked(rows.iloc[0])}: {enumeration(parts)}."]
 
 
-def _loss(row: pd.Series) -> str:
-    return interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
-
-
 # ---- Table 2 ----------------------------------------------------------------------------------------------------------
 
 
@@ -93,19 +86,7 @@ def table2(tables: Tables, profile: Profile) -> Body:
     for dataset, rows in frame.groupby("dataset", sort=False):
         lines = [_table2_row(row) for _, row in rows.iterrows()]
         parts += [f"**{dataset}**", table(header, lines, "rllrrrrrrrl")]
-    parts += rows_to_come("css", "table2", frame)
-    ran = measured(frame)
-    most = ran.groupby("dataset_used")["n_test"].transform("max")
-    if not (few := ran[ran["n_test"] < most]).empty:
-        counts = enumeration([f"{n:,}" for n in sorted(few["n_test"].unique())])
-        parts.append(f"Rows {ranges(map(int, few['row']))} ran on the first {counts} test images only, for time.")
-    if not (used := frame[frame["status"] == "stand-in"]).empty:
-        listed = dict.fromkeys(
-            f"*{row['architecture_used']} on {row['dataset_used']}* for {row['architecture']} on {row['dataset']}"
-            for _, row in used.iterrows()
-        )
-        parts.append(f"† Stand-ins, not the setting of the printed row: {'; '.join(listed)}.")
-    return parts
+    return [*parts, *footnotes("css", "table2", frame)]
 
 
 def _table2_row(row: pd.Series) -> list[str]:
@@ -125,8 +106,8 @@ def _table2_row(row: pd.Series) -> list[str]:
     verdict = loss_verdict(printed, row["loss_ci95_low"], row["loss_ci95_high"])
     ours = f"{number(row['ann_metric'])} → {number(row['snn_metric'])}"
     if row["status"] == "stand-in":
-        return [*known, f"*{ours}* †", f"*{_loss(row)}*", f"*stand-in: {verdict}*"]
-    return [*known, ours, _loss(row), f"**{verdict}**"]
+        return [*known, f"*{ours}* †", f"*{loss_text(row)}*", f"*stand-in: {verdict}*"]
+    return [*known, ours, loss_text(row), f"**{verdict}**"]
 
 
 # ---- Figures 1 and 2 --------------------------------------------------------------------------------------------------
@@ -147,7 +128,7 @@ def figure1(tables: Tables, profile: Profile) -> Body:
     ]
     for _, network in rows.groupby(["dataset", "architecture"], sort=False):
         parts += [f"Loss in points [95 %], {marked(network.iloc[0])}:", _by_steps(network, ["silent_steps"])]
-    return [*parts, *_adjusted(rows, ["silent_steps"])]
+    return [*parts, *_adjusted(rows, profile, ["silent_steps"])]
 
 
 def _by_steps(rows: pd.DataFrame, kinds: list[str]) -> str:
@@ -158,7 +139,8 @@ def _by_steps(rows: pd.DataFrame, kinds: list[str]) -> str:
         line = [str(t)]
         for _, part in rows.groupby(kinds, sort=False):
             at = part[part["timesteps"] == t]
-            line.append(DASH if at.empty else f"{_loss(at.iloc[0])}{_unsettled(at.iloc[0])} (latency {at.iloc[0]['latency']})")
+            cells = [f"{loss_text(row)}{_unsettled(row)} (latency {row['latency']})" for _, row in at.iterrows()]
+            line.append(cells[0] if cells else DASH)
         lines.append(line)
     return table(header, lines, "r" * len(header))
 
@@ -180,7 +162,7 @@ def _kind(kind: dict[str, object]) -> str:
     return ", ".join(words)
 
 
-def _adjusted(rows: pd.DataFrame, kinds: list[str]) -> list[str]:
+def _adjusted(rows: pd.DataFrame, profile: Profile, kinds: list[str]) -> list[str]:
     """What became of the amplitudes, one line per kind of setting."""
     done = rows[rows["adjusted_in"].notna()]
     if done.empty:
@@ -200,10 +182,10 @@ def _adjusted(rows: pd.DataFrame, kinds: list[str]) -> list[str]:
     header = ["Network", "Setting", "Settled", "Rounds", "Largest factor", "Layers that did not settle"]
     listed = table(header, lines, "llrrrl")
     text = (
-        "An amplitude grows until the 99.9th percentile of its layer's residual potentials, on 128 training images, no longer"
-        " exceeds it (App. A.3; we read its potentials as those that the code leaves, in units of the amplitude). It is a"
-        " heuristic and need not settle within the profile's limit of rounds: ‡ in tables, hollow in figures; the accuracy is"
-        " then that of the last round."
+        "An amplitude grows until the 99.9th percentile of its layer's residual potentials, on"
+        f" {min(LAYERWISE_IMAGES, profile.calibration_images)} training images, no longer exceeds it (App. A.3; we read its"
+        " potentials as those that the code leaves, in units of the amplitude). It is a heuristic and need not settle within the"
+        " profile's limit of rounds: ‡ in tables, hollow in figures; the accuracy is then that of the last round."
     )
     return [f"<details>\n<summary>Adjusted amplitudes (‡: did not settle)</summary>\n\n{text}\n\n{listed}\n\n</details>"]
 
@@ -242,7 +224,7 @@ def figure2(tables: Tables, profile: Profile) -> Body:
         header = ["Negative spikes", "Silent period", "Highest accuracy, %", f"Latency to within {EQUAL} points of the best"]
         parts += [f"{marked(network.iloc[0])}, {number(network.iloc[0]['ann_metric'])} % before conversion:"]
         parts += [table(header, lines, "lrrr")]
-    return [*parts, *_adjusted(rows, ["negative_spikes", "silent_steps"])]
+    return [*parts, *_adjusted(rows, profile, ["negative_spikes", "silent_steps"])]
 
 
 def residual(tables: Tables, profile: Profile) -> Body:
@@ -303,7 +285,7 @@ def encoding(tables: Tables, profile: Profile) -> Body:
 
 def _of(rows: pd.DataFrame, column: str, value: str) -> str:
     found = rows[rows[column] == value]
-    return DASH if found.empty else _loss(found.iloc[0])
+    return DASH if found.empty else loss_text(found.iloc[0])
 
 
 def pipeline(tables: Tables, profile: Profile) -> Body:
@@ -381,7 +363,7 @@ def comparison(tables: Tables, profile: Profile) -> Body:
     ]
     for _, network in rows.groupby(["dataset", "architecture"], sort=False):
         lines = [
-            [row["method"], str(row["timesteps"]), str(row["latency"]), _loss(row), number(row["spikes_per_neuron"], 2),
+            [row["method"], str(row["timesteps"]), str(row["latency"]), loss_text(row), number(row["spikes_per_neuron"], 2),
              f"{100 * row['negative_share']:.1f} %", f"{row['acs'] / 1e6:.4g}M", f"{row['macs'] / 1e6:.4g}M",
              f"{row['energy_mj'] * 1000:.4g}", f"{row['energy_once_mj'] * 1000:.4g}"]
             for _, row in network.iterrows()

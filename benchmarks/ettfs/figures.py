@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from benchmarks.data.registry import dataset_spec
 from benchmarks.harness.claims import is_stand_in
-from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH
+from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, heading
 from benchmarks.harness.statistics import over_seeds, paired_difference
 
 INITIALIZATIONS = {
@@ -81,7 +81,7 @@ def depth(frame: pd.DataFrame) -> Figure:
     grid[0, 0].set_ylabel("share of neurons that fire")
     grid[1, 0].set_ylabel("variance of the current\n(dotted: 1, the aim)")
     _legend(figure, frame)
-    _title(figure, f"Firing and currents over depth, before training: {titled(frame.iloc[0])}")
+    heading(figure, f"Firing and currents over depth, before training: {titled(frame.iloc[0])}")
     return figure
 
 
@@ -108,7 +108,7 @@ def potentials(frame: pd.DataFrame) -> Figure:
                 axes.set_xlabel("potential / threshold")
         grid[line, 0].set_ylabel(f"{encoding}\ndensity")
     _legend(figure, frame, Line2D([], [], color=BLACK, linewidth=0.9, linestyle=":", label="threshold"))
-    _title(figure, f"Potential before firing, before training: {titled(frame.iloc[0])}")
+    heading(figure, f"Potential before firing, before training: {titled(frame.iloc[0])}")
     return figure
 
 
@@ -135,7 +135,7 @@ def gradients(frame: pd.DataFrame) -> Figure:
         Line2D([], [], color=GREY, marker="o", linestyle="", markerfacecolor="white", label="median of exactly 0"),
     ]
     _legend(figure, frame, *extra)
-    _title(figure, f"Gradients before training, median over weights: {titled(frame.iloc[0])}")
+    heading(figure, f"Gradients before training, median over weights: {titled(frame.iloc[0])}")
     return figure
 
 
@@ -162,7 +162,7 @@ def convergence(frame: pd.DataFrame) -> Figure:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(figure, frame)
-    _title(figure, f"A line per seed: {titled(frame.iloc[0])}")
+    heading(figure, f"A line per seed: {titled(frame.iloc[0])}")
     return figure
 
 
@@ -187,7 +187,7 @@ def learning(frame: pd.DataFrame) -> Figure:
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(figure, frame)
-    _title(figure, f"{seeds} seeds: {titled(frame.iloc[0])}" if seeds > 1 else f"One seed: {titled(frame.iloc[0])}")
+    heading(figure, f"{seeds} seeds: {titled(frame.iloc[0])}" if seeds > 1 else f"One seed: {titled(frame.iloc[0])}")
     return figure
 
 
@@ -214,7 +214,7 @@ def firing(frame: pd.DataFrame) -> Figure:
     grid[0].set_ylim(0.0, 1.05 * max(frame["firing"].max(), 0.1))
     grid[0].set_ylabel("share of neurons that fire")
     _legend(figure, frame, markers=False)
-    _title(figure, f"Firing over training, mean over seeds: {titled(frame.iloc[0])}")
+    heading(figure, f"Firing over training, mean over seeds: {titled(frame.iloc[0])}")
     return figure
 
 
@@ -240,7 +240,7 @@ def decoders(frame: pd.DataFrame) -> Figure:
     grid[0].set_ylabel("accuracy, % (distance to 100 is logarithmic)")
     handles = [Line2D([], [], linestyle="", label=name, **style) for name, style in styles.items()]
     figure.legend(handles=handles, loc="outside right center")
-    _title(figure, "Temporal weightings, with 95 % intervals over seeds")
+    heading(figure, "Temporal weightings, with 95 % intervals over seeds")
     return figure
 
 
@@ -299,7 +299,7 @@ def decisions(frame: pd.DataFrame) -> Figure:
     grid[0].set_ylabel("% of test images")
     handles = [Line2D([], [], color=VARIANTS[v][0], marker=VARIANTS[v][1], label=VARIANTS[v][2]) for v in used if v in VARIANTS]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    _title(figure, "Step of the first output spike, all seeds together (no marker: no image)")
+    heading(figure, "Step of the first output spike, all seeds together (no marker: no image)")
     return figure
 
 
@@ -323,7 +323,7 @@ def curves(frame: pd.DataFrame) -> Figure:
     grid[0].set_ylabel("validation accuracy, %")
     handles = [Line2D([], [], color=color, label=label) for color, _, label in used]
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
-    _title(figure, "Validation accuracy, mean over seeds (band: lowest to highest)")
+    heading(figure, "Validation accuracy, mean over seeds (band: lowest to highest)")
     return figure
 
 
@@ -358,7 +358,7 @@ def runs(frame: pd.DataFrame) -> Figure:
         axes.set_title(f"{dataset}{' (stand-in)' if is_stand_in(frame[frame['dataset'] == dataset]) else ''}")
         axes.grid(visible=False, axis="y")
     grid[-1].set_xlabel("test accuracy, %")
-    _title(figure, "Every training run: a dot per seed, a line at the mean")
+    heading(figure, "Every training run: a dot per seed, a line at the mean")
     return figure
 
 
@@ -423,6 +423,3 @@ def _mark_floor(axes: Axes, floor: float, values: pd.Series) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: "0" if y <= floor * 1.01 else f"$10^{{{round(np.log10(y))}}}$"))
     axes.yaxis.set_minor_locator(NullLocator())
 
-
-def _title(figure: Figure, text: str) -> None:
-    figure.suptitle(text, x=0.01, ha="left", fontsize=10.5)

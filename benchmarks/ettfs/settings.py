@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.harness.settings import (
+    NETWORK,
+    NETWORKS,
+    SEE,
+    TABLE,
+    TEXT,
+    Check,
+    check_table,
+    list_of,
+    read_section,
+    sections_of,
+    whole,
+    wholes,
+)
 from benchmarks.methods import direct_method
 from benchmarks.models.layouts import parse_layout
 from benchmarks.profiles import Profile
@@ -15,7 +28,6 @@ from benchmarks.training import recipe
 from snncore.decoding import weights
 
 PAPER = "ettfs"
-SEE = "see benchmarks/profiles/embedded.toml"
 
 
 @dataclass(frozen=True)
@@ -45,16 +57,6 @@ class Choice:
         return self.seeds.get(method, self.seeds["default"])
 
 
-KINDS: dict[str, tuple[type, ...]] = {
-    "paper_dataset": (str,),
-    "network": (str,),
-    "dataset": (str,),
-    "layout": (str,),
-    "recipes": (dict,),
-    "seeds": (dict,),
-    "validation": (int,),
-    "training": (int,),
-}
 VARIANTS: dict[str, dict[str, str]] = {
     "both": {},
     "no init": {"initialization": "kaiming"},
@@ -68,36 +70,7 @@ ENCODINGS = ("direct", "latency", "random")
 """Of the inputs; random ones (one spike per input, at a random step) cannot be trained on."""
 
 
-def _some(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """A list of different good things, at least one."""
-
-    def check(value: Any) -> bool:
-        return isinstance(value, list) and value != [] and all(map(good, value)) and len(set(map(repr, value))) == len(value)
-
-    return check
-
-
-def _count(value: Any, least: int = 1) -> bool:
-    return type(value) is int and value >= least
-
-
-def _seed(value: Any) -> bool:
-    return _count(value, 0)
-
-
-def _time(value: Any) -> bool:
-    return _count(value, 2)
-
-
-def _name(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _network(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_name, value))
-
-
-def _decoder(value: Any) -> bool:
+def _is_decoder(value: Any) -> bool:
     try:
         weights(value, 2)
     except (ValueError, TypeError):
@@ -105,21 +78,44 @@ def _decoder(value: Any) -> bool:
     return True
 
 
-SEEDS = _some(_seed)
-SECTIONS: dict[str, dict[str, Callable[[Any], bool]]] = {
-    "table3": {"network": _network, "variants": _some(lambda value: _name(value) and value in VARIANTS)},
-    "decoders": {"networks": _some(_network), "decoders": _some(_decoder), "seeds": SEEDS},
-    "forced": {"networks": _some(_network)},
-    "initial": {
-        "dataset": _name,
-        "layout": _name,
-        "timesteps": _time,
-        "images": _count,
-        "encodings": _some(lambda value: value in ENCODINGS),
+def _is_variant(value: Any) -> bool:
+    return isinstance(value, str) and value in VARIANTS
+
+
+SEEDS, COUNT = wholes(0), whole(1)
+SECTIONS: dict[str, dict[str, Check]] = {
+    "table3": {"network": NETWORK, "variants": list_of(_is_variant, f"variants of {', '.join(VARIANTS)}")},
+    "decoders": {
+        "networks": NETWORKS,
+        "decoders": list_of(_is_decoder, "decoders, e.g. exponential-2, linear, uniform, first-spike"),
+        "seeds": SEEDS,
     },
-    "figure4": {"network": _network, "encodings": _some(lambda value: value in ENCODINGS[:2])},
-    "stacks": {"width": _count, "depth": _count, "timesteps": _some(_time), "draws": _count},
+    "forced": {"networks": NETWORKS},
+    "initial": {
+        "dataset": TEXT,
+        "layout": TEXT,
+        "timesteps": whole(2),
+        "images": COUNT,
+        "encodings": list_of(lambda value: value in ENCODINGS, f"encodings of {', '.join(ENCODINGS)}"),
+    },
+    "figure4": {
+        "network": NETWORK,
+        "encodings": list_of(lambda value: value in ENCODINGS[:2], f"encodings of {', '.join(ENCODINGS[:2])}"),
+    },
+    "stacks": {"width": COUNT, "depth": COUNT, "timesteps": wholes(2), "draws": COUNT},
 }
+ENTRIES: dict[str, Check] = {
+    "paper_dataset": TEXT,
+    "network": TEXT,
+    "dataset": TEXT,
+    "layout": TEXT,
+    "recipes": TABLE,
+    "seeds": TABLE,
+    "validation": COUNT,
+    "training": COUNT,
+}
+"""Of one of [[papers.ettfs.networks]]; see ``Choice``."""
+KNOWN: dict[str, dict[str, Check]] = SECTIONS | {"networks": ENTRIES}
 
 
 def choices(profile: Profile) -> list[Choice]:
@@ -128,7 +124,7 @@ def choices(profile: Profile) -> list[Choice]:
     Raises:
         CannotRun: an entry that lacks, is unknown or of another type; an unknown data set, method, recipe or layout.
     """
-    section = _section(profile)
+    section = sections_of(profile, PAPER, KNOWN)
     where = f"profile {profile.name}, [[papers.{PAPER}.networks]]"
     found = [_choice(entry, where) for entry in section.get("networks", [])]
     names = [(each.paper_dataset, each.network) for each in found]
@@ -148,47 +144,11 @@ def choice(profile: Profile, dataset: str, network: str) -> Choice:
 
 def settings(profile: Profile, name: str) -> dict[str, Any]:
     """The entries of ``[papers.ettfs.<name>]``; empty where the profile has no such section. CannotRun for a wrong entry."""
-    where = f"profile {profile.name}, [papers.{PAPER}.{name}]"
-    found = _section(profile).get(name, {})
-    if not found:
-        return {}
-    _check(found, SECTIONS[name], where)
-    return dict(found)
-
-
-def _section(profile: Profile) -> dict[str, Any]:
-    section = profile.papers.get(PAPER, {})
-    for name in section:
-        if name not in SECTIONS and name != "networks":
-            raise CannotRun(f"profile {profile.name}, [papers.{PAPER}] has the unknown entry {name!r}; {SEE}")
-    return dict(section)
-
-
-def _check(table: Any, kinds: dict[str, Callable[[Any], bool]], where: str) -> None:
-    if not isinstance(table, dict):
-        raise CannotRun(f"{where} must be a table, got {table!r}; {SEE}")
-    for name, value in table.items():
-        if name not in kinds:
-            raise CannotRun(f"{where} has the unknown entry {name!r}; known: {', '.join(kinds)}")
-        if not kinds[name](value):
-            raise CannotRun(f"{where}: {name} = {value!r} is not of the right kind; {SEE}")
-    for name in kinds:
-        if name not in table:
-            raise CannotRun(f"{where} lacks the entry {name!r}; {SEE}")
+    return read_section(profile, PAPER, name, KNOWN)
 
 
 def _choice(entry: Any, where: str) -> Choice:
-    if not isinstance(entry, dict):
-        raise CannotRun(f"{where} must hold tables, got {entry!r}; {SEE}")
-    names = {field.name for field in fields(Choice)}
-    for name, value in entry.items():
-        if name not in names:
-            raise CannotRun(f"{where} has the unknown entry {name!r}; known: {', '.join(sorted(names))}")
-        if type(value) not in KINDS[name] or (type(value) is int and value < 1):
-            raise CannotRun(f"{where}: {name} = {value!r} is not of the right kind; {SEE}")
-    lacking = [name for name in names - {"training"} if name not in entry]
-    if lacking:
-        raise CannotRun(f"{where} lacks {sorted(lacking)[0]!r}; {SEE}")
+    check_table(entry, ENTRIES, where, optional=("training",))
     made = Choice(**entry)
     spec = dataset_spec(made.dataset)
     parse_layout(made.layout, (spec.channels, *spec.size), spec.classes)
@@ -197,8 +157,8 @@ def _choice(entry: Any, where: str) -> Choice:
     for method, seeds in made.seeds.items():
         if method != "default" and method not in made.recipes:
             raise CannotRun(f"{where}: seeds of {method}, which has no recipe; known: default, {', '.join(made.recipes)}")
-        if not SEEDS(seeds):
-            raise CannotRun(f"{where}: the seeds of {method} must be different whole numbers, got {seeds!r}")
+        if wanted := SEEDS(seeds):
+            raise CannotRun(f"{where}: the seeds of {method} must be {wanted}, got {seeds!r}")
     for method, name in made.recipes.items():
         if not isinstance(name, str) or not isinstance(recipe(name).options.get("timesteps"), int):
             raise CannotRun(f"{where}: the recipe of {method} must be one for spiking networks, with timesteps, got {name!r}")
@@ -207,4 +167,3 @@ def _choice(entry: Any, where: str) -> Choice:
         except NotAvailable as error:
             raise CannotRun(f"{where}: {error}") from error
     return made
-

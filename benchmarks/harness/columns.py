@@ -1,4 +1,4 @@
-"""Columns that tables of converted networks share, what fills them, and how their rows are named."""
+"""Columns that tables of converted networks share, what fills them, and how a report words them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import pandas as pd
 
 from benchmarks.data.registry import dataset_spec
 from benchmarks.harness.artifacts import CORRECT, Values, status_of
+from benchmarks.harness.markdown import enumeration, interval, ranges
+from benchmarks.harness.report import measured, rows_to_come, stands_for
 from benchmarks.harness.results import Column
 from benchmarks.measurements import Arrays
 from benchmarks.methods import method
 from benchmarks.models import model_spec
-from benchmarks.profiles import NetworkChoice
+from benchmarks.profiles import NetworkChoice, Profile
 
 STEP_COLUMNS = (
     Column("precharge_steps", "int", minimum=0, doc="steps per layer before its first spike"),
@@ -77,3 +79,30 @@ def loss_verdict(printed: float, low: float, high: float) -> str:
     if low - 1e-9 <= printed <= high + 1e-9:
         return "consistent"
     return "smaller loss" if high < printed else "larger loss"
+
+
+def loss_text(row: pd.Series) -> str:
+    """The loss with its interval."""
+    return interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
+
+
+def networks(profile: Profile) -> list[tuple[str, str, str]]:
+    """Data set, architecture and what of the paper it stands for."""
+    return [(c.dataset, c.architecture, stands_for(c.paper_architecture, c.paper_dataset, c.stand_in)) for c in profile.networks]
+
+
+def footnotes(paper: str, name: str, frame: pd.DataFrame) -> list[str]:
+    """Below a printed table: rows that are still to come, that ran on few images, and what stands for what."""
+    notes = rows_to_come(paper, name, frame)
+    ran = measured(frame)
+    most = ran.groupby("dataset_used")["n_test"].transform("max")
+    if not (few := ran[ran["n_test"] < most]).empty:
+        counts = enumeration([f"{n:,}" for n in sorted(few["n_test"].unique())])
+        notes.append(f"Rows {ranges(map(int, few['row']))} ran on the first {counts} test images only, for time.")
+    if not (used := frame[frame["status"] == "stand-in"]).empty:
+        listed = dict.fromkeys(
+            f"*{row['architecture_used']} on {row['dataset_used']}* for {row['architecture']} on {row['dataset']}"
+            for _, row in used.iterrows()
+        )
+        notes.append(f"† Stand-ins, not the setting of the printed row: {'; '.join(listed)}.")
+    return notes

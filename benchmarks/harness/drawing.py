@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 # Okabe and Ito: distinguishable with every common form of colour blindness.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK = (
@@ -48,3 +52,46 @@ def svg(draw: Callable[[], Figure]) -> bytes:
         draw().savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     lines = buffer.getvalue().splitlines()
     return b"\n".join(line.rstrip() for line in lines) + b"\n"
+
+
+def heading(figure: Figure, text: str) -> None:
+    """The line above all panels."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=10.5)
+
+
+@dataclass(frozen=True)
+class AccuracyScale:
+    """Places accuracies by the logarithm of their distance to ``ann``, so that a tenth of a point can be seen beside chance.
+
+    Args:
+        ann: accuracy of the trained network, %.
+        lowest: accuracy that is shown.
+        highest: accuracy that is shown; may lie above ``ann``.
+    """
+
+    ann: float
+    lowest: float
+    highest: float
+
+    @property
+    def _margin(self) -> float:
+        return max(0.1, 2 * (self.highest - self.ann))
+
+    def __call__(self, accuracy: Any) -> Any:
+        """Height of accuracies on the axis."""
+        return -np.log10(np.maximum(self.ann - accuracy, -self._margin / 2) + self._margin)
+
+    def ticks(self, axes: Axes) -> None:
+        """Label the axis at round distances, the trained network first; what would touch another label goes without."""
+        losses = [loss for loss in TICKS if loss <= max(self.ann - self.lowest, 1.0) * 1.2]
+        bottom, top = axes.get_ylim()
+        places: list[float] = []
+        for tick in [self.ann, *(self.ann - loss for loss in reversed(losses))]:
+            if all(abs(self(tick) - self(place)) > 0.05 * (top - bottom) for place in places):
+                places.append(tick)
+        axes.set_yticks([self(tick) for tick in places], [f"{tick:.1f}" for tick in places])
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+TICKS = (80, 40, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)
+"""Where an accuracy scale may have ticks, in points below the trained network."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -15,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from benchmarks.harness.columns import titled
-from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH
+from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, AccuracyScale, heading
 
 METHODS = {
     "TMN": (BLUE, "o", "TMN"),
@@ -75,8 +73,7 @@ def precharge(frame: pd.DataFrame, subject: str) -> Figure:
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1.5, 1.0))
     lengths = sorted(frame["precharge_steps"].unique())
     ann = float(frame["ann_metric"].iloc[0])
-    margin = max(0.1, 4 * (float(frame["snn_metric"].max()) - ann))
-    height = partial(_height, ann=ann, margin=margin)
+    height = AccuracyScale(ann, float(frame["snn_metric"].min()), float(frame["snn_metric"].max()))
     for switch, color, label in (("yes", BLUE, "with TPS"), ("no", ORANGE, "without")):
         for index, length in enumerate(lengths):
             rows = frame[(frame["predictive_spiking"] == switch) & (frame["precharge_steps"] == length)]
@@ -85,8 +82,7 @@ def precharge(frame: pd.DataFrame, subject: str) -> Figure:
             top.plot(rows["timesteps"], height(rows["snn_metric"]), label=f"{label}, L = {length}", **style)
             bottom.plot(rows["timesteps"], rows["energy_mj"] * 1000, linestyle="--", **style)
     top.axhline(height(ann), color=GREY, linewidth=1.0, linestyle=":", label="trained network")
-    ticks = [ann - loss for loss in (80, 40, 20, 10, 5, 2, 1, 0.5, 0.2, 0) if loss <= ann and (loss == 0 or loss > margin)]
-    top.set_yticks([height(tick) for tick in ticks], [f"{tick:.1f}" for tick in ticks])
+    height.ticks(top)
     top.set_ylabel("accuracy, %\n(distance to the trained\nnetwork is logarithmic)")
     bottom.set_ylabel("energy, µJ per image")
     bottom.set_ylim(bottom=0)
@@ -94,7 +90,7 @@ def precharge(frame: pd.DataFrame, subject: str) -> Figure:
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, labels = top.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center")
-    _title(figure, f"Predictive spiking (TPS) and pre-charge length L: {subject}")
+    heading(figure, f"Predictive spiking (TPS) and pre-charge length L: {subject}")
     return figure
 
 
@@ -121,7 +117,7 @@ def depth(frame: pd.DataFrame, subject: str) -> Figure:
             axes.tick_params(labelbottom=True)
         if index % columns == 0:
             axes.set_ylabel("MSE / threshold²")
-    _title(figure, f"Encoding error over depth: {subject}")
+    heading(figure, f"Encoding error over depth: {subject}")
     handles = [Line2D([], [], color=c, marker=m, label=label) for c, m, label in METHODS.values()]
     if len(exponents) < len(grid):
         grid[-1].legend(handles=handles, loc="center")
@@ -165,7 +161,7 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
     right.yaxis.set_major_locator(FixedLocator([t for t in _one_two_five(low, high)]))
     right.set_ylim(low, high * (high / low) ** 0.45)
     right.legend(loc="upper center", ncols=1)
-    _title(figure, f"Residual membrane potential after the last step: {subject}")
+    heading(figure, f"Residual membrane potential after the last step: {subject}")
     return figure
 
 
@@ -174,7 +170,7 @@ def losses(frame: pd.DataFrame, calibration: str) -> Figure:
     rows = frame[frame["calibration"] == calibration]
     curves = [(name, color, marker, label, rows[rows["method"] == name]) for name, (color, marker, label) in METHODS.items()]
     figure = _loss_panels(rows, curves)
-    _title(figure, "Conversion loss over timesteps, with 95 % intervals")
+    heading(figure, "Conversion loss over timesteps, with 95 % intervals")
     return figure
 
 
@@ -188,7 +184,7 @@ def codes(frame: pd.DataFrame, calibration: str) -> Figure:
         if (rows["method"] == name).any()
     ]
     figure = _loss_panels(rows, curves, band="TMN")
-    _title(figure, "Conversion loss over timesteps, every method on the same network (band: 95 % interval of TMN)")
+    heading(figure, "Conversion loss over timesteps, every method on the same network (band: 95 % interval of TMN)")
     return figure
 
 
@@ -201,7 +197,7 @@ def calibrations(frame: pd.DataFrame, paper: str) -> Figure:
         for i, name in enumerate(names)
     ]
     figure = _loss_panels(rows, curves, band=paper)
-    _title(figure, f"TMN: conversion loss by calibration option (band: 95 % interval of {paper})")
+    heading(figure, f"TMN: conversion loss by calibration option (band: 95 % interval of {paper})")
     return figure
 
 
@@ -265,11 +261,6 @@ def _loss_axes(axes: Axes, longest: float) -> None:
     axes.set_xlabel("timesteps T")
 
 
-def _height(accuracy: Any, ann: float, margin: float) -> Any:
-    """Accuracy on a scale of its distance to ``ann``, so that a tenth of a point can be seen beside chance."""
-    return -np.log10(ann + margin - accuracy)
-
-
 def _shade(color: str, index: int, count: int) -> tuple[float, ...]:
     """From light to full colour: the longer the pre-charge, the darker."""
     share = 1.0 if count == 1 else 0.45 + 0.55 * index / (count - 1)
@@ -280,10 +271,6 @@ def _diverging(ratio: float) -> tuple[float, ...]:
     """Blue below 0.5, orange above, lighter with the distance."""
     distance = min(abs(ratio - 0.5) / 0.2, 1.0)
     return tuple(1 - (1.0 - 0.6 * distance) * (1 - part) for part in to_rgb(BLUE if ratio < 0.5 else ORANGE))
-
-
-def _title(figure: Figure, text: str) -> None:
-    figure.suptitle(text, x=0.01, ha="left", fontsize=10.5)
 
 
 def _visible(density: pd.DataFrame) -> tuple[float, float]:

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.harness.claims import Tables, brief
-from benchmarks.harness.columns import loss_verdict, marked, measured_on, titled
-from benchmarks.harness.markdown import DASH, count, enumeration, interval, number, plain, ranges, small, table
-from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons, rows_to_come, stands_for
+from benchmarks.harness.columns import footnotes, loss_text, loss_verdict, marked, measured_on, titled
+from benchmarks.harness.columns import networks as networks
+from benchmarks.harness.markdown import DASH, count, enumeration, number, plain, ranges, small, table
+from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons
 from benchmarks.profiles import Profile
 from benchmarks.published import read_published
 from benchmarks.tmn import figures
@@ -85,11 +86,6 @@ def setup(profile: Profile) -> list[str]:
     ]
 
 
-def networks(profile: Profile) -> list[tuple[str, str, str]]:
-    """Data set, architecture and what of the paper it stands for."""
-    return [(c.dataset, c.architecture, stands_for(c.paper_architecture, c.paper_dataset, c.stand_in)) for c in profile.networks]
-
-
 def headlines(tables: Tables, profile: Profile) -> list[str]:
     """The few numbers that a reader wants first."""
     lines = []
@@ -114,15 +110,11 @@ def _headline(rows: pd.DataFrame) -> str:
     parts = []
     for name in NAMES:
         curve = rows[rows["method"] == name].sort_values("timesteps").tail(2 if name == "TMN" else 1)
-        losses = [f"{_loss(row)} at T = {row['timesteps']}" for _, row in curve.iterrows()]
+        losses = [f"{loss_text(row)} at T = {row['timesteps']}" for _, row in curve.iterrows()]
         if losses:
             parts.append(f"{NAMES[name]}: {enumeration(losses)}")
     used = f"*{measured_on(first)}* †" if first["status"] == "stand-in" else f"**{measured_on(first)}**"
     return f"{used}, {number(first['ann_metric'])} % before conversion. Loss in points: {'; '.join(parts)}."
-
-
-def _loss(row: pd.Series) -> str:
-    return interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
 
 
 # ---- Table 2 ----------------------------------------------------------------------------------------------------------
@@ -141,22 +133,9 @@ def table2(tables: Tables, profile: Profile) -> Body:
     for dataset, rows in frame.groupby("dataset", sort=False):
         lines = [_table2_row(row) for _, row in rows.iterrows()]
         parts += [f"**{dataset}**", table(header, lines, "rllrrrrrrrl")]
-    parts += rows_to_come("tmn", "table2", frame)
-    ran = measured(frame)
-    if (ran["method"] == "OPI").any():
+    if (measured(frame)["method"] == "OPI").any():
         parts.append(OPI)
-    most = ran.groupby("dataset_used")["n_test"].transform("max")
-    if not (few := ran[ran["n_test"] < most]).empty:
-        counts = enumeration([f"{n:,}" for n in sorted(few["n_test"].unique())])
-        parts.append(f"Rows {ranges(map(int, few['row']))} ran on the first {counts} test images only, for time.")
-    if (frame["status"] == "stand-in").any():
-        used = frame[frame["status"] == "stand-in"]
-        listed = dict.fromkeys(
-            f"*{row['architecture_used']} on {row['dataset_used']}* for {row['architecture']} on {row['dataset']}"
-            for _, row in used.iterrows()
-        )
-        parts.append(f"† Stand-ins, not the setting of the printed row: {'; '.join(listed)}.")
-    return parts
+    return [*parts, *footnotes("tmn", "table2", frame)]
 
 
 def larger_losses(tables: Tables, profile: Profile) -> Body:
@@ -164,12 +143,12 @@ def larger_losses(tables: Tables, profile: Profile) -> Body:
     rows, controls = measured(tables["table2"]), measured(tables["controls"])
     excess = rows["loss"] - (rows["ann_metric_paper"] - rows["snn_metric_paper"])
     methods = set(rows["method"][excess > LARGER])
-    losses = {row["row"]: _loss(row) for _, row in rows.iterrows()}
+    losses = {row["row"]: loss_text(row) for _, row in rows.iterrows()}
     parts = [f"Methods of which a row of Table 2 loses over {LARGER} points more than printed, and what is to blame."]
     for name, why in WHY_LARGER.items():
         shown = [
             f"row {row['row']} ({marked(row)}, T = {row['timesteps']}, {row['n_test']:,} images) {losses[row['row']]}, with the"
-            f" control {_loss(row)}"
+            f" control {loss_text(row)}"
             for _, row in controls[controls["method"] == name].iterrows()
             if row["row"] in losses
         ]
@@ -192,7 +171,8 @@ def _table2_row(row: pd.Series) -> list[str]:
     ]
     if row["status"].startswith(NOT_RUN):
         return [*known, DASH, DASH, DASH, plain(brief(row["status"]).removesuffix(f": {row['method']}"))]
-    ours = [f"{number(row['ann_metric'])} → {number(row['snn_metric'])}", _loss(row), number(row["loss"] - printed, sign=True)]
+    accuracies = f"{number(row['ann_metric'])} → {number(row['snn_metric'])}"
+    ours = [accuracies, loss_text(row), number(row["loss"] - printed, sign=True)]
     verdict = loss_verdict(printed, row["loss_ci95_low"], row["loss_ci95_high"])
     if row["status"] == "stand-in":
         return [*known, *(f"*{cell}* †" for cell in ours[:1]), *(f"*{cell}*" for cell in ours[1:]), f"*stand-in: {verdict}*"]
@@ -251,12 +231,12 @@ def codes(tables: Tables, profile: Profile) -> Body:
 def _code_line(name: str, rows: pd.DataFrame) -> list[str]:
     before = dict.fromkeys(number(value) for value in rows["ann_metric"])
     images = dict.fromkeys(f"{count:,}" for count in rows["n_test"])
-    losses = [f"{row['timesteps']} ({row['latency']}): {_loss(row)}" for _, row in rows.sort_values("timesteps").iterrows()]
+    losses = [f"{row['timesteps']} ({row['latency']}): {loss_text(row)}" for _, row in rows.sort_values("timesteps").iterrows()]
     return [name, ", ".join(before), ", ".join(images), "; ".join(losses)]
 
 
 def _same_and_exponential_steps(rows: pd.DataFrame) -> str:
-    by = {(row["method"], int(row["timesteps"])): _loss(row) for _, row in rows.iterrows()}
+    by = {(row["method"], int(row["timesteps"])): loss_text(row) for _, row in rows.iterrows()}
     lines = [
         [str(t), by["TMN", t], *(by.get((name, steps), DASH) for steps in (t, 2**t) for name in ("rate", "OPI"))]
         for t in sorted(steps for name, steps in by if name == "TMN")

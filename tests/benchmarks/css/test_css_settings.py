@@ -54,7 +54,7 @@ def test_every_artifact_but_the_analytic_one_has_a_section() -> None:
 
 
 WHOLE = "a whole number of at least 1"
-FROM_0, FROM_1 = "a list of different whole numbers from 0", "a list of different whole numbers of at least 1"
+FROM_0, FROM_1 = "a list of different whole numbers of at least 0", "a list of different whole numbers of at least 1"
 BETAS = "a list of different numbers in (1, 3] with two decimals"
 BAD: list[tuple[str, str, Any, str]] = [
     ("table2", "long", 0, WHOLE),

@@ -185,7 +185,7 @@ FIGURE4B = '[papers.tmn.figure4b]\nnetwork = ["CIFAR-10", "ResNet-20"]\ntimestep
         (FIGURE4B, FIGURE4B.replace("timesteps = [2]", "timesteps = [2]\ntest_images = 0"), "test_images must be a whole number"),
         (FIGURE4B, FIGURE4B.replace('["CIFAR-10", "ResNet-20"]', '"CIFAR-10"'), "network must be a dataset and an architecture"),
         (FIGURE4B, "", "lacks network in [papers.tmn.figure4b]"),
-        (FIGURE4B, "[papers.tmn]\nfigure4b = 3", "figure4b must be a table, got 3"),
+        (FIGURE4B, "[papers.tmn]\nfigure4b = 3", "[papers.tmn.figure4b] must be a table, got 3"),
         ("TMN = [2, 3]", "TMN = [0]", "those of TMN a list of different whole numbers of at least 1"),
         ("TMN = [2, 3]", "NTM = [2]", "unknown method 'NTM'; known: TMN, TSA, rate, "),
         ("TMN = [2, 3]", '"no.such.module:Own" = [2]', "method 'no.such.module:Own' cannot be imported"),

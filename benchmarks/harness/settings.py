@@ -1,0 +1,107 @@
+"""Checks of what a profile says about a paper, ``[papers.<paper>.<artifact>]``, before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from benchmarks.errors import CannotRun
+from benchmarks.profiles import Profile
+
+SEE = "see benchmarks/profiles/embedded.toml"
+Check = Callable[[Any], str]
+"""What a value must be, in words that follow "must be", where it is not that; nothing where it is."""
+
+
+def read_section(
+    profile: Profile, paper: str, name: str, sections: Mapping[str, Mapping[str, Check]], optional: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """The entries of ``[papers.<paper>.<name>]``; empty where the profile has no such section.
+
+    Args:
+        profile: whose section.
+        paper: of which room.
+        name: of the section.
+        sections: every section that the room knows, and what its entries must be.
+        optional: entries that may lack.
+
+    Raises:
+        CannotRun: a section or an entry that the room does not know, a missing entry, or a value out of range.
+    """
+    section = sections_of(profile, paper, sections).get(name, {})
+    if section != {}:
+        check_table(section, sections[name], f"profile {profile.name}, [papers.{paper}.{name}]", optional)
+    return dict(section)
+
+
+def sections_of(profile: Profile, paper: str, known: Iterable[str]) -> dict[str, Any]:
+    """Everything that a profile says about a paper, unread; CannotRun for a name that is not ``known``."""
+    sections, names = profile.papers.get(paper, {}), tuple(known)
+    check_table(sections, dict.fromkeys(names, ANYTHING), f"profile {profile.name}, [papers.{paper}]", optional=names)
+    return dict(sections)
+
+
+def check_table(table: Any, checks: Mapping[str, Check], where: str, optional: tuple[str, ...] = ()) -> None:
+    """Refuse a table with an unknown entry, with a value that its check does not pass, or without an entry that is due."""
+    if not isinstance(table, dict):
+        raise CannotRun(f"{where} must be a table, got {table!r}; {SEE}")
+    for name, value in table.items():
+        if name not in checks:
+            raise CannotRun(f"{where} has the unknown entry {name!r}; known: {', '.join(checks)}")
+        if wanted := checks[name](value):
+            raise CannotRun(f"{where}: {name} must be {wanted}, got {value!r}; {SEE}")
+    for name in checks:
+        if name not in table and name not in optional:
+            raise CannotRun(f"{where} lacks the entry {name!r}; {SEE}")
+
+
+# ---- kinds of values --------------------------------------------------------------------------------------------------
+
+
+def must(good: Callable[[Any], bool], words: str) -> Check:
+    """A value that passes ``good``, called ``words``."""
+    return lambda value: "" if good(value) else words
+
+
+def whole(least: int) -> Check:
+    """A whole number of at least ``least``."""
+    return must(lambda value: is_whole(value, least), f"a whole number of at least {least}")
+
+
+def wholes(least: int) -> Check:
+    """A list of different whole numbers of at least ``least``."""
+    return list_of(lambda value: is_whole(value, least), f"whole numbers of at least {least}")
+
+
+def list_of(good: Callable[[Any], bool], words: str) -> Check:
+    """A list of different values that pass ``good``, at least one."""
+
+    def is_list(value: Any) -> bool:
+        return isinstance(value, list) and all(map(good, value)) and _different(value)
+
+    return must(is_list, f"a list of different {words}")
+
+
+def is_whole(value: Any, least: int) -> bool:
+    """Whether a value is a whole number (and no truth value) of at least ``least``."""
+    return type(value) is int and value >= least
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is a text with at least one letter."""
+    return isinstance(value, str) and value != ""
+
+
+def _is_network(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(is_text, value))
+
+
+def _different(values: list[Any]) -> bool:
+    return values != [] and all(value not in values[:index] for index, value in enumerate(values))
+
+
+ANYTHING: Check = must(lambda value: True, "anything")
+TABLE: Check = must(lambda value: isinstance(value, dict), "a table")
+TEXT: Check = must(is_text, "a text")
+NETWORK: Check = must(_is_network, 'a dataset and an architecture of the paper, e.g. ["CIFAR-10", "ResNet-20"]')
+NETWORKS: Check = list_of(_is_network, 'networks of the paper, e.g. [["CIFAR-10", "ResNet-20"]]')
