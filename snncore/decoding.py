@@ -83,18 +83,19 @@ class TemporalWeighting(nn.Module):
         return torch.tensordot(self.weights.to(spikes.dtype) * self.scale, spikes, dims=1)
 
 
-def winner(scores: Tensor, currents: Tensor, spikes: Tensor) -> Tensor:
+def winner(scores: Tensor, currents: Tensor, spikes: Tensor, forced: bool = False) -> Tensor:
     """The class that a network of first-spike neurons names: the largest score, ties by the potential at the spike.
 
     Args:
         scores: decoded outputs ``[B, K]``.
         currents: of the output neurons, ``[T, B, K]``, or ``[1, B, K]`` where they stay the same.
         spikes: of the output neurons, ``[T, B, K]``, at most one each.
+        forced: an output layer that stays silent is taken to fire after the last step (S4NN): the highest potential wins.
 
     Returns:
-        classes ``[B]``; -1 where no output neuron fires, so that silence never counts as an answer.
+        classes ``[B]``; -1 where no output neuron fires and none is forced to, so that silence never counts as an answer.
     """
-    potential = (currents.expand_as(spikes).cumsum(0) * spikes).sum(0)  # [B, K]
+    potential = currents.expand_as(spikes).cumsum(0)  # [T, B, K]
     leads = (scores == scores.amax(1, keepdim=True)) & (spikes.amax(0) > 0)
-    chosen = potential.masked_fill(~leads, -torch.inf).argmax(1)
-    return torch.where(leads.any(1), chosen, -1)
+    chosen = (potential * spikes).sum(0).masked_fill(~leads, -torch.inf).argmax(1)
+    return torch.where(leads.any(1), chosen, potential[-1].argmax(1) if forced else -1)

@@ -19,7 +19,6 @@ from benchmarks.methods.ettfs import SingleSpikeWarning
 from benchmarks.training.recipes import Recipe, recipe
 from benchmarks.training.spiking_cache import SpikingTask, trained_spiking
 from snncore.counting import TrainCounter
-from snncore.decoding import winner
 from snncore.neurons.first_spike import FirstSpikeNeuron
 from snncore.time_first import AvgPool2d, merge_average_pooling
 
@@ -95,8 +94,8 @@ def evaluate(network: SpikingClassifier, test: ImageSet) -> Arrays:
     """Run a trained network on all test images, average pooling merged away.
 
     Returns:
-        ``correct [N]``: whether the highest score is that of the label; False where no output neuron fires.
-        ``correct_other [N]``: the same with the forced last spike switched over (first-spike neurons only).
+        ``correct [N]``: whether the network names the label; False where it names none.
+        ``correct_other [N]``: the same with the forced last spike switched over; only where there are first-spike neurons.
         ``decision [N]``: step of the first output spike, from 1; T + 1 where none fires.
         ``tied``, ``silent``: images in which several classes share the highest score; in which no output neuron fires.
         ``spike_steps [L, T + 1]``: spikes of each layer by step, summed over images; in the last place, silent neurons.
@@ -135,17 +134,19 @@ def evaluate(network: SpikingClassifier, test: ImageSet) -> Arrays:
             accumulates += torch.stack([operations.sum(dtype=torch.float64), (operations * until).sum(dtype=torch.float64)])
         multiplications += sum(counter.multiplications.values()) * len(labels)
         scores = network.decode(output)
-        named = winner(scores, currents, output)  # [B]
-        tied += int((((scores == scores.amax(1, keepdim=True)).sum(1) > 1) & (named >= 0)).sum())
-        silent += int((named < 0).sum())
+        named = network.named(scores, currents, output)  # [B]
+        fires = output.amax((0, 2)) > 0  # [B]
+        tied += int((((scores == scores.amax(1, keepdim=True)).sum(1) > 1) & fires).sum())
+        silent += int((~fires).sum())
         correct.append((named == labels).numpy())
         decision.append(first.to(torch.int16).numpy())
-        with _forced_switched(neurons):
-            currents, output = probe.output(images)
-        other.append((winner(network.decode(output), currents, output) == labels).numpy())
-    return {
+        if any(isinstance(neuron, FirstSpikeNeuron) for neuron in neurons):
+            with _forced_switched(neurons):
+                currents, output = probe.output(images)
+            other.append((network.named(network.decode(output), currents, output) == labels).numpy())
+    found: Arrays = {"correct_other": np.concatenate(other)} if other else {}
+    return found | {
         "correct": np.concatenate(correct),
-        "correct_other": np.concatenate(other),
         "decision": np.concatenate(decision),
         "tied": np.array(tied),
         "silent": np.array(silent),

@@ -23,7 +23,11 @@ class SpikingClassifier(nn.Module):
         encode: images to what the first layer sees.
         layers: time-first layers in order; the last one gives the trains of the output neurons.
         decode: output spikes ``[T, B, K]`` to scores ``[B, K]``; see `snncore.decoding.winner` for who wins.
+
+    ``forced``: whether an output layer that stays silent is taken to fire after the last step.
     """
+
+    forced: ClassVar[bool] = False
 
     def __init__(self, timesteps: int, encode: Encoder, layers: nn.Sequential, decode: nn.Module) -> None:
         super().__init__()
@@ -39,11 +43,15 @@ class SpikingClassifier(nn.Module):
         return currents, spikes
 
     def answers(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """What training needs: scores ``[B, K]`` to be differentiated, and the classes ``[B]`` that they name, -1 for silence."""
+        """What training needs: scores ``[B, K]`` to be differentiated, and the classes ``[B]`` that they name, -1 for none."""
         currents, spikes = self.output(images)
         scores: Tensor = self.decode(spikes)
         with torch.no_grad():
-            return scores, winner(scores, currents, spikes)
+            return scores, self.named(scores, currents, spikes)
+
+    def named(self, scores: Tensor, currents: Tensor, spikes: Tensor) -> Tensor:
+        """The classes ``[B]`` that output spikes with these scores and currents name, -1 for none."""
+        return winner(scores, currents, spikes, self.forced)
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores ``[B, K]``."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods.direct import DirectMethod, SpikingClassifier
 from benchmarks.models.layouts import Dense, parse_layout
-from snncore.decoding import TemporalWeighting, first_spike, winner
+from snncore.decoding import TemporalWeighting, first_spike
 from snncore.neurons.spike_time import Postsynaptic, SpikeTimeNeuron
 from snncore.spike_times import BinaryLinear, LatencyLinear, relative_target_loss
 
@@ -24,7 +24,12 @@ S4NN_MARGIN = 3 / 64
 
 
 class SpikeTimeClassifier(SpikingClassifier):
-    """A classifier that is trained on the spike times of its outputs: score ``sharpness (T - t) / T``, t counted from 0."""
+    """A classifier that is trained on the spike times of its outputs: score ``sharpness (T - t) / T``, t counted from 0.
+
+    Where no output fires, all are taken to fire after the last step, and the highest potential wins (S4NN's fake spike).
+    """
+
+    forced = True
 
     def output(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Growth of the output potential per step, and output spikes, ``[T, B, K]`` each."""
@@ -39,7 +44,7 @@ class SpikeTimeClassifier(SpikingClassifier):
         scores = (self.timesteps - times) * self.decode.scale
         with torch.no_grad():
             growth, spikes = self._fired(currents)
-            return scores, winner(self.decode(spikes), growth, spikes)
+            return scores, self.named(self.decode(spikes), growth, spikes)
 
     def _fired(self, currents: Tensor) -> tuple[Tensor, Tensor]:
         neuron = self._last()

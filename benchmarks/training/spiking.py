@@ -24,7 +24,6 @@ from benchmarks.training.labelled import LabelledImages
 from benchmarks.training.optimization import device_of, learning_rate, optimizer_of, round_state, threads, without_denormals
 from benchmarks.training.randomness import augment, derived_seed, generator
 from benchmarks.training.recipes import Recipe
-from snncore.decoding import winner
 
 Progress = Callable[[int, int], None]
 History = dict[str, NDArray[Any]]
@@ -233,10 +232,10 @@ class _Run:
             with _FiringRates(self.network, True) as firing:
                 currents, trains = self.network.output(self.prepared(images[start : start + EVALUATION_BATCH].to(device)))
             scores = self.network.decode(trains)
-            named = winner(scores, currents, trains)  # [B]
+            named = self.network.named(scores, currents, trains)  # [B]
             loss += float(self.method.loss(scores, part)) * len(part)
             right += int((named == part).sum())
-            silent += int((named < 0).sum())
+            silent += int((trains.amax((0, 2)) == 0).sum())
             fired.append([rate * len(part) for rate in firing.rates])
         count = len(labels)
         self.history["validation_loss"].append(loss / count)

@@ -173,6 +173,16 @@ def test_an_exact_tie_goes_to_the_first() -> None:
     assert named([[0, 2, 2]], [[0.5, 0.5, 0.5]]) == [1]
 
 
+def test_an_output_layer_that_is_forced_to_fire_answers_by_its_last_potential() -> None:
+    """Samples: nobody fires; the earliest spike; a tie. Only the first one is decided by the potential after the last step."""
+    spikes = trains([[0, 0, 0], [0, 2, 3], [2, 0, 2]], 3)
+    currents = torch.tensor([[0.1, 0.9, 0.2], [0.1, 0.3, 0.2], [0.6, -0.8, 0.3]])[:, None].expand(3, 3, 3)
+    scores = TemporalWeighting(weights("linear", 3))(spikes)
+    assert currents.sum(0)[0].argmax() == 0 and currents[0, 0].argmax() == 1
+    assert winner(scores, currents, spikes, forced=True).tolist() == [0, 1, 2]
+    assert winner(scores, currents, spikes).tolist() == [-1, 1, 2]
+
+
 @quick
 @given(st.integers(0, 10**6), st.integers(2, 9), st.sampled_from(DECREASING), st.sampled_from([torch.float32, torch.float64]))
 def test_with_decreasing_weights_a_run_may_end_at_the_first_output_spike(seed: int, timesteps: int, name: str, dtype: torch.dtype) -> None:

@@ -117,7 +117,21 @@ def test_answers_are_scores_and_the_classes_that_the_spikes_name(name: str) -> N
     scores, named = network.answers(images())
     currents, spikes = network.output(images())
     assert torch.equal(scores, network(images())) and scores.requires_grad
-    assert torch.equal(named, winner(network.decode(spikes), currents, spikes))
+    assert torch.equal(named, winner(network.decode(spikes), currents, spikes, forced=name != "ETTFS"))
+
+
+@pytest.mark.parametrize("name", DIRECT_METHODS)
+def test_who_answers_for_a_silent_output_layer(name: str) -> None:
+    """Nobody in ETTFS; in methods that take a silent output to fire after the last step, the highest potential."""
+    network = direct_method(name).build("144-9-5", SHAPE, CLASSES, 8)
+    for weights in network.parameters():
+        torch.nn.init.constant_(weights, 1e-4)
+    with torch.no_grad():
+        currents, spikes = network.output(images())
+        named = network.answers(images())[1]
+    assert not spikes.any()
+    expected = torch.full((7,), -1) if name == "ETTFS" else currents.expand_as(spikes).sum(0).argmax(1)
+    assert torch.equal(named, expected)
 
 
 def test_direct_coding_shows_pixels_and_latency_coding_spikes() -> None:
