@@ -103,7 +103,7 @@ SEED_COLUMNS = (
     Column("validation", "float", decimals=3, minimum=0, maximum=100, doc="accuracy on the validation images, mean over seeds"),
     Column("decision_step", "float", decimals=3, minimum=1, doc="mean step of the first output spike; T + 1 if silent"),
     Column("spikes_per_neuron", "float", decimals=4, minimum=0, maximum=1, doc="mean over all neurons and images"),
-    Column("tied_percent", "float", decimals=3, minimum=0, maximum=100, rtol=5e-2, doc="images decided by the potential"),
+    Column("tied_percent", "float", decimals=3, minimum=0, maximum=100, rtol=5e-2, doc="images with several first classes"),
     Column("silent_percent", "float", decimals=3, minimum=0, maximum=100, rtol=5e-2, doc="images without an output spike"),
     Column("training_images", "int", minimum=1, doc="images that a network was trained on"),
     Column("epochs", "int", minimum=1),
@@ -154,7 +154,7 @@ def _printed(table: str, schema: TableSchema, variant_of: Callable[[Any], str], 
         key = {column.name: printed[column.name] for column in schema.keys}
         number = int(printed["row"])
         try:
-            chosen = choice(profile, printed["dataset"], network_of(printed))
+            chosen = choice(profile, printed["dataset"], network_of(printed)).of(printed["method"])
             variant = variant_of(printed)
             if ablated and variant not in found["variants"]:
                 raise NotAvailable("the profile leaves this variant out, for time")
@@ -300,7 +300,8 @@ def named_runs(profile: Profile) -> list[tuple[Choice, str, str, tuple[DirectTra
         if chosen.network == DEEP_LAYOUT_NETWORK:
             continue
         for method in chosen.recipes:
-            groups.append((chosen, method, "both" if method == "ETTFS" else "as published", trainings(chosen, method)))
+            own = chosen.of(method)
+            groups.append((own, method, "both" if method == "ETTFS" else "as published", trainings(own, method)))
         if [chosen.paper_dataset, chosen.network] == ablated:
             for variant, options in list(VARIANT_OPTIONS.items())[1:]:
                 if variant in settings(profile, "table3")["variants"]:

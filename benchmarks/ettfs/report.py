@@ -166,12 +166,16 @@ def _latency_headline(tables: Tables) -> list[str]:
 
 def networks(profile: Profile) -> list[tuple[str, str, str]]:
     """Data set, layout and what of the paper it stands for."""
-    return [(c.dataset, c.layout, stands_for(c.network, c.paper_dataset, c.stand_in)) for c in choices(profile)]
+    return [
+        (c.dataset, layout, stands_for(c.network, c.paper_dataset, c.stand_in))
+        for c in choices(profile)
+        for layout in dict.fromkeys((c.layout, *c.layouts.values()))
+    ]
 
 
 def training(tables: Tables, profile: Profile) -> Body:
     """What the paper leaves open and how it was filled."""
-    header = ["Stands for", "Network", "Method", "Seeds", "T", "Epochs", "Batch", "Learning rate", "Other options"]
+    header = ["Stands for", "Network", "Method", "Seeds", "T", "Epochs", "Batch", "Optimiser, rate", "Other options"]
     lines = [_recipe_line(chosen, method) for chosen in choices(profile) for method in chosen.recipes]
     return [
         "The paper prints neither T, learning rate, batch size, epochs, layouts, threshold, input encoding nor the base of its"
@@ -190,13 +194,13 @@ def _recipe_line(chosen: Choice, method: str) -> list[str]:
     options = {name: value for name, value in made.options.items() if name != "timesteps"}
     return [
         stands_for(chosen.network, chosen.paper_dataset, chosen.stand_in),
-        f"`{chosen.layout}` on `{chosen.dataset}`",
+        f"`{chosen.of(method).layout}` on `{chosen.dataset}`",
         method,
         ranges(chosen.seeds_of(method)),
         str(made.options.get("timesteps", DASH)),
         str(made.epochs),
         str(made.batch_size),
-        f"{made.learning_rate:g}",
+        f"{made.optimizer.upper() if made.optimizer == 'sgd' else 'Adam'} {made.learning_rate:g}",
         ", ".join(f"{name} {value}" for name, value in options.items()) or DASH,
     ]
 
@@ -307,13 +311,14 @@ def ties(tables: Tables, profile: Profile) -> Body:
             )
     if not lines:
         return [f"Not run: {reasons(pd.concat(frame['status'] for frame in tables.values()))}."]
-    header = ["Row", "Variant", "Measured on", "Decided by the potential", "No output spike", "Accuracy"]
+    header = ["Row", "Variant", "Measured on", "Decided within a step", "No output spike", "Accuracy"]
     return [
         "An output neuron spikes at one of T steps or not at all, so that several classes often share the highest score. Among"
-        " them the highest membrane potential at the spike wins. Images without any output spike count as wrong for ETTFS;"
-        " the other methods take a silent output neuron to fire after the last step, so that its potential then decides. S4NN's"
-        " published code (github.com/SRKH/S4NN) counts an image as right where the label shares the earliest spike; here one"
-        " class is named, so that the share of ties is the most that its way of counting could add.",
+        " them the highest membrane potential at the spike wins, or, where the times of the output neurons are exact (STDBP,"
+        " TQ-TTFS), the one that crossed its threshold first within the step. Images without any output spike count as wrong for"
+        " ETTFS; the other methods take a silent output neuron to fire after the last step, so that its potential then decides."
+        " S4NN's published code (github.com/SRKH/S4NN) counts an image as right where the label shares the earliest spike; here"
+        " one class is named, so that the share of ties is the most that its way of counting could add.",
         table(header, lines, "lllrrr"),
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmarks.data import dataset_spec
@@ -35,7 +35,8 @@ class Choice:
     """What is trained where the paper names a data set and a network (SMLP or SCNN).
 
     ``recipes``: method -> recipe. ``seeds``: method -> seeds, with ``default`` for those not named. ``validation`` and
-    ``training``: images of the training set to validate on and to train on.
+    ``training``: images of the training set to validate on and to train on. ``layouts``: method -> layout, for those whose
+    own papers have another one.
     """
 
     paper_dataset: str
@@ -46,6 +47,7 @@ class Choice:
     seeds: dict[str, list[int]]
     validation: int
     training: int | None = None
+    layouts: dict[str, str] = field(default_factory=dict)
 
     @property
     def stand_in(self) -> bool:
@@ -55,6 +57,10 @@ class Choice:
     def seeds_of(self, method: str) -> list[int]:
         """Training seeds of a method."""
         return self.seeds.get(method, self.seeds["default"])
+
+    def of(self, method: str) -> Choice:
+        """This choice with the layout of a method."""
+        return replace(self, layout=self.layouts.get(method, self.layout))
 
 
 VARIANTS: dict[str, dict[str, str]] = {
@@ -113,6 +119,7 @@ ENTRIES: dict[str, Check] = {
     "seeds": TABLE,
     "validation": COUNT,
     "training": COUNT,
+    "layouts": TABLE,
 }
 """Of one of [[papers.ettfs.networks]]; see ``Choice``."""
 KNOWN: dict[str, dict[str, Check]] = SECTIONS | {"networks": ENTRIES}
@@ -148,15 +155,18 @@ def settings(profile: Profile, name: str) -> dict[str, Any]:
 
 
 def _choice(entry: Any, where: str) -> Choice:
-    check_table(entry, ENTRIES, where, optional=("training",))
+    check_table(entry, ENTRIES, where, optional=("training", "layouts"))
     made = Choice(**entry)
     spec = dataset_spec(made.dataset)
-    parse_layout(made.layout, (spec.channels, *spec.size), spec.classes)
+    for layout in (made.layout, *made.layouts.values()):
+        parse_layout(layout, (spec.channels, *spec.size), spec.classes)
     if "default" not in made.seeds:
         raise CannotRun(f"{where}: seeds lacks 'default'; {SEE}")
+    for name, known in (("seeds", ("default", *made.recipes)), ("layouts", tuple(made.recipes))):
+        for method in getattr(made, name):
+            if method not in known:
+                raise CannotRun(f"{where}: {name} of {method}, which has no recipe; known: {', '.join(known)}")
     for method, seeds in made.seeds.items():
-        if method != "default" and method not in made.recipes:
-            raise CannotRun(f"{where}: seeds of {method}, which has no recipe; known: default, {', '.join(made.recipes)}")
         if wanted := SEEDS(seeds):
             raise CannotRun(f"{where}: the seeds of {method} must be {wanted}, got {seeds!r}")
     for method, name in made.recipes.items():

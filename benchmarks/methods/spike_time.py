@@ -15,21 +15,27 @@ from torch import Tensor, nn
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods.direct import DirectMethod, SpikingClassifier
 from benchmarks.models.layouts import Dense, parse_layout
-from snncore.decoding import TemporalWeighting, first_spike
+from snncore.decoding import TemporalWeighting, first_spike, winner
 from snncore.neurons.spike_time import Postsynaptic, SpikeTimeNeuron
 from snncore.spike_times import BinaryLinear, LatencyLinear, relative_target_loss
 
 S4NN_MARGIN = 3 / 64
-"""S4NN's gamma of 3 steps as a share of T, for the T = 64 of our recipes (S4NN has 256)."""
+"""Gamma as a share of T; S4NN has 3 steps of 256. Ours: on validation images of MNIST better than 0.1, 0.15 and 0.4."""
 
 
 class SpikeTimeClassifier(SpikingClassifier):
     """A classifier that is trained on the spike times of its outputs: score ``sharpness (T - t) / T``, t counted from 0.
 
-    Where no output fires, all are taken to fire after the last step, and the highest potential wins (S4NN's fake spike).
+    Where no output fires, all are taken to fire after the last step, and the highest potential wins (S4NN's fake spike). The
+    times of a ramp are exact, so that no two outputs fire at once.
     """
 
     forced = True
+
+    def named(self, scores: Tensor, currents: Tensor, spikes: Tensor) -> Tensor:
+        """See ``SpikingClassifier.named``."""
+        neuron = self._last()
+        return winner(scores, currents, spikes, self.forced, neuron.threshold if neuron.postsynaptic == "ramp" else None)
 
     def output(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Growth of the output potential per step, and output spikes, ``[T, B, K]`` each."""
@@ -115,7 +121,7 @@ class S4NN(_SpikeTimeMethod):
     reference = "Kheradpisheh and Masquelier, IJNS 2020"
     definition = (
         "Non-leaky IF neurons with one spike, instantaneous synapses, latency-coded pixels, squared error to relative target "
-        "times, dt/dV = -1, normalised errors; Adam in place of plain gradient descent"
+        "times, dt/dV = -1, normalised errors"
     )
     options: ClassVar[dict[str, Any]] = {
         "threshold": 1.0,

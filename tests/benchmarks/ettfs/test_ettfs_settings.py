@@ -69,7 +69,10 @@ def test_a_network_that_the_profile_does_not_name() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"layouts": "64-10"}, "has the unknown entry 'layouts'; known: paper_dataset, network, dataset, layout"),
+        ({"layers": "64-10"}, "has the unknown entry 'layers'; known: paper_dataset, network, dataset, layout"),
+        ({"layouts": "64-10"}, "layouts must be a table, got '64-10'"),
+        ({"layouts": {"ETTFS": "64-9"}}, "must end with a linear layer of 10 neurons"),
+        ({"layouts": {"S4NN": "64-10"}}, "layouts of S4NN, which has no recipe; known: ETTFS"),
         ({"layout": None}, "lacks the entry 'layout'"),
         ({"validation": None}, "lacks the entry 'validation'"),
         ({"validation": 0}, "validation must be a whole number of at least 1, got 0"),
@@ -156,6 +159,12 @@ def test_a_network_named_twice() -> None:
 def test_an_unknown_section() -> None:
     with pytest.raises(CannotRun, match=r"profile own, \[papers.ettfs\] has the unknown entry 'figure3'; known: table3, decoders"):
         settings(profile(figure3={}), "initial")
+
+
+def test_the_layout_of_a_method() -> None:
+    (found,) = choices(with_network(layouts={"ETTFS": "64-8-10"}))
+    assert (found.layout, found.of("ETTFS").layout, found.of("S4NN").layout) == ("64-20-10", "64-8-10", "64-20-10")
+    assert found.of("ETTFS").recipes == found.recipes
 
 
 def test_from_a_file(tmp_path: Path) -> None:

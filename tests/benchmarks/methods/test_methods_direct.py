@@ -117,7 +117,22 @@ def test_answers_are_scores_and_the_classes_that_the_spikes_name(name: str) -> N
     scores, named = network.answers(images())
     currents, spikes = network.output(images())
     assert torch.equal(scores, network(images())) and scores.requires_grad
-    assert torch.equal(named, winner(network.decode(spikes), currents, spikes, forced=name != "ETTFS"))
+    ramp = 8 * method.options["threshold"] if name in ("STDBP", "TQ-TTFS") else None
+    assert torch.equal(named, winner(network.decode(spikes), currents, spikes, forced=name != "ETTFS", threshold=ramp))
+
+
+@pytest.mark.parametrize("name", ["STDBP", "TQ-TTFS"])
+def test_the_class_of_exact_output_times_is_the_one_with_the_best_score(name: str) -> None:
+    method, options = direct_method(name), {"hidden_weights": [-0.3, 0.5], "output_weights": [-0.25, 0.6]}
+    network = method.build("144-30-5", SHAPE, CLASSES, 8, **options)
+    method.initialize(network, torch.Generator().manual_seed(1), **options)
+    with torch.no_grad():
+        scores, named = network.answers(images(40))
+        _, spikes = network.output(images(40))
+    decoded, fires = network.decode(spikes), spikes.amax((0, 2)) > 0
+    tied = (decoded == decoded.amax(1, keepdim=True)).sum(1) > 1
+    assert (fires & tied).sum() > 5
+    assert torch.equal(named[fires], scores[fires].argmax(1))
 
 
 @pytest.mark.parametrize("name", DIRECT_METHODS)
