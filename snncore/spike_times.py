@@ -73,17 +73,6 @@ def relative_target_loss(times: Tensor, labels: Tensor, margin: float, timesteps
     return distance.square().sum(1).mean() / 2
 
 
-def time_logits(times: Tensor, timesteps: int, sharpness: float) -> Tensor:
-    """``-sharpness * t / T``: logits for which the neuron that fires first has the largest probability.
-
-    Raises:
-        ValueError: a sharpness that is not positive and finite.
-    """
-    if not 0 < sharpness < float("inf"):
-        raise ValueError(f"sharpness must be positive and finite, got {sharpness!r}")
-    return times * (-sharpness / timesteps)
-
-
 class EarliestSpikePool2d(nn.Module):
     """Max pooling in time: a window passes the train of its neuron that fires first, so at most one spike.
 

@@ -481,18 +481,26 @@ def figure4(profile: Profile) -> list[Row]:
 
 def figure8(profile: Profile) -> list[Row]:
     """Curves of Table III's networks with average pooling."""
-    found = settings(profile, "table3")
-    if not found:
-        return []
-    chosen = choice(profile, *found["network"])
-    try:
-        groups = {name: trainings(chosen, "ETTFS", options) for name, options in INITIALIZATIONS.items()}
-    except NotAvailable as error:
-        return [Row(1, {"initialization": "kaiming", "seed": 0}, reason=str(error), unmeasured={"epoch": 0})]
+    chosen, groups, reason = _initialized(profile)
+    if chosen is None:
+        key = {"initialization": "kaiming", "seed": 0}
+        return [Row(1, key, reason=reason, unmeasured={"epoch": 0})] if reason else []
     rows: list[Row] = []
     for name, group in groups.items():
         rows += _curves(len(rows), chosen, {"initialization": name}, group)
     return rows
+
+
+def _initialized(profile: Profile) -> tuple[Choice | None, dict[str, tuple[DirectTraining, ...]], str]:
+    """Table III's network, its runs with average pooling by initialisation, and why there are none."""
+    found = settings(profile, "table3")
+    if not found:
+        return None, {}, ""
+    chosen = choice(profile, *found["network"])
+    try:
+        return chosen, {name: trainings(chosen, "ETTFS", options) for name, options in INITIALIZATIONS.items()}, ""
+    except NotAvailable as error:
+        return None, {}, str(error)
 
 
 def _curves(before: int, chosen: Choice, key: Values, group: tuple[DirectTraining, ...]) -> list[Row]:
@@ -559,16 +567,11 @@ FIGURE8 = TableSchema("figure8", 1, CURVE_KEYS, CURVE_COLUMNS, optional=("train_
 
 def figure9(profile: Profile) -> list[Row]:
     """Share of neurons that fire over training steps, for both initialisations: mean over seeds, by layer."""
-    found = settings(profile, "table3")
-    if not found:
-        return []
-    chosen = choice(profile, *found["network"])
     unmeasured: Values = {"layer": 1, "step": 0}
+    chosen, groups, reason = _initialized(profile)
+    if chosen is None:
+        return [Row(1, {"initialization": "kaiming"}, reason=reason, unmeasured=unmeasured)] if reason else []
     fill = finished(partial(_steps, chosen), unmeasured)
-    try:
-        groups = {name: trainings(chosen, "ETTFS", options) for name, options in INITIALIZATIONS.items()}
-    except NotAvailable as error:
-        return [Row(1, {"initialization": "kaiming"}, reason=str(error), unmeasured=unmeasured)]
     return [
         Row(number, {"initialization": name}, fill, group, unmeasured=unmeasured)
         for number, (name, group) in enumerate(groups.items(), start=1)

@@ -21,7 +21,6 @@ from snncore.spike_times import (
     relative_target_loss,
     relative_targets,
     spike_times,
-    time_logits,
 )
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
@@ -247,11 +246,6 @@ def test_relative_targets_by_hand() -> None:
     assert relative_target_loss(times, labels, 3, 20).item() == pytest.approx(expected)
 
 
-def test_time_logits_prefer_the_first_spike() -> None:
-    logits = time_logits(torch.tensor([[2.0, 1.0, 4.0]]), 4, 8.0)
-    assert logits.tolist() == [[-4, -2, -8]]
-
-
 def test_binary_weights_have_one_scale_and_pass_the_gradient_on() -> None:
     layer = BinaryLinear(2, 2, bias=False)
     with torch.no_grad():
@@ -297,7 +291,7 @@ def test_training_separates_two_patterns(postsynaptic: str, kind: type[nn.Linear
     best = 10.0
     for _ in range(120):
         times = output.times(second(hidden(LatencyLinear(first, timesteps)(x))))
-        loss = nn.functional.cross_entropy(time_logits(times, timesteps, 10.0), labels)
+        loss = nn.functional.cross_entropy(-10.0 / timesteps * times, labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -329,8 +323,6 @@ def test_bad_input_is_refused() -> None:
         spike_times(torch.zeros(4))
     with pytest.raises(ValueError, match="margin"):
         relative_targets(torch.zeros(1, 2), torch.zeros(1, dtype=torch.long), 0, 4)
-    with pytest.raises(ValueError, match="sharpness"):
-        time_logits(torch.zeros(1, 2), 4, -1.0)
     with pytest.raises(ValueError, match="kernel_size"):
         EarliestSpikePool2d(0)
     with pytest.raises(ValueError, match=r"\[T, B, C, H, W\]"):
