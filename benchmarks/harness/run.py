@@ -269,7 +269,7 @@ class Run:
 
 
 def write(table: Table, run: Run, folder: Path, partial: bool) -> bool:
-    """Write a table, its correctness and provenance into ``folder``; with ``partial`` other stored rows are kept.
+    """Write a table, its correctness and provenance into ``folder``; with ``partial`` other stored rows of the profile are kept.
 
     Returns whether the CSV changed.
     """
@@ -297,13 +297,17 @@ def check_writable(folder: Path) -> None:
 def _merge_stored(
     table: Table, path: Path, rows: list[Row], selected: list[Row]
 ) -> tuple[pd.DataFrame, dict[str, NDArray[np.bool_]]]:
-    """Stored lines of all rows but the ``selected`` ones, and the fresh lines, in the order of ``rows``."""
+    """Stored lines of all ``rows`` but the ``selected`` ones, and the fresh lines, in the order of ``rows``.
+
+    Lines of rows that the profile no longer has are dropped: nothing could measure or check them again.
+    """
     schema = table.artifact.schema
     stored = read_table(path, schema)
-    kept = [line for line in stored.to_dict("records") if not any(_belongs(line, row, schema) for row in selected)]
+    others = [row for row in rows if row.number not in {each.number for each in selected}]
+    kept = [line for line in stored.to_dict("records") if any(_belongs(line, row, schema) for row in others)]
 
     def position(line: dict[Hashable, Any]) -> int:
-        return next((i for i, row in enumerate(rows) if _belongs(line, row, schema)), len(rows))
+        return next(i for i, row in enumerate(rows) if _belongs(line, row, schema))
 
     lines = sorted([*kept, *table.frame.to_dict("records")], key=position)
     npz = path.with_suffix(".npz")

@@ -198,6 +198,15 @@ def test_a_row_that_was_not_run_leaves_no_trace_once_it_is(finished: Any) -> Non
     assert finished.tables() == reference
 
 
+def test_rows_that_the_profile_no_longer_has_are_dropped(finished: Any) -> None:
+    before = (finished.results / "figure4a.csv").read_text()
+    profile = finished.write_profile(("precharge = [0, 1]", "precharge = [1]"))
+    assert finished.run("figure4a", "--rows", "1", profile=profile).code == 0
+    after = (finished.results / "figure4a.csv").read_text()
+    assert len(after.splitlines()) == 1 + (len(before.splitlines()) - 1) // 2
+    assert set(after.splitlines()) <= set(before.splitlines())
+
+
 @pytest.mark.slow
 def test_parallel_processes_give_the_same_bytes(finished: Any) -> None:
     """With all test images in both runs, because another process does not know of the few."""
