@@ -54,7 +54,7 @@ def _conversion_row(profile: Profile, number: int, key: Values, control: str | N
     steps: tuple[int, ...] = (int(key["timesteps"]),)
     if anytime := _timesteps_measured_together(profile, choice, name, steps[0]):
         steps = anytime
-    limit = _test_images(settings_of(profile, "table2"), steps)
+    limit = _test_images(settings_of(profile, "table2"), name, steps)
     measurement = ConversionLoss(choice, profile.calibration, limit, name, options, steps)
     columns = steps_of(name, int(key["timesteps"]), choice, **dict(options))
     columns |= {"calibration": _calibration(profile, choice, found.name)}
@@ -68,9 +68,12 @@ def _calibration(profile: Profile, choice: NetworkChoice, name: str) -> str:
     return "layer by layer" if _conversion(name).layerwise else profile.calibration
 
 
-def _test_images(settings: dict[str, Any], timesteps: tuple[int, ...]) -> int | None:
-    """How many test images runs of so many timesteps get: all (None) below ``long``."""
-    return settings["long_images"] if max(timesteps) >= settings.get("long", inf) else None
+def _test_images(settings: dict[str, Any], name: str, timesteps: tuple[int, ...]) -> int | None:
+    """How many test images runs of a method and so many timesteps get: all (None) unless the profile says less."""
+    limits = [settings["images"][name]] if name in settings.get("images", {}) else []
+    if max(timesteps) >= settings.get("long", inf):
+        limits.append(settings["long_images"])
+    return min(limits, default=None)
 
 
 def _timesteps_measured_together(profile: Profile, choice: NetworkChoice, name: str, timesteps: int) -> tuple[int, ...]:
@@ -195,7 +198,7 @@ def _curve(
             rows.append(Row(number, key, reason=str(error)))
             continue
         together = listed if _is_anytime(name) else (timesteps,)
-        limit = settings.get("test_images", _test_images(settings, together))
+        limit = settings.get("test_images", _test_images(settings, name, together))
         measurement = ConversionLoss(choice, calibration, limit, name, (), together)
         fill = partial(accuracy, choice, index if len(together) > 1 else 0, columns)
         rows.append(Row(number, key, fill, (measurement,)))

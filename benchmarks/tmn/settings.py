@@ -57,12 +57,20 @@ def _methods(value: Any) -> str:
     return ""
 
 
+def _images(value: Any) -> str:
+    if not isinstance(value, dict) or any(map(whole(1), value.values())):
+        return "a table of method = test images, e.g. { TSC = 1000 }"
+    for name in value:
+        _known_method(name)
+    return ""
+
+
 def _known_method(name: str) -> None:
     try:
         method(name)
     except (NotAvailable, ValueError) as error:  # ValueError: an import path without a module
         known = f"{', '.join(METHODS)}, or an import path package.module:Class"
-        raise CannotRun(f"[papers.{PAPER}.timesteps] names the unknown method {name!r}; known: {known}") from error
+        raise CannotRun(f"[papers.{PAPER}] names the unknown method {name!r}; known: {known}") from error
 
 
 def _rules(value: Any) -> str:
@@ -84,9 +92,9 @@ def _quantizer(value: Any) -> str:
     return ""
 
 
-OPTIONAL = ("test_images", "calibration", "long", "long_images")
+OPTIONAL = ("test_images", "calibration", "long", "long_images", "images")
 COUNT = whole(1)
-LONG: dict[str, Check] = {"long": COUNT, "long_images": COUNT}
+LONG: dict[str, Check] = {"long": COUNT, "long_images": COUNT, "images": _images}
 CALIBRATION: dict[str, Check] = {"rules": _rules, "timesteps": wholes(1), "test_images": COUNT}
 ARCHITECTURES = must(_is_architectures, 'a table of data set = architecture of the paper, e.g. { CIFAR-10 = "VGG-16" }')
 RATIOS = list_of(_ratio, "numbers above 0, up to 1, with two decimals")

@@ -158,6 +158,16 @@ def test_runs_of_many_timesteps_take_fewer_images() -> None:
     assert found[64] == found[10] == {None} and found[128] == found[4096] == {25}
 
 
+def test_methods_of_which_a_profile_says_so_take_fewer_images() -> None:
+    def taken(artifact: str) -> dict[tuple[str, int], set[int | None]]:
+        rows = [row for row in rows_of("workstation", artifact) if not row.reason]
+        return {(row.key["method"], row.key["timesteps"]): {m.test_images for m in row.measurements} for row in rows}
+
+    table, curve = taken("table2"), taken("timesteps")
+    assert table["LC-TTFS", 50] == table["TTFS Mapping", 64] == curve["LC-TTFS", 16] == curve["TSC", 512] == {1000}
+    assert table["OPI", 64] == table["FS-Conversion", 10] == curve["OPI", 64] == {None}
+
+
 def test_artifacts_by_name() -> None:
     assert list(artifacts_of("tmn")) == [artifact.name for artifact in ARTIFACTS]
     assert [artifact.name for artifact in select_artifacts("tmn", ["figure4c", "table2"])] == ["table2", "figure4c"]
