@@ -32,6 +32,7 @@ OTHERS = {
     "SpikeNorm": (GREY, "s", "SpikeNorm"),
     "RMP-SNN": (GREY, "^", "RMP-SNN"),
     "QCFS": (VERMILION, "v", "QCFS (quantised)"),
+    "QFFS": (VERMILION, "*", "QFFS (quantised)"),
     "COS": (VERMILION, "P", "COS (quantised)"),
     "Fast-SNN": (VERMILION, "X", "Fast-SNN (quantised)"),
 }
@@ -237,8 +238,9 @@ def _loss_panels(rows: pd.DataFrame, curves: Sequence[Curve], band: str | None =
             axes.set_axis_off()
         elif index % columns == 0:
             axes.set_ylabel("loss, percentage points")
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    shown = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    labels = [label for _, _, _, label, _ in curves if label in shown]
+    figure.legend([shown[label] for label in labels], labels, loc="outside lower center", ncols=3)
     return figure
 
 

@@ -81,6 +81,15 @@ def test_losses_have_a_panel_per_network_and_a_band_per_method(tables: Tables) -
     assert all(len(axes.collections) == 3 for axes in figure.axes)
 
 
+def test_the_legend_names_methods_of_every_panel(tables: Tables) -> None:
+    rows = tables["timesteps"].copy()
+    first = rows["dataset"] == rows["dataset"].iloc[0]
+    assert not first.all()
+    figure = figures.losses(rows[~(first & (rows["method"] == "OPI"))], "percentile-99.99")  # OPI in the last panels alone
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["TMN", "rate, from zero", "rate, from half threshold (OPI)"]
+
+
 def test_a_stand_in_is_named_in_the_title(tmn_tables: Make) -> None:
     figure = figures.losses(tmn_tables(stand_in=True)["timesteps"], "percentile-99.99")
     assert figure.axes[0].get_title() == "resnet20-thin on sklearn/digits (stand-in)"
