@@ -279,7 +279,7 @@ def encoding(tables: Tables, profile: Profile) -> Body:
         lines = [
             [str(t), *(_of(part, "encoding", name) for name in MEANING)] for t, part in network.groupby("timesteps", sort=True)
         ]
-        parts += [f"{marked(network.iloc[0])}:", table(["T", *MEANING.values()], lines, "rrr")]
+        parts += [f"{marked(network.iloc[0])}. {_images(network)}", table(["T", *MEANING.values()], lines, "rrr")]
     return parts
 
 
@@ -369,7 +369,7 @@ def comparison(tables: Tables, profile: Profile) -> Body:
             for _, row in network.iterrows()
         ]  # fmt: skip
         header = ["", "T", "Latency", "Loss [95 %]", "Spikes per neuron", "negative", "ACs", "MACs", "µJ", "first layer once"]
-        parts += [f"{marked(network.iloc[0])}, per image:", table(header, lines, "lrrrrrrrrr")]
+        parts += [f"{marked(network.iloc[0])}, per image. {_images(network)}", table(header, lines, "lrrrrrrrrr")]
     return parts
 
 
