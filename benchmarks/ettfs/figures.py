@@ -316,7 +316,10 @@ def curves(frame: pd.DataFrame) -> Figure:
             axes.plot(mean.index, mean, color=style[0])
             axes.fill_between(mean.index.astype(float), low, high, color=style[0], alpha=0.18, linewidth=0)
             used[style] = None
-        axes.set_title(titled(part.iloc[0]).replace(" on ", "\non "), fontsize=8.5)
+        first = part.iloc[0]
+        own = part[part["architecture_used"] != first["architecture_used"]].drop_duplicates("method")
+        others = "".join(f"; {row['method']}: {row['architecture_used']}" for _, row in own.iterrows())
+        axes.set_title(titled(first).replace(" on ", "\non ") + others, fontsize=8.5)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     grid[0].set_ylim(0, 102)

@@ -153,6 +153,13 @@ def test_curves_have_a_line_and_a_band_per_variant_and_name_methods(tables: Tabl
     assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["ETTFS", "S4NN"]
 
 
+def test_curves_name_the_layout_of_a_method_that_has_its_own(tables: Tables) -> None:
+    rows = tables["curves"].query("network == 'SMLP' and dataset == 'MNIST'")
+    other = rows.assign(method="S4NN", variant="as published", architecture_used="784-9-10")
+    (axes,) = figures.curves(pd.concat([rows, other])).axes
+    assert axes.get_title().endswith("; S4NN: 784-9-10") and rows["architecture_used"].iloc[0] in axes.get_title()
+
+
 def test_many_layers_networks_and_methods_fit(tables: Tables) -> None:
     other = tables["runs"].assign(method="S4NN", variant="as published")
     figures.runs(pd.concat([tables["runs"], other])).canvas.draw()
