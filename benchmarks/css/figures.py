@@ -68,7 +68,7 @@ def betas(frame: pd.DataFrame) -> Figure:
     grid = figure.subplots(len(networks), len(lengths), sharex=True, squeeze=False)
     for line, network in zip(grid, networks, strict=True):
         rows = frame[(frame["dataset"] == network[0]) & (frame["architecture"] == network[1])]
-        height = _scale(rows)
+        height = AccuracyScale.of(rows)
         steps = sorted(rows["timesteps"].unique())
         for axes, silent in zip(line, lengths, strict=True):
             for index, t in enumerate(steps):
@@ -146,7 +146,7 @@ def _panels(
     grid = figure.subplots(down, across, squeeze=False)
     for index, network in enumerate(networks):
         rows = frame[(frame["dataset"] == network[0]) & (frame["architecture"] == network[1])]
-        height = _scale(rows)
+        height = AccuracyScale.of(rows)
         line = [grid[0][index]] if len(columns) == 1 else list(grid[index])
         for axes, (column, label) in zip(line, columns.items(), strict=True):
             draw(axes, rows, column, height)
@@ -170,14 +170,9 @@ def _curve(axes: Axes, rows: pd.DataFrame, column: str, height: AccuracyScale, c
     axes.plot(x[unsettled], y[unsettled], marker, color=color, markerfacecolor="white")
 
 
-def _scale(rows: pd.DataFrame) -> AccuracyScale:
-    return AccuracyScale(float(rows["ann_metric"].iloc[0]), float(rows["snn_metric"].min()), float(rows["snn_metric"].max()))
-
-
 def _style(silent: int) -> tuple[str, str]:
     return SILENT[min(silent, len(SILENT) - 1)], MARKERS[min(silent, len(MARKERS) - 1)]
 
 
 def _length(silent: int) -> str:
     return "no silent period" if silent == 0 else f"silent period of {silent}"
-

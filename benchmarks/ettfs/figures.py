@@ -425,4 +425,3 @@ def _mark_floor(axes: Axes, floor: float, values: pd.Series) -> None:
     axes.yaxis.set_major_locator(FixedLocator([floor, *ticks]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: "0" if y <= floor * 1.01 else f"$10^{{{round(np.log10(y))}}}$"))
     axes.yaxis.set_minor_locator(NullLocator())
-

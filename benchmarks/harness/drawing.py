@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib.style
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
@@ -59,6 +60,10 @@ def heading(figure: Figure, text: str) -> None:
     figure.suptitle(text, x=0.01, ha="left", fontsize=10.5)
 
 
+TICKS = (80, 40, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)
+"""Where an accuracy scale may have ticks, in points below the trained network."""
+
+
 @dataclass(frozen=True)
 class AccuracyScale:
     """Places accuracies by the logarithm of their distance to ``ann``, so that a tenth of a point can be seen beside chance.
@@ -72,6 +77,11 @@ class AccuracyScale:
     ann: float
     lowest: float
     highest: float
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> AccuracyScale:
+        """For rows with the columns ``ann_metric``, the same in all of them, and ``snn_metric``."""
+        return cls(float(rows["ann_metric"].iloc[0]), float(rows["snn_metric"].min()), float(rows["snn_metric"].max()))
 
     @property
     def _margin(self) -> float:
@@ -91,7 +101,3 @@ class AccuracyScale:
                 places.append(tick)
         axes.set_yticks([self(tick) for tick in places], [f"{tick:.1f}" for tick in places])
         axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-TICKS = (80, 40, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)
-"""Where an accuracy scale may have ticks, in points below the trained network."""

@@ -74,7 +74,7 @@ def precharge(frame: pd.DataFrame, subject: str) -> Figure:
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1.5, 1.0))
     lengths = sorted(frame["precharge_steps"].unique())
     ann = float(frame["ann_metric"].iloc[0])
-    height = AccuracyScale(ann, float(frame["snn_metric"].min()), float(frame["snn_metric"].max()))
+    height = AccuracyScale.of(frame)
     for switch, color, label in (("yes", BLUE, "with TPS"), ("no", ORANGE, "without")):
         for index, length in enumerate(lengths):
             rows = frame[(frame["predictive_spiking"] == switch) & (frame["precharge_steps"] == length)]
