@@ -29,7 +29,7 @@ from snncore.conversion.rewriting import SpikingLayer
 from snncore.conversion.tracing import module_of
 from snncore.energy import Operations, energy_mj
 from snncore.neurons import FirstSpikeNeuron, SpikeTimeNeuron, SpikingNeuron
-from snncore.spike_times import LatencyLinear
+from snncore.spike_times import LatencyLinear, whole_spikes
 from snncore.synapses import LAYERS, SYNAPTIC, fan_out, layer_operations, node_operations
 
 __all__ = ["Counts", "LayerCounts", "NeuronCounts", "OperationCounter", "TrainCounter", "energy_mj", "fan_out"]
@@ -273,7 +273,7 @@ class TrainCounter:
         counts: sums over all images that ran.
 
     Raises:
-        ValueError: the input of a layer is neither analog nor in {0, 1}.
+        ValueError: the input of a layer is neither analog nor single spikes.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -314,15 +314,22 @@ class TrainCounter:
             _add(layer.multiplications, 0, float(operations * train.shape[1]))
             return
         per_step = []
-        for step in train:
-            if not torch.equal(step * step, step):
-                raise ValueError(f"layer {name} sees more than spikes in {{0, 1}}; merge average pooling before counting")
+        for step in self._whole(name, train):
             channels_last = _is_channels_last(step)
             rows = (step.permute(0, 2, 3, 1) if channels_last else step).flatten(1)
             weights = self._weights(name, module, shape, channels_last)
             per_step.append(rows @ weights.to(rows))
         layer = LayerCounts("spikes", math.prod(shape), int(weights[:, 1].sum()), operations)
         self._arrived(name, layer, torch.stack(per_step))
+
+    def _whole(self, name: str, train: Tensor) -> Tensor:
+        """Spikes in {0, 1}; those with exact times count at the step at or after their time."""
+        if torch.equal(train * train, train):
+            return train
+        whole = whole_spikes(train)
+        if not torch.allclose(whole.sum(0), train.sum(0)):
+            raise ValueError(f"layer {name} sees more than spikes in {{0, 1}}; merge average pooling before counting")
+        return whole
 
     def _weights(self, name: str, module: nn.Module, shape: tuple[int, ...], channels_last: bool) -> Tensor:
         """Ones and the fan-out of each input, ``[P, 2]``."""
@@ -344,7 +351,7 @@ class TrainCounter:
     @torch.no_grad()
     def _neuron(self, name: str, module: nn.Module, _: tuple[Tensor, ...], spikes: Tensor) -> None:
         fired = self.counts.neuron_layers.setdefault(name, NeuronCounts(math.prod(spikes.shape[2:]), spikes.shape[0]))
-        each = spikes.sum(tuple(range(2, spikes.dim()))).double().sum(1)
+        each = self._whole(name, spikes).sum(tuple(range(2, spikes.dim()))).double().sum(1)
         for step, count in enumerate(each.tolist()):
             _add(fired.positive, step, count)
             _add(fired.negative, step, 0.0)

@@ -83,7 +83,7 @@ class TemporalWeighting(nn.Module):
         return torch.tensordot(self.weights.to(spikes.dtype) * self.scale, spikes, dims=1)
 
 
-def winner(scores: Tensor, currents: Tensor, spikes: Tensor, forced: bool = False, threshold: float | None = None) -> Tensor:
+def winner(scores: Tensor, currents: Tensor, spikes: Tensor, forced: bool = False) -> Tensor:
     """The class that a network of first-spike neurons names: the largest score, ties by the potential at the spike.
 
     Args:
@@ -91,8 +91,6 @@ def winner(scores: Tensor, currents: Tensor, spikes: Tensor, forced: bool = Fals
         currents: of the output neurons, by which their potentials grow, ``[T, B, K]``, or ``[1, B, K]`` where they stay the same.
         spikes: of the output neurons, ``[T, B, K]``, at most one each.
         forced: an output layer that stays silent is taken to fire after the last step (S4NN): the highest potential wins.
-        threshold: of the output neurons, where time is continuous: ties are decided by the time at which a potential that is
-            linear between two steps crosses it.
 
     Returns:
         classes ``[B]``; -1 where no output neuron fires and none is forced to, so that silence never counts as an answer.
@@ -100,8 +98,6 @@ def winner(scores: Tensor, currents: Tensor, spikes: Tensor, forced: bool = Fals
     currents = currents.expand_as(spikes)
     potential = currents.cumsum(0)  # [T, B, K]
     lead = (potential * spikes).sum(0)  # [B, K]
-    if threshold is not None:
-        lead = (lead - threshold) / (currents * spikes).sum(0)  # what was left of the step
     tied = (scores == scores.amax(1, keepdim=True)) & (spikes.amax(0) > 0)
     chosen = lead.masked_fill(~tied, -torch.inf).argmax(1)
     return torch.where(tied.any(1), chosen, potential[-1].argmax(1) if forced else -1)

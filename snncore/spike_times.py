@@ -73,6 +73,17 @@ def relative_target_loss(times: Tensor, labels: Tensor, margin: float, timesteps
     return distance.square().sum(1).mean() / 2
 
 
+def whole_spikes(spikes: Tensor) -> Tensor:
+    """Trains ``[T, ...]`` of single spikes in {0, 1} from trains with exact times, which spread a spike over two steps.
+
+    A spike counts at the first step at or after its time; trains that are whole already stay as they are.
+    """
+    fires = spikes > 0
+    whole = fires.clone()
+    whole[:-1] &= ~fires[1:]
+    return whole.to(spikes.dtype)
+
+
 class EarliestSpikePool2d(nn.Module):
     """Max pooling in time: a window passes the train of its neuron that fires first, so at most one spike.
 

@@ -20,6 +20,7 @@ from benchmarks.training.recipes import Recipe, recipe
 from benchmarks.training.spiking_cache import SpikingTask, trained_spiking
 from snncore.counting import TrainCounter
 from snncore.neurons.first_spike import FirstSpikeNeuron
+from snncore.spike_times import whole_spikes
 from snncore.time_first import AvgPool2d, merge_average_pooling
 
 BATCH = 250
@@ -119,22 +120,23 @@ def evaluate(network: SpikingClassifier, test: ImageSet) -> Arrays:
         labels = test.labels[start : start + BATCH]
         images = (test.images[start : start + BATCH].float() / 255).contiguous(memory_format=torch.channels_last)
         trains.clear()
-        handles = [neuron.register_forward_hook(lambda _, __, out: trains.append(out)) for neuron in neurons]
+        handles = [neuron.register_forward_hook(lambda _, __, out: trains.append(whole_spikes(out))) for neuron in neurons]
         with TrainCounter(merged) as counter:
-            currents, output = probe.output(images)
+            currents, spikes = probe.output(images)
         for handle in handles:
             handle.remove()
         for layer, train in enumerate(trains):
             counts = train.flatten(1).sum(1, dtype=torch.float64)
             histogram[layer, :-1] += counts
             histogram[layer, -1] += train[0].numel() - float(train.amax(0).sum(dtype=torch.float64))
+        output = trains[-1]
         first = (output.amax(2).cumsum(0) == 0).sum(0) + 1  # [B]
         until = (steps <= first).to(output.dtype)  # [T, B]
         for operations in counter.accumulates.values():
             accumulates += torch.stack([operations.sum(dtype=torch.float64), (operations * until).sum(dtype=torch.float64)])
         multiplications += sum(counter.multiplications.values()) * len(labels)
-        scores = network.decode(output)
-        named = network.named(scores, currents, output)  # [B]
+        scores = network.decode(spikes)
+        named = network.named(scores, currents, spikes)  # [B]
         fires = output.amax((0, 2)) > 0  # [B]
         tied += int((((scores == scores.amax(1, keepdim=True)).sum(1) > 1) & fires).sum())
         silent += int((~fires).sum())

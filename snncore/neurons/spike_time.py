@@ -6,16 +6,23 @@ potential that is a step (S4NN, BS4NN) or a ramp (STDBP, there called rectified 
     step:  V[t] = sum over s <= t of X[s]               ramp:  V[t] = sum over s < t of (t - s) X[s]
 
 and the neuron fires at the first step ``t*`` with ``V[t*] >= v``. V of a ramp is linear between two steps, of slope A, so
-that the exact crossing is ``t* - (V[t*] - v) / A``: spike times on the grid are the exact ones of the network, rounded up.
+that it crosses the threshold at ``tau = t* - (V[t*] - v) / A``. A neuron with ``exact`` times keeps that time: it emits
 
-Backward, with ``g[t] = dL/dS[t]`` for the spike train S that the neuron emits and ``d = dL/dt*``:
+    S[f] = 1 - a,  S[f+1] = a        f = t* - 1,  a = tau - f  in (0, 1]
 
-    step:  d = -g[t*]               dL/dX[s] = -d                 for s <= t*, else 0       (dt*/dV taken as -1)
-    ramp:  d = g[t*+1] - g[t*]      dL/dX[s] = -d (t* - s) / A    for s <  t*, else 0       (implicit function theorem)
+whose ramps add up to ``max(t - tau, 0)`` at every step, so that the potentials of the next layer are those of continuous time
+at all steps, and are taken as linear in between. Without it spike times are rounded up to the grid.
+
+Backward, with ``g[t] = dL/dS[t]`` for the spike train S that the neuron emits, ``d`` the derivative of L by the spike time, and
+``t' = tau`` for an exact ramp, else ``t*``:
+
+    step:  d = -g[t*]                 dL/dX[s] = -d                 for s <= t*, else 0     (dt*/dV taken as -1)
+    ramp:  d = g[t*+1] - g[t*]        dL/dX[s] = -d (t' - s) / A    for s <  t*, else 0     (implicit function theorem)
+    exact ramp:  d = g[t*] - g[t*-1]
 
 with ``g[T] = 0``. Behind a layer ``X = W S`` these are the published rules: ``d_j = sum_i w_ij d_i`` for a step and
 ``sum_i w_ij d_i / A_i`` for a ramp, over the neurons i that fire no earlier (step) or later (ramp) than j, and
-``dt_i/dw_ij = -1`` or ``(t_j - t_i) / A_i``.
+``dt_i/dw_ij = -1`` or ``(t_j - t_i) / A_i``. For exact times they are the derivatives of what the simulation computes.
 """
 
 from __future__ import annotations
@@ -34,9 +41,10 @@ Postsynaptic = Literal["step", "ramp"]
 class SpikeTimeNeuron(nn.Module):
     """Currents in, at most one spike per neuron out; gradients are those of the spike time.
 
-    ``forward(currents [T, B, ...]) -> spikes [T, B, ...]`` in {0, 1}. ``times(currents) -> [B, ...]`` for the last layer.
+    ``forward(currents [T, B, ...]) -> spikes [T, B, ...]`` in {0, 1}, or one spike over two steps where times are exact.
+    ``times(currents) -> [B, ...]`` for the last layer.
 
-    S4NN is the step; STDBP the ramp on a fine grid. TQ-TTFS is known here by its idea alone, a TTFS neuron whose spike times
+    S4NN is the step; STDBP the ramp with exact times. TQ-TTFS is known here by its idea alone, a TTFS neuron whose spike times
     are quantised; it is read as the ramp on a coarse grid of T steps, the rounding taken as the identity in the backward pass.
 
     Args:
@@ -49,9 +57,11 @@ class SpikeTimeNeuron(nn.Module):
             gradients of weights are means).
         slope_floor: least A that a gradient of the ramp is divided by; ``v / T``, the least constant slope that reaches the
             threshold within T steps, unless given. A is positive where a neuron fires, but can be close to 0.
+        exact: keep spike times between two steps (ramp only).
 
     Raises:
-        ValueError: fewer than two timesteps, a threshold or floor that is not positive and finite, an unknown potential.
+        ValueError: fewer than two timesteps, a threshold or floor that is not positive and finite, an unknown potential, exact
+            times of a step.
     """
 
     def __init__(
@@ -62,13 +72,17 @@ class SpikeTimeNeuron(nn.Module):
         forced_spike: bool = False,
         unit_error: bool = False,
         slope_floor: float | None = None,
+        exact: bool = False,
     ) -> None:
         super().__init__()
         if check_timesteps(timesteps) < 2:
             raise ValueError("a time-to-first-spike neuron needs at least 2 timesteps: one step carries no time")
         if postsynaptic not in get_args(Postsynaptic):
             raise ValueError(f"unknown postsynaptic potential {postsynaptic!r}; known: {', '.join(get_args(Postsynaptic))}")
+        if exact and postsynaptic == "step":
+            raise ValueError("a potential that grows by steps crosses its threshold at a step: exact times need the ramp")
         self.timesteps = timesteps
+        self.exact = exact
         self.threshold = _positive("threshold", threshold)
         self.postsynaptic = postsynaptic
         self.forced_spike = forced_spike
@@ -77,7 +91,7 @@ class SpikeTimeNeuron(nn.Module):
 
     def extra_repr(self) -> str:
         """Parameters shown by ``print``."""
-        flags = [name for name in ("forced_spike", "unit_error") if getattr(self, name)]
+        flags = [name for name in ("exact", "forced_spike", "unit_error") if getattr(self, name)]
         return ", ".join([f"timesteps={self.timesteps}, threshold={self.threshold:g}, {self.postsynaptic}", *flags])
 
     def forward(self, currents: Tensor) -> Tensor:
@@ -86,29 +100,19 @@ class SpikeTimeNeuron(nn.Module):
         Raises:
             ValueError: the first dimension is not T.
         """
-        times, _ = self._first_crossing(currents)
-        spikes: Tensor = _Train.apply(times, self)
+        spikes: Tensor = _Train.apply(self.times(currents), self)
         return spikes
 
-    def times(self, currents: Tensor, interpolate: bool = False) -> Tensor:
+    def times(self, currents: Tensor) -> Tensor:
         """Spike times ``[B, ...]`` in steps for currents ``[T, B, ...]``; T for a silent neuron.
-
-        Args:
-            currents: ``[T, B, ...]``.
-            interpolate: take the potential as linear between two steps, and the time of its crossing instead of the step after
-                it. Tells apart neurons that fire in the same step; for a ramp it is the exact time. The gradient is the same.
 
         Raises:
             ValueError: the first dimension is not T.
         """
-        times, early = self._first_crossing(currents)
-        return times - early if interpolate else times
-
-    def _first_crossing(self, currents: Tensor) -> tuple[Tensor, Tensor]:
         if currents.dim() < 2 or currents.shape[0] != self.timesteps:
             raise ValueError(f"expected currents [T={self.timesteps}, B, ...], got a tensor of shape {tuple(currents.shape)}")
-        times, early = _FirstCrossing.apply(currents, self)
-        return times, early
+        times: Tensor = _Crossing.apply(currents, self)
+        return times
 
 
 def _positive(name: str, value: float) -> float:
@@ -117,24 +121,21 @@ def _positive(name: str, value: float) -> float:
     return float(value)
 
 
-class _FirstCrossing(torch.autograd.Function):
-    """Currents to spike times on the grid, and how much earlier V taken as linear between steps crossed (0 for silence)."""
+class _Crossing(torch.autograd.Function):
+    """Currents to spike times."""
 
     @staticmethod
-    def forward(ctx: Any, currents: Tensor, neuron: SpikeTimeNeuron) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, currents: Tensor, neuron: SpikeTimeNeuron) -> Tensor:
         x = currents.reshape(neuron.timesteps, -1)
-        times, early, slope = (x.new_zeros(x.shape[1]) for _ in range(3))
+        times, slope = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
         for block in column_blocks(x.shape[1], x.device):
             if neuron.postsynaptic == "step":
-                _cross_step(x[:, block], neuron.threshold, times[block], early[block])
+                _cross_step(x[:, block], neuron.threshold, times[block])
             else:
-                _cross_ramp(x[:, block], neuron.threshold, times[block], early[block], slope[block])
+                _cross_ramp(x[:, block], neuron.threshold, times[block], slope[block], neuron.exact)
         ctx.neuron = neuron
         ctx.save_for_backward(times, slope)
-        shape = currents.shape[1:]
-        early = early.view(shape)
-        ctx.mark_non_differentiable(early)
-        return times.view(shape), early
+        return times.view(currents.shape[1:])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
@@ -156,20 +157,18 @@ class _FirstCrossing(torch.autograd.Function):
         return result, None
 
 
-def _cross_step(x: Tensor, threshold: float, times: Tensor, early: Tensor) -> None:
-    """Add the steps before the first crossing to ``times``; write how early the crossing was."""
+def _cross_step(x: Tensor, threshold: float, times: Tensor) -> None:
+    """Add the steps before the first crossing to ``times``."""
     potential, below = torch.zeros_like(times), torch.empty_like(times)
     silent = torch.ones_like(times)
-    for current in x:  # a neuron that has fired keeps the potential of that moment
-        potential.addcmul_(current, silent)
+    for current in x:
+        potential += current
         silent *= torch.lt(potential, threshold, out=below)
         times += silent
-    last = x.gather(0, times.clamp(max=len(x) - 1).long().unsqueeze(0)).squeeze(0)
-    early.copy_(torch.where(silent > 0, 0, (potential - threshold) / torch.where(last > 0, last, 1)))
 
 
-def _cross_ramp(x: Tensor, threshold: float, times: Tensor, early: Tensor, slope: Tensor) -> None:
-    """Add the steps before the first crossing to ``times``; write how early the crossing was, and the slope there."""
+def _cross_ramp(x: Tensor, threshold: float, times: Tensor, slope: Tensor, exact: bool) -> None:
+    """Add the steps before the first crossing to ``times``, and the slope there to ``slope``."""
     potential, below = torch.zeros_like(times), torch.empty_like(times)
     silent = torch.ones_like(times)
     for current in x:  # a neuron that has fired keeps the potential and the slope of that moment
@@ -177,7 +176,8 @@ def _cross_ramp(x: Tensor, threshold: float, times: Tensor, early: Tensor, slope
         silent *= torch.lt(potential, threshold, out=below)
         slope.addcmul_(current, silent)
         times += silent
-    early.copy_(torch.where(silent > 0, 0, (potential - threshold) / torch.where(slope > 0, slope, 1)))
+    if exact:
+        times -= torch.where(silent > 0, 0, (potential - threshold) / torch.where(slope > 0, slope, 1))
 
 
 def _backward(times: Tensor, scale: Tensor, out: Tensor, postsynaptic: Postsynaptic) -> None:
@@ -197,8 +197,13 @@ class _Train(torch.autograd.Function):
     def forward(ctx: Any, times: Tensor, neuron: SpikeTimeNeuron) -> Tensor:
         spikes = times.new_zeros(neuron.timesteps, *times.shape)
         last = neuron.timesteps - 1
-        steps = times.clamp(max=last).long().unsqueeze(0)
-        spikes.scatter_(0, steps, (times <= last).to(times.dtype).unsqueeze(0))
+        fired = (times <= last).to(times.dtype).unsqueeze(0)
+        steps = times.ceil().clamp(int(neuron.exact), last).long().unsqueeze(0)
+        late = fired
+        if neuron.exact:
+            late = (times.unsqueeze(0) - (steps - 1)) * fired
+            spikes.scatter_(0, steps - 1, fired - late)
+        spikes.scatter_(0, steps, late)
         ctx.neuron = neuron
         ctx.save_for_backward(steps)
         return spikes
@@ -206,8 +211,12 @@ class _Train(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (steps,) = ctx.saved_tensors
-        last = ctx.neuron.timesteps - 1
-        error = gradients[0].gather(0, steps).neg_()
-        if ctx.neuron.postsynaptic == "ramp":
-            error += gradients[0].gather(0, (steps + 1).clamp(max=last)) * (steps < last)
+        neuron: SpikeTimeNeuron = ctx.neuron
+        (g,) = gradients
+        if neuron.exact:
+            return (g.gather(0, steps) - g.gather(0, steps - 1)).squeeze(0), None
+        error = g.gather(0, steps).neg_()
+        if neuron.postsynaptic == "ramp":
+            last = neuron.timesteps - 1
+            error += g.gather(0, (steps + 1).clamp(max=last)) * (steps < last)
         return error.squeeze(0), None

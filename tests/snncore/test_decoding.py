@@ -173,17 +173,6 @@ def test_an_exact_tie_goes_to_the_first() -> None:
     assert named([[0, 2, 2]], [[0.5, 0.5, 0.5]]) == [1]
 
 
-def test_in_continuous_time_a_tie_is_won_by_the_first_crossing() -> None:
-    """Both fire in step 2. Neuron 0: 0.9 + 0.4, across 1 after a quarter of the step; neuron 1: 0.5 + 1.0, after half of it."""
-    spikes = trains([[2, 2]], 2)
-    currents = torch.tensor([[[0.9, 0.5]], [[0.4, 1.0]]])
-    scores = TemporalWeighting(weights("first-spike", 2))(spikes)
-    assert winner(scores, currents, spikes).tolist() == [1]
-    assert winner(scores, currents, spikes, threshold=1.0).tolist() == [0]
-    assert winner(scores, currents, torch.zeros_like(spikes), threshold=1.0).tolist() == [-1]
-    assert winner(scores, currents, torch.zeros_like(spikes), True, threshold=1.0).tolist() == [1]
-
-
 def test_an_output_layer_that_is_forced_to_fire_answers_by_its_last_potential() -> None:
     """Samples: nobody fires; the earliest spike; a tie. Only the first one is decided by the potential after the last step."""
     spikes = trains([[0, 0, 0], [0, 2, 3], [2, 0, 2]], 3)

@@ -21,6 +21,7 @@ from snncore.spike_times import (
     relative_target_loss,
     relative_targets,
     spike_times,
+    whole_spikes,
 )
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
@@ -77,10 +78,64 @@ def test_traces_by_hand(postsynaptic: str, threshold: float, currents: tuple[flo
 
 def test_the_exact_crossing_lies_between_two_steps() -> None:
     currents = torch.cat([column(1, 0, 0, 0), column(1, 1, 0, 0), column(0, 0, 0, 0)], dim=2)
-    times = SpikeTimeNeuron(4, 1.5, "ramp").times(currents, interpolate=True)
-    assert times.tolist() == [[1.5, 1.25, 4.0]]
-    times = SpikeTimeNeuron(4, 1.5, "step").times(currents, interpolate=True)
-    assert times.tolist() == [[4.0, 0.5, 4.0]]
+    neuron = SpikeTimeNeuron(4, 1.5, "ramp", exact=True)
+    assert neuron.times(currents).tolist() == [[1.5, 1.25, 4.0]]
+    assert neuron(currents)[:, 0].T.tolist() == [[0, 0.5, 0.5, 0], [0, 0.75, 0.25, 0], [0, 0, 0, 0]]
+    assert whole_spikes(neuron(currents))[:, 0].T.tolist() == [[0, 0, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(("current", "time"), [(1.0, 1), (0.5, 2), (0.75, 4 / 3), (1e9, 1e-9), (0.25, 4)])
+def test_exact_spikes_on_a_step_and_next_to_one(current: float, time: float) -> None:
+    neuron = SpikeTimeNeuron(4, 1.0, "ramp", exact=True)
+    spikes = neuron(column(current, 0, 0, 0))
+    assert neuron.times(column(current, 0, 0, 0)).item() == pytest.approx(time, rel=1e-12)
+    mean = (spikes.flatten() * torch.arange(4)).sum().item()
+    assert (spikes.sum().item(), mean) == pytest.approx((1, time) if time < 4 else (0, 0), rel=1e-12)
+    assert whole_spikes(spikes).sum() == spikes.sum().round()
+
+
+@quick
+@given(st.integers(0, 10**6))
+def test_spread_spikes_give_the_potentials_of_continuous_time(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    timesteps = 9
+    neuron = SpikeTimeNeuron(timesteps, 1.0, "ramp", exact=True)
+    currents = torch.randn(timesteps, 1, 12, generator=generator, dtype=torch.float64)
+    weights = torch.randn(12, 3, generator=generator, dtype=torch.float64)
+    found = (neuron(currents) @ weights).cumsum(0).cumsum(0)[:-1, 0]  # V[t] = sum over s < t of (t - s) X[s], from t = 1
+    times = neuron.times(currents)[0]
+    assert not torch.equal(times, times.round())
+    for t in range(1, timesteps):
+        assert torch.allclose(found[t - 1], (t - times).clamp(min=0) @ weights)
+
+
+@quick
+@given(st.integers(0, 10**6))
+def test_gradients_of_exact_times_are_those_of_the_simulation(seed: int) -> None:
+    """Against finite differences, through two hidden layers."""
+    generator = torch.Generator().manual_seed(seed)
+    timesteps = 8
+    inputs = latency_spikes(torch.rand(2, 5, generator=generator, dtype=torch.float64), timesteps)
+    weights = [torch.rand(shape, generator=generator, dtype=torch.float64) * 1.3 - 0.4 for shape in ((5, 6), (6, 6), (6, 3))]
+    neuron = SpikeTimeNeuron(timesteps, 1.0, "ramp", slope_floor=1e-9, exact=True)
+
+    def run(*layers: Tensor) -> Tensor:
+        train = inputs
+        for layer in layers[:-1]:
+            train = neuron(train @ layer)
+        return neuron.times(train @ layers[-1])
+
+    times = run(*weights)
+    weights = [layer.requires_grad_() for layer in weights]
+    direction = [torch.randn(layer.shape, generator=generator, dtype=torch.float64) for layer in weights]
+    gradients = torch.autograd.grad(run(*weights).sum(), weights)
+    slope = sum((gradient * way).sum().item() for gradient, way in zip(gradients, direction, strict=True))
+    size = 1e-6
+    ahead, behind = (run(*(w + sign * size * way for w, way in zip(weights, direction, strict=True))) for sign in (1, -1))
+    if torch.equal(ahead < timesteps, behind < timesteps):  # else a neuron falls silent in between
+        kink = (ahead + behind - 2 * times).abs().max() / size
+        change = (ahead - behind).detach().sum().item() / (2 * size)
+        assert slope == pytest.approx(change, rel=1e-4, abs=1e-4 + kink.item())
 
 
 @quick
@@ -90,12 +145,13 @@ def test_times_of_a_ramp_are_the_exact_ones_rounded_up(timesteps: int, inputs: l
     level = Fraction(threshold, 8)
     expected = exact_crossing(times, weights, level, timesteps - 1)
     currents = train_of(times, timesteps) @ torch.tensor([[float(w)] for w in weights], dtype=torch.float64)
-    neuron = SpikeTimeNeuron(timesteps, float(level), "ramp")
+    rounded, exact = (SpikeTimeNeuron(timesteps, float(level), "ramp", exact=each) for each in (False, True))
     if expected is None:
-        assert neuron.times(currents).item() == neuron.times(currents, interpolate=True).item() == timesteps
+        assert rounded.times(currents).item() == exact.times(currents).item() == timesteps
     else:
-        assert neuron.times(currents).item() == -(-expected // 1)
-        assert neuron.times(currents, interpolate=True).item() == pytest.approx(float(expected), abs=1e-12)
+        assert rounded.times(currents).item() == -(-expected // 1)
+        assert exact.times(currents).item() == pytest.approx(float(expected), abs=1e-12)
+        assert torch.equal(whole_spikes(exact(currents)), rounded(currents))
 
 
 @quick
@@ -307,6 +363,7 @@ def test_training_separates_two_patterns(postsynaptic: str, kind: type[nn.Linear
         ({"timesteps": 4, "threshold": float("nan")}, "threshold must be positive"),
         ({"timesteps": 4, "postsynaptic": "alpha"}, "unknown postsynaptic potential 'alpha'; known: step, ramp"),
         ({"timesteps": 4, "slope_floor": 0.0}, "slope_floor must be positive"),
+        ({"timesteps": 4, "exact": True}, "exact times need the ramp"),
     ],
 )
 def test_bad_parameters_are_refused(arguments: dict, message: str) -> None:

@@ -149,6 +149,25 @@ def test_latency_coded_images_cost_accumulates_alone() -> None:
     assert found["accumulates"][0] == 12 * bright + 10 * hidden
 
 
+def test_spikes_between_two_steps_count_once_and_after_their_time() -> None:
+    method, options, test = direct_method("STDBP"), {"fan_in_weights": [4.0, 1.0]}, some_digits(20)
+    made = method.build("64-12-10", (1, 8, 8), 10, T, **options)
+    method.initialize(made, torch.Generator().manual_seed(1), **options)
+    found = evaluate(made.eval(), test)
+    with torch.no_grad():
+        x = test.images.float() / 255
+        hidden = made.layers[1].times(made.layers[0](x.flatten(1)))
+        times = made.layers[3].times(made.layers[:3](x.flatten(1)))
+        correct = made(x).argmax(1) == test.labels
+    for layer, each in enumerate((hidden, times)):
+        assert (each != each.round()).any() and (each == T).any()
+        steps = torch.bincount(each.ceil().long().flatten(), minlength=T + 1)
+        assert found["spike_steps"][layer].tolist() == steps.tolist()
+    assert found["decision"].tolist() == (times.amin(1).ceil().long() + 1).tolist()
+    assert found["correct"].tolist() == correct.tolist()
+    assert found["accumulates"][0] == 12 * (test.images > 0).sum() + 10 * (hidden < T).sum()
+
+
 def test_a_silent_network_is_never_right() -> None:
     found = evaluate(network("64-12-10", threshold=1e6), some_digits(12))
     assert not found["correct"].any() and found["silent"] == 12 and found["tied"] == 0

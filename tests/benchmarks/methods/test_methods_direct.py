@@ -17,6 +17,8 @@ from benchmarks.methods.ettfs import CHOICES, OPTIONS, time_first_layers
 from benchmarks.models.layouts import parse_layout
 from snncore.decoding import winner
 from snncore.neurons.first_spike import FirstSpikeNeuron
+from snncore.neurons.spike_time import SpikeTimeNeuron
+from snncore.spike_times import EarliestSpikePool2d, whole_spikes
 from snncore.time_first import AvgPool2d, Conv2d, Flatten, MaxPool2d, merge_average_pooling
 
 LAYOUT, SHAPE, CLASSES = "4C3-P2-6C2-P2-12-5", (2, 8, 9), 5
@@ -117,8 +119,7 @@ def test_answers_are_scores_and_the_classes_that_the_spikes_name(name: str) -> N
     scores, named = network.answers(images())
     currents, spikes = network.output(images())
     assert torch.equal(scores, network(images())) and scores.requires_grad
-    ramp = 8 * method.options["threshold"] if name in ("STDBP", "TQ-TTFS") else None
-    assert torch.equal(named, winner(network.decode(spikes), currents, spikes, forced=name != "ETTFS", threshold=ramp))
+    assert torch.equal(named, winner(network.decode(spikes), currents, spikes, forced=name != "ETTFS"))
 
 
 @pytest.mark.parametrize("name", ["STDBP", "TQ-TTFS"])
@@ -129,10 +130,38 @@ def test_the_class_of_exact_output_times_is_the_one_with_the_best_score(name: st
     with torch.no_grad():
         scores, named = network.answers(images(40))
         _, spikes = network.output(images(40))
-    decoded, fires = network.decode(spikes), spikes.amax((0, 2)) > 0
-    tied = (decoded == decoded.amax(1, keepdim=True)).sum(1) > 1
-    assert (fires & tied).sum() > 5
+    fires = spikes.amax((0, 2)) > 0
+    assert torch.allclose(network.decode(spikes), scores, atol=1e-4)
     assert torch.equal(named[fires], scores[fires].argmax(1))
+    steps = whole_spikes(spikes).argmax(0).masked_fill(~spikes.any(0), 8)
+    tied = (steps == steps.amin(1, keepdim=True)).sum(1) > 1
+    assert (fires & tied).sum() > 5  # classes that only exact times tell apart
+
+
+@pytest.mark.parametrize("name", ["STDBP", "TQ-TTFS"])
+def test_convolutions_trained_through_spike_times(name: str) -> None:
+    method, options = direct_method(name), {"fan_in_weights": [4.0, 1.0]}
+    network = method.build(LAYOUT, SHAPE, CLASSES, 8, **options)
+    method.initialize(network, torch.Generator().manual_seed(1), **options)
+    neuron, pool = SpikeTimeNeuron, EarliestSpikePool2d
+    kinds = [Conv2d, neuron, pool, Conv2d, neuron, pool, Flatten, nn.Linear, neuron, nn.Linear, neuron]
+    assert [type(layer) for layer in network.layers] == kinds
+    assert [m.exact for m in network.layers if isinstance(m, neuron)] == [name == "STDBP"] * 3 + [True]
+    for layer in (network.layers[3], network.layers[7]):
+        fan_in = layer.weight[0].numel()
+        assert layer.bias is None
+        assert layer.weight.mean().item() == pytest.approx(4 / fan_in, abs=0.3 / fan_in**0.5)
+        assert layer.weight.std().item() == pytest.approx(fan_in**-0.5, rel=0.1)
+    scores, _ = network.answers(images(20))
+    method.loss(scores, torch.arange(20) % CLASSES).backward()
+    for layer, weights in network.named_parameters():
+        assert weights.grad is not None and weights.grad.any(), layer
+
+
+@pytest.mark.parametrize("name", ["S4NN", "BS4NN"])
+def test_convolutions_that_a_method_does_not_have(name: str) -> None:
+    with pytest.raises(NotAvailable, match=f"{name} is available for fully connected networks only, not for {LAYOUT}"):
+        direct_method(name).build(LAYOUT, SHAPE, CLASSES, 8)
 
 
 @pytest.mark.parametrize("name", DIRECT_METHODS)
