@@ -12,7 +12,7 @@ from benchmarks.css import analytic
 from benchmarks.css.settings import PAPER, SECTIONS, settings_of
 from benchmarks.errors import NotAvailable
 from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
-from benchmarks.harness.columns import ACCURACY_COLUMNS, STEP_COLUMNS, accuracy, seeds_of, steps_of
+from benchmarks.harness.columns import ACCURACY_COLUMNS, STEP_COLUMNS, accuracy, calibration_of, seeds_of, steps_of
 from benchmarks.harness.results import Column, TableSchema
 from benchmarks.measurements import Arrays, ConversionLoss, LiveMemory, Measurement, PipelinedAccuracy, ResidualPotential
 from benchmarks.methods import method
@@ -85,7 +85,8 @@ def _accuracy(
     profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None, count: bool = False
 ) -> tuple[Fill, Measurement]:
     """Accuracies, with their steps; what was adjusted and counted where there is any."""
-    columns = steps_of(setting.method, setting.timesteps, choice, **setting.options) | {"calibration": profile.calibration}
+    columns = steps_of(setting.method, setting.timesteps, choice, **setting.options)
+    columns |= {"calibration": calibration_of(profile, choice, setting.method)}
     options = tuple(setting.options.items())
     measurement = ConversionLoss(choice, profile.calibration, limit, setting.method, options, (setting.timesteps,), count=count)
     return partial(_loss, choice, columns, count), measurement

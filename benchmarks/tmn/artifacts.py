@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
-from benchmarks.harness.columns import ACCURACY_COLUMNS, STEP_COLUMNS, accuracy, seeds_of, steps_of
+from benchmarks.harness.columns import ACCURACY_COLUMNS, STEP_COLUMNS, accuracy, calibration_of, seeds_of, steps_of
 from benchmarks.harness.results import Column, TableSchema
 from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, ResidualPotential
 from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, density
@@ -57,15 +57,8 @@ def _conversion_row(profile: Profile, number: int, key: Values, control: str | N
     limit = _test_images(settings_of(profile, "table2"), name, steps)
     measurement = ConversionLoss(choice, profile.calibration, limit, name, options, steps)
     columns = steps_of(name, int(key["timesteps"]), choice, **dict(options))
-    columns |= {"calibration": _calibration(profile, choice, found.name)}
+    columns |= {"calibration": calibration_of(profile, choice, found.name)}
     return Row(number, key, partial(accuracy, choice, steps.index(int(key["timesteps"])), columns), (measurement,))
-
-
-def _calibration(profile: Profile, choice: NetworkChoice, name: str) -> str:
-    """Where the thresholds of a method come from on that network."""
-    if choice.quantizer is not None:
-        return "trained clips"
-    return "layer by layer" if _conversion(name).layerwise else profile.calibration
 
 
 def _test_images(settings: dict[str, Any], name: str, timesteps: tuple[int, ...]) -> int | None:

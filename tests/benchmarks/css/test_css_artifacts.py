@@ -148,6 +148,13 @@ def test_a_row_measures_its_network_and_t_with_the_calibration_of_the_profile(pr
             assert found.test_images == settings_of(loaded, artifact).get("test_images")
 
 
+def test_thresholds_of_methods_that_calibrate_layer_by_layer_have_no_rule() -> None:
+    found = {row.key["method"]: row.fill.args[1]["calibration"] for row in rows_of("embedded", "table2") if not row.reason}
+    rule = load_profile("embedded").calibration
+    assert found["SNN Calibration"] == found["TTRBR"] == "layer by layer"
+    assert found["TSA"] == found["OPI"] == found["LC-TTFS"] == rule
+
+
 @pytest.mark.parametrize("artifact", ["figure1", "figure2", "beta", "pipeline", "residual"])
 def test_options_reach_the_neurons(artifact: str) -> None:
     for row in rows_of("embedded", artifact):
