@@ -316,10 +316,7 @@ def curves(frame: pd.DataFrame) -> Figure:
             axes.plot(mean.index, mean, color=style[0])
             axes.fill_between(mean.index.astype(float), low, high, color=style[0], alpha=0.18, linewidth=0)
             used[style] = None
-        first = part.iloc[0]
-        own = part[part["architecture_used"] != first["architecture_used"]].drop_duplicates("method")
-        others = "".join(f"; {row['method']}: {row['architecture_used']}" for _, row in own.iterrows())
-        axes.set_title(titled(first).replace(" on ", "\non ") + others, fontsize=8.5)
+        axes.set_title(titled(part.iloc[0]).replace(" on ", "\non ") + _other_layouts(part), fontsize=8.5)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     grid[0].set_ylim(0, 102)
@@ -328,6 +325,16 @@ def curves(frame: pd.DataFrame) -> Figure:
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
     heading(figure, "Validation accuracy, mean over seeds (band: lowest to highest)")
     return figure
+
+
+def _other_layouts(part: pd.DataFrame) -> str:
+    """A line for the methods whose layout is not that of the first one."""
+    rows = part.drop_duplicates("method")
+    main = rows["architecture_used"].iloc[0]
+    layouts = rows[rows["architecture_used"] != main].groupby("architecture_used", sort=False)["method"].agg(list)
+    if len(layouts) == 1 and len(layouts.iloc[0]) == len(rows) - 1:
+        return f"\nothers: {layouts.index[0]}"
+    return "".join(f"\n{', '.join(methods)}: {layout}" for layout, methods in layouts.items())
 
 
 def _run_style(method: str, variant: str) -> tuple[str, str, str]:

@@ -153,11 +153,21 @@ def test_curves_have_a_line_and_a_band_per_variant_and_name_methods(tables: Tabl
     assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["ETTFS", "S4NN"]
 
 
-def test_curves_name_the_layout_of_a_method_that_has_its_own(tables: Tables) -> None:
+def test_curves_name_the_layouts_of_methods_that_have_their_own(tables: Tables) -> None:
     rows = tables["curves"].query("network == 'SMLP' and dataset == 'MNIST'")
-    other = rows.assign(method="S4NN", variant="as published", architecture_used="784-9-10")
-    (axes,) = figures.curves(pd.concat([rows, other])).axes
-    assert axes.get_title().endswith("; S4NN: 784-9-10") and rows["architecture_used"].iloc[0] in axes.get_title()
+    main = rows["architecture_used"].iloc[0]
+
+    def title(**layouts: str) -> str:
+        methods = [rows.assign(method=name, variant="as published", architecture_used=used) for name, used in layouts.items()]
+        (axes,) = figures.curves(pd.concat([rows, *methods])).axes
+        assert axes.get_title().startswith(main)
+        return axes.get_title()
+
+    assert title(S4NN="784-9-10").endswith("\nothers: 784-9-10")
+    assert title(S4NN="784-9-10", BS4NN="784-9-10").endswith("\nothers: 784-9-10")
+    assert title(S4NN="784-9-10", BS4NN="784-9-10", STDBP=main).endswith("\nS4NN, BS4NN: 784-9-10")
+    assert title(S4NN="784-9-10", BS4NN="784-8-10").endswith("\nS4NN: 784-9-10\nBS4NN: 784-8-10")
+    assert title(S4NN=main).count("\n") == 1
 
 
 def test_many_layers_networks_and_methods_fit(tables: Tables) -> None:
