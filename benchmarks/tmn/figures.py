@@ -24,17 +24,17 @@ OTHERS = {
     "TSA": (SKY, "D", "TSA"),
     "FS-Conversion": (GREEN, "v", "FS conversion"),
     "TTFS Mapping": (PURPLE, "P", "TTFS mapping"),
-    "LC-TTFS": (PURPLE, "X", "LC-TTFS"),
+    "LC-TTFS": (PURPLE, "v", "LC-TTFS"),
     "LC-TTFS, centred": (PURPLE, "s", "LC-TTFS, centred"),
     "TSC": (BLACK, "v", "TSC"),
     "SNN Calibration": (ORANGE, "D", "SNN Calibration"),
-    "TTRBR": (ORANGE, "P", "TTRBR"),
+    "TTRBR": (ORANGE, "v", "TTRBR"),
     "SpikeNorm": (GREY, "s", "SpikeNorm"),
     "RMP-SNN": (GREY, "^", "RMP-SNN"),
     "QCFS": (VERMILION, "v", "QCFS (quantised)"),
     "QFFS": (VERMILION, "*", "QFFS (quantised)"),
     "COS": (VERMILION, "P", "COS (quantised)"),
-    "Fast-SNN": (VERMILION, "X", "Fast-SNN (quantised)"),
+    "Fast-SNN": (VERMILION, "D", "Fast-SNN (quantised)"),
 }
 """Codes beside those of the paper's own comparison."""
 RULES = (BLUE, GREEN, PURPLE, VERMILION, ORANGE, SKY, BLACK)
