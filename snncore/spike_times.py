@@ -12,7 +12,7 @@ from snncore.coding import check_timesteps
 
 
 def spike_times(spikes: Tensor) -> Tensor:
-    """Step of the first spike, ``[B, ...]`` from trains ``[T, B, ...]``; T for a silent neuron.
+    """Step of the first spike, ``[B, ...]`` from trains ``[T, B, ...]`` of whole spikes; T for a silent neuron.
 
     The gradient, ``dL/dS[t] = (t - t* - 1) dL/dt*``, is the one from which ``SpikeTimeNeuron`` reads ``dL/dt*``; where a
     neuron is silent, that of a spike at the last step.
