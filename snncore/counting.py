@@ -324,7 +324,7 @@ class TrainCounter:
 
     def _whole(self, name: str, train: Tensor) -> Tensor:
         """Spikes in {0, 1}; those with exact times count at the step at or after their time."""
-        if torch.equal(train * train, train):
+        if all(torch.equal(step * step, step) for step in train):
             return train
         whole = whole_spikes(train)
         if not torch.allclose(whole.sum(0), train.sum(0)):
@@ -351,7 +351,8 @@ class TrainCounter:
     @torch.no_grad()
     def _neuron(self, name: str, module: nn.Module, _: tuple[Tensor, ...], spikes: Tensor) -> None:
         fired = self.counts.neuron_layers.setdefault(name, NeuronCounts(math.prod(spikes.shape[2:]), spikes.shape[0]))
-        each = self._whole(name, spikes).sum(tuple(range(2, spikes.dim()))).double().sum(1)
+        spikes = whole_spikes(spikes) if getattr(module, "exact", False) else spikes
+        each = spikes.sum(tuple(range(2, spikes.dim()))).double().sum(1)
         for step, count in enumerate(each.tolist()):
             _add(fired.positive, step, count)
             _add(fired.negative, step, 0.0)

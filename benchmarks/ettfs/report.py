@@ -315,10 +315,10 @@ def ties(tables: Tables, profile: Profile) -> Body:
     return [
         "An output neuron spikes at one of T steps or not at all, so that several classes often share the highest score. Among"
         " them the highest membrane potential at the spike wins. Output times of STDBP and TQ-TTFS are exact, so that no two are"
-        " the same. Images without any output spike count as wrong for"
-        " ETTFS; the other methods take a silent output neuron to fire after the last step, so that its potential then decides."
-        " S4NN's published code (github.com/SRKH/S4NN) counts an image as right where the label shares the earliest spike; here"
-        " one class is named, so that the share of ties is the most that its way of counting could add.",
+        " the same. Images without any output spike count as wrong for ETTFS; the other methods take a silent output neuron to"
+        " fire after the last step, so that its potential then decides. S4NN's published code (github.com/SRKH/S4NN) counts an"
+        " image as right where the label shares the earliest spike; here one class is named, so that the share of ties is the"
+        " most that its way of counting could add.",
         table(header, lines, "lllrrr"),
     ]
 

@@ -12,7 +12,7 @@ from benchmarks.harness.markdown import enumeration, interval, ranges
 from benchmarks.harness.report import measured, rows_to_come, stands_for
 from benchmarks.harness.results import Column
 from benchmarks.measurements import Arrays
-from benchmarks.methods import method, threshold_rule
+from benchmarks.methods import method
 from benchmarks.models import model_spec
 from benchmarks.profiles import NetworkChoice, Profile
 
@@ -49,7 +49,7 @@ def calibration_of(profile: Profile, choice: NetworkChoice, name: str) -> str:
     """The column ``calibration``: where the thresholds of a method come from on that network."""
     if choice.quantizer is not None:
         return "trained clips"
-    return "layer by layer" if method(name).conversion(threshold_rule("maximum")).layerwise else profile.calibration
+    return "layer by layer" if method(name).traits().layerwise else profile.calibration
 
 
 def seeds_of(choice: NetworkChoice) -> str:

@@ -92,6 +92,24 @@ def collect(
     }
 
 
+def with_earlier(record: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The record of a run that replaced some rows of a table, joined to the one at ``path``, for the rows that it left.
+
+    Data sets, checkpoints and seeds are those of both; earlier commits are listed in ``git.earlier``, the latest last. So the
+    result names everything since the last run of the whole table. A damaged or missing file adds nothing.
+    """
+    try:
+        before = read_provenance(path)
+        known = [*before["git"].get("earlier", []), {name: before["git"][name] for name in ("commit", "dirty")}]
+        joined = {name: before[name] | record[name] for name in ("datasets", "checkpoints")}
+        seeds = sorted({*before["seeds"], *record["seeds"]})
+    except (CannotRun, KeyError):
+        return record
+    now = {name: record["git"][name] for name in ("commit", "dirty")}
+    earlier = [each for index, each in enumerate(known) if each not in known[:index] and each != now]
+    return record | joined | {"seeds": seeds, "git": now | ({"earlier": earlier} if earlier else {})}
+
+
 def write_provenance(path: Path, record: Mapping[str, Any], table_changed: bool) -> bool:
     """Write a record, unless the one on disk already describes this table.
 

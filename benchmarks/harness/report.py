@@ -319,6 +319,11 @@ def _versions(record: dict[str, Any]) -> str:
 
 def _commit(record: dict[str, Any]) -> str:
     git = record["git"]
+    earlier = "".join(f", earlier rows {_one_commit(each)}" for each in reversed(git.get("earlier", [])))
+    return _one_commit(git) + earlier
+
+
+def _one_commit(git: dict[str, Any]) -> str:
     if not git["commit"]:
         return "no commit known"
     return f"commit `{git['commit'][:10]}`" + (" with uncommitted changes" if git["dirty"] else "")

@@ -30,7 +30,7 @@ from benchmarks.harness.artifacts import CORRECT, Artifact, Row
 from benchmarks.harness.cache import MeasurementCache, source_digest
 from benchmarks.harness.files import atomic_write_bytes
 from benchmarks.harness.progress import Note, watched
-from benchmarks.harness.provenance import collect, write_provenance
+from benchmarks.harness.provenance import collect, with_earlier, write_provenance
 from benchmarks.harness.results import (
     TableSchema,
     correctness_key,
@@ -276,14 +276,16 @@ def write(table: Table, run: Run, folder: Path, partial: bool) -> bool:
     path = folder / f"{table.artifact.name}.csv"
     schema = table.artifact.schema
     frame, correct = table.frame, table.correct
-    if partial and path.exists():
+    merging = partial and path.exists()
+    if merging:
         frame, correct = _merge_stored(table, path, table.artifact.rows(run.lab.profile), run.plans[table.artifact.name])
     changed = write_table(path, frame, schema)
     if correct:
         write_correctness(path.with_suffix(".npz"), correct)
     else:
         path.with_suffix(".npz").unlink(missing_ok=True)
-    write_provenance(path.with_suffix(".json"), run.provenance(table.artifact, path), changed)
+    record, beside = run.provenance(table.artifact, path), path.with_suffix(".json")
+    write_provenance(beside, with_earlier(record, beside) if merging else record, changed)
     return changed
 
 

@@ -112,6 +112,10 @@ def evaluate(network: SpikingClassifier, test: ImageSet) -> Arrays:
     timesteps = network.timesteps
     histogram = torch.zeros(len(neurons), timesteps + 1, dtype=torch.float64)
     trains: list[Tensor] = []
+
+    def note(neuron: nn.Module, _: object, spikes: Tensor) -> None:
+        trains.append(whole_spikes(spikes) if getattr(neuron, "exact", False) else spikes)
+
     correct, other, decision = [], [], []
     tied = silent = 0
     accumulates, multiplications = torch.zeros(2, dtype=torch.float64), 0.0
@@ -120,7 +124,7 @@ def evaluate(network: SpikingClassifier, test: ImageSet) -> Arrays:
         labels = test.labels[start : start + BATCH]
         images = (test.images[start : start + BATCH].float() / 255).contiguous(memory_format=torch.channels_last)
         trains.clear()
-        handles = [neuron.register_forward_hook(lambda _, __, out: trains.append(whole_spikes(out))) for neuron in neurons]
+        handles = [neuron.register_forward_hook(note) for neuron in neurons]
         with TrainCounter(merged) as counter:
             currents, spikes = probe.output(images)
         for handle in handles:

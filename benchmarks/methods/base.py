@@ -47,6 +47,10 @@ class Method:
         """How activations become spikes; ``options`` are the method's own, by name."""
         raise NotImplementedError
 
+    def traits(self, **options: Any) -> ConversionMethod:
+        """``conversion`` for what does not depend on thresholds: whether it is ``layerwise``, ``anytime``, ``full_precision``."""
+        return self.conversion(THRESHOLD_RULES["maximum"], **options)
+
     def steps(self, timesteps: int, layers: int, **options: Any) -> Steps:
         """Steps of a network of ``layers`` layers (the number in its name) with T = ``timesteps``.
 
@@ -67,7 +71,7 @@ class Method:
             NotAvailable: a method of quantised networks on one of full precision; levels or steps that do not fit.
         """
         self.steps(timesteps, 1, **options)
-        conversion = self.conversion(THRESHOLD_RULES["maximum"], **options)
+        conversion = self.traits(**options)
         if levels is None and not conversion.full_precision:
             raise NotAvailable(f"{self.name} converts quantised networks, and this one has full precision")
         try:

@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.models.layouts import Convolution, Pooling, parse_layout
 from snncore.decoding import winner
+from snncore.time_first import Conv2d, Dropout, Flatten
 
 Encoder = Callable[[Tensor], Tensor]
 """Images ``[B, C, H, W]`` in [0, 1] -> currents or spikes ``[T or 1, B, C, H, W]``."""
@@ -84,3 +86,37 @@ class DirectMethod:
     def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
         """What training minimises, for scores ``[B, K]`` and labels ``[B]``."""
         return F.cross_entropy(scores, labels)
+
+
+def time_first_layers(
+    layout: str,
+    shape: Sequence[int],
+    classes: int,
+    neuron: Callable[[], nn.Module],
+    pooling: Callable[[int], nn.Module],
+    linear: type[nn.Linear] = nn.Linear,
+    bias: bool = True,
+    dropout: float = 0.0,
+) -> nn.Sequential:
+    """A layout as time-first layers, ``neuron()`` after every layer with weights, ``pooling(window)`` for every pooling.
+
+    Args:
+        layout, shape, classes: see ``parse_layout``, which refuses what does not fit.
+        neuron, pooling: what to put there.
+        linear: kind of linear layers.
+        bias: whether layers have one.
+        dropout: before every linear layer but one that sees the input.
+    """
+    made: list[nn.Module] = []
+    flat = False
+    for layer in parse_layout(layout, shape, classes):
+        if isinstance(layer, Pooling):
+            made.append(pooling(layer.window))
+        elif isinstance(layer, Convolution):
+            made += [Conv2d(layer.inputs, layer.channels, layer.kernel, bias=bias), neuron()]
+        else:
+            made += [Dropout(dropout)] if dropout and made else []
+            made += [] if flat else [Flatten()]
+            made += [linear(layer.inputs, layer.neurons, bias=bias), neuron()]
+            flat = True
+    return nn.Sequential(*made)

@@ -12,17 +12,16 @@ from math import inf, isfinite
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.errors import CannotRun
-from benchmarks.methods.direct import DirectMethod, Encoder, SpikingClassifier
-from benchmarks.models.layouts import Convolution, Pooling, parse_layout
+from benchmarks.methods.direct import DirectMethod, Encoder, SpikingClassifier, time_first_layers
 from snncore.coding import latency_spikes
 from snncore.decoding import TemporalWeighting, weights
 from snncore.initialization import ettfs, initialize, kaiming
 from snncore.neurons.first_spike import FirstSpikeNeuron
 from snncore.surrogate import ATan
-from snncore.time_first import AvgPool2d, Conv2d, Dropout, Flatten, MaxPool2d
+from snncore.time_first import AvgPool2d, MaxPool2d
 
 OPTIONS: dict[str, Any] = {
     "initialization": "ettfs",  # or kaiming: what the paper compares with
@@ -73,7 +72,7 @@ class ETTFS(DirectMethod):
             )
             decode = TemporalWeighting(weights(chosen["decoder"], timesteps), chosen["scale"])
             pooling = AvgPool2d if chosen["pooling"] == "average" else MaxPool2d
-            layers = time_first_layers(layout, shape, classes, neuron, pooling, chosen["dropout"])
+            layers = time_first_layers(layout, shape, classes, neuron, pooling, dropout=chosen["dropout"])
         except ValueError as error:
             raise CannotRun(f"{self.name}: {error}") from error
         if chosen["encoding"] == "latency":
@@ -101,28 +100,6 @@ class ETTFS(DirectMethod):
         if chosen["encoding"] == "latency" and (mean, std) != (0, 1):
             raise CannotRun(f"{self.name}: mean and std are for direct encoding; spikes have no mean to subtract")
         return chosen
-
-
-def time_first_layers(
-    layout: str, shape: Sequence[int], classes: int, neuron: Any, pooling: Any, dropout: float = 0.0
-) -> nn.Sequential:
-    """A layout as time-first layers, ``neuron()`` after every layer with weights, ``pooling(window)`` for every pooling.
-
-    ``dropout``: before every linear layer but one that sees the input.
-    """
-    made: list[nn.Module] = []
-    flat = False
-    for layer in parse_layout(layout, shape, classes):
-        if isinstance(layer, Pooling):
-            made.append(pooling(layer.window))
-        elif isinstance(layer, Convolution):
-            made += [Conv2d(layer.inputs, layer.channels, layer.kernel), neuron()]
-        else:
-            made += [Dropout(dropout)] if dropout and made else []
-            made += [] if flat else [Flatten()]
-            made += [nn.Linear(layer.inputs, layer.neurons), neuron()]
-            flat = True
-    return nn.Sequential(*made)
 
 
 def _direct(images: Tensor, mean: float, std: float) -> Tensor:

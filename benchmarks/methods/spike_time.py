@@ -16,14 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.methods.direct import DirectMethod, Encoder, SpikingClassifier
-from benchmarks.models.layouts import Convolution, Dense, Layer, Pooling, parse_layout
+from benchmarks.methods.direct import DirectMethod, Encoder, SpikingClassifier, time_first_layers
+from benchmarks.models.layouts import Dense, parse_layout
 from snncore.coding import latency_spikes
 from snncore.decoding import TemporalWeighting, first_spike
 from snncore.neurons.spike_time import Postsynaptic, SpikeTimeNeuron
 from snncore.spike_times import BinaryLinear, EarliestSpikePool2d, LatencyLinear, relative_target_loss
 from snncore.synapses import LAYERS
-from snncore.time_first import Conv2d, Flatten
 
 S4NN_MARGIN = 3 / 64
 """Gamma as a share of T; S4NN has 3 steps of 256. Ours: on validation images of MNIST better than 0.1, 0.15 and 0.4."""
@@ -70,8 +69,7 @@ class _SpikeTimeMethod(DirectMethod):
 
     postsynaptic: ClassVar[Postsynaptic]
     unit_error: ClassVar[bool] = False
-    exact_hidden: ClassVar[bool] = False
-    exact_outputs: ClassVar[bool] = False
+    exact_hidden: ClassVar[bool] = True
     linear: ClassVar[type[nn.Linear]] = nn.Linear
     convolutions: ClassVar[bool] = False
 
@@ -83,33 +81,25 @@ class _SpikeTimeMethod(DirectMethod):
             CannotRun: an unknown option, or T of less than 2.
         """
         chosen = self._checked(options)
-        layers = parse_layout(layout, shape, classes)
-        if not (self.convolutions or all(isinstance(layer, Dense) for layer in layers)):
+        dense = all(isinstance(layer, Dense) for layer in parse_layout(layout, shape, classes))
+        if not (dense or self.convolutions):
             raise NotAvailable(f"{self.name} is available for fully connected networks only, not for {layout}")
-        threshold = timesteps * chosen["threshold"] if self.postsynaptic == "ramp" else chosen["threshold"]
-        made: list[nn.Module] = []
+        ramp = self.postsynaptic == "ramp"
+        threshold = chosen["threshold"] * (timesteps if ramp else 1)
+        neuron = partial(SpikeTimeNeuron, timesteps, threshold, self.postsynaptic, unit_error=self.unit_error)
+        hidden = partial(neuron, exact=ramp and self.exact_hidden)
         try:
-            for index, layer in enumerate(layers):
-                if isinstance(layer, Pooling):
-                    made.append(EarliestSpikePool2d(layer.window))
-                    continue
-                last = index == len(layers) - 1
-                exact = self.exact_outputs if last else self.exact_hidden
-                made += self._synapses(layer, layers[index - 1] if index else None, timesteps)
-                made.append(SpikeTimeNeuron(timesteps, threshold, self.postsynaptic, last, self.unit_error, exact=exact))
+            layers = time_first_layers(layout, shape, classes, hidden, EarliestSpikePool2d, self.linear, bias=False)
+            layers[-1] = neuron(forced_spike=True, exact=ramp)
+            if dense:
+                _, first, *others = layers  # flattened by the encoder
+                assert isinstance(first, nn.Linear)
+                layers = nn.Sequential(LatencyLinear(first, timesteps), *others)
         except ValueError as error:
             raise CannotRun(f"{self.name}: {error}") from error
         decode = TemporalWeighting(first_spike(timesteps), chosen["sharpness"] / timesteps)
-        encode: Encoder = _flat if isinstance(made[0], LatencyLinear) else partial(latency_spikes, timesteps=timesteps)
-        return SpikeTimeClassifier(timesteps, encode, nn.Sequential(*made), decode)
-
-    def _synapses(self, layer: Dense | Convolution, before: Layer | None, timesteps: int) -> list[nn.Module]:
-        if isinstance(layer, Convolution):
-            return [Conv2d(layer.inputs, layer.channels, layer.kernel, bias=False)]
-        weights = self.linear(layer.inputs, layer.neurons, bias=False)
-        if before is None:
-            return [LatencyLinear(weights, timesteps)]
-        return [weights] if isinstance(before, Dense) else [Flatten(), weights]
+        encode: Encoder = _flat if dense else partial(latency_spikes, timesteps=timesteps)
+        return SpikeTimeClassifier(timesteps, encode, layers, decode)
 
     def initialize(self, network: SpikingClassifier, generator: torch.Generator, **options: Any) -> None:
         """Uniform in the range that the options name for hidden and for output weights, or in that of the fan-in."""
@@ -181,7 +171,7 @@ class STDBP(_SpikeTimeMethod):
         "sharpness": 60.0,
     }
     postsynaptic = "ramp"
-    exact_hidden = exact_outputs = convolutions = True
+    convolutions = True
 
 
 class TQTTFS(STDBP):

@@ -13,13 +13,12 @@ from benchmarks.harness.columns import ACCURACY_COLUMNS, STEP_COLUMNS, accuracy,
 from benchmarks.harness.results import Column, TableSchema
 from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, ResidualPotential
 from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, density
-from benchmarks.methods import method, threshold_rule
+from benchmarks.methods import method
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.published import read_published
 from benchmarks.tmn import analytic
 from benchmarks.tmn.settings import PAPER, settings_of
 from snncore.coding import capacity, enumerate_values
-from snncore.conversion import ConversionMethod
 from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, Operations, energy_mj
 
 # ---- Table 2: accuracy of converted networks ------------------------------------------------------------------------
@@ -74,15 +73,7 @@ def _timesteps_measured_together(profile: Profile, choice: NetworkChoice, name: 
     settings = settings_of(profile, "timesteps")
     listed = tuple(settings.get("methods", {}).get(name, ()))
     on_curve = [choice.paper_dataset, choice.paper_architecture] in settings.get("networks", [])
-    return listed if _is_anytime(name) and on_curve and timesteps in listed else ()
-
-
-def _is_anytime(name: str) -> bool:
-    return _conversion(name).anytime
-
-
-def _conversion(name: str) -> ConversionMethod:
-    return method(name).conversion(threshold_rule("maximum"))
+    return listed if method(name).traits().anytime and on_curve and timesteps in listed else ()
 
 
 TABLE2 = TableSchema(
@@ -184,13 +175,13 @@ def _curve(
         number += 1
         try:
             choice = profile.network(dataset, architecture)
-            if not _conversion(name).full_precision:
+            if not method(name).traits().full_precision:
                 choice = choice.quantized_for(name)
             columns = steps_of(name, timesteps, choice)
         except NotAvailable as error:
             rows.append(Row(number, key, reason=str(error)))
             continue
-        together = listed if _is_anytime(name) else (timesteps,)
+        together = listed if method(name).traits().anytime else (timesteps,)
         limit = settings.get("test_images", _test_images(settings, name, together))
         measurement = ConversionLoss(choice, calibration, limit, name, (), together)
         fill = partial(accuracy, choice, index if len(together) > 1 else 0, columns)

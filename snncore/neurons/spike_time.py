@@ -198,6 +198,7 @@ class _Train(torch.autograd.Function):
         spikes = times.new_zeros(neuron.timesteps, *times.shape)
         last = neuron.timesteps - 1
         fired = (times <= last).to(times.dtype).unsqueeze(0)
+        # An exact time is above 0; where rounding makes it 0, all of the spike still goes to step 0.
         steps = times.ceil().clamp(int(neuron.exact), last).long().unsqueeze(0)
         late = fired
         if neuron.exact:

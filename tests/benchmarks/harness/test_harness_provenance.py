@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.provenance import collect, read_provenance, write_provenance
+from benchmarks.harness.provenance import collect, read_provenance, with_earlier, write_provenance
 
 
 def record_of(**changes: Any) -> dict[str, Any]:
@@ -176,6 +176,27 @@ def test_a_damaged_record_is_replaced(tmp_path: Path) -> None:
     assert read_provenance(path) == {"a": 1}
     with pytest.raises(CannotRun, match="there is no such file"):
         read_provenance(tmp_path / "none.json")
+
+
+def test_a_run_of_some_rows_keeps_what_stands_behind_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "table1.json"
+
+    def part(commit: str, dataset: str, checkpoint: str, seed: int) -> dict[str, Any]:
+        known = record_of(datasets={dataset: "f"}, checkpoints={checkpoint: "c"}, seeds=[seed])
+        return known | {"git": {"commit": commit, "dirty": False}}
+
+    assert with_earlier(part("a", "mnist", "x", 1), path) == part("a", "mnist", "x", 1)
+    for commit, dataset, checkpoint, seed in (("a", "mnist", "x", 1), ("b", "digits", "y", 0), ("a", "mnist", "x", 1), ("c", "svhn", "y", 2)):
+        write_provenance(path, with_earlier(part(commit, dataset, checkpoint, seed), path), table_changed=True)
+    record = read_provenance(path)
+    earlier = [{"commit": commit, "dirty": False} for commit in "ba"]  # in the order of their last runs
+    assert record["git"] == {"commit": "c", "dirty": False, "earlier": earlier}
+    assert record["datasets"] == {"mnist": "f", "digits": "f", "svhn": "f"}
+    assert record["checkpoints"] == {"x": "c", "y": "c"}
+    assert record["seeds"] == [0, 1, 2]
+
+    path.write_text("{")
+    assert with_earlier(part("a", "mnist", "x", 1), path) == part("a", "mnist", "x", 1)
 
 
 def test_what_json_cannot_hold_is_refused(tmp_path: Path) -> None:

@@ -203,6 +203,15 @@ def test_tables_from_different_commits_are_told_apart(root: Path) -> None:
     assert "commit `aaaaaaaaaa` with uncommitted changes (`table2`)" in rerender(root)
 
 
+def test_commits_behind_earlier_rows_are_named(root: Path) -> None:
+    path = root / "workstation" / "tmn" / "table2.json"
+    earlier = [{"commit": letter * 40, "dirty": dirty} for letter, dirty in (("b", False), ("c", True))]
+    git = {"commit": "a" * 40, "dirty": False, "earlier": earlier}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"git": git}))
+    named = "commit `aaaaaaaaaa`, earlier rows commit `cccccccccc` with uncommitted changes, earlier rows commit `bbbbbbbbbb` (`table2`)"
+    assert named in rerender(root)
+
+
 def test_missing_provenance_is_said(root: Path) -> None:
     (root / "workstation" / "tmn" / "table2.json").unlink()
     assert "No provenance is stored for `table2`" in rerender(root)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness import run as running
-from benchmarks.harness.provenance import read_provenance
+from benchmarks.harness.provenance import read_provenance, write_provenance
 from benchmarks.harness.results import read_correctness, read_table, write_table
 from benchmarks.measurements import ConversionLoss, EncodingError
 from benchmarks.methods import TMN
@@ -176,6 +176,24 @@ def test_rows_are_reproduced_and_others_kept(finished: Any) -> None:
     assert finished.run("timesteps", "--rows", "2").code == 0
     assert path.read_text() == "".join(lines)
     assert finished.tables() == {name: content for name, (content, _) in reference.items() if not name.endswith(".json")}
+
+
+def test_a_run_of_some_rows_keeps_the_provenance_of_the_others(finished: Any) -> None:
+    table, beside = finished.results / "timesteps.csv", finished.results / "timesteps.json"
+    lines, whole = table.read_text().splitlines(keepends=True), read_provenance(beside)
+    earlier = {"commit": "a" * 40, "dirty": False}
+    write_provenance(beside, whole | {"git": earlier}, table_changed=True)
+    table.write_text("".join(lines[:2] + lines[3:]))
+    assert finished.run("timesteps", "--rows", "2").code == 0
+    record = read_provenance(beside)
+    assert record["git"] == whole["git"] | {"earlier": [earlier]}
+    assert {name: record[name] for name in ("datasets", "checkpoints", "seeds")} == {
+        name: whole[name] for name in ("datasets", "checkpoints", "seeds")
+    }
+
+    table.write_text("".join(lines[:2] + lines[3:]))
+    assert finished.run("timesteps").code == 0
+    assert read_provenance(beside)["git"] == whole["git"]
 
 
 def test_rows_run_one_by_one_end_in_the_order_of_the_table(finished: Any) -> None:

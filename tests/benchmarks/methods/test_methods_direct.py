@@ -12,8 +12,8 @@ from torch import nn
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import DIRECT_METHODS, direct_method
-from benchmarks.methods.direct import SpikingClassifier
-from benchmarks.methods.ettfs import CHOICES, OPTIONS, time_first_layers
+from benchmarks.methods.direct import SpikingClassifier, time_first_layers
+from benchmarks.methods.ettfs import CHOICES, OPTIONS
 from benchmarks.models.layouts import parse_layout
 from snncore.decoding import winner
 from snncore.neurons.first_spike import FirstSpikeNeuron
