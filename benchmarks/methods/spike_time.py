@@ -2,7 +2,9 @@
 
 Thresholds are in units of the potential, so that weights are those of the papers over their threshold. Ranges of the initial
 weights, rates and step counts are ours where a paper's own do not carry over. The option ``fan_in_weights = [m, s]`` draws
-weights of mean ``m / N`` and standard deviation ``s / sqrt(N)`` for layers with N inputs, instead of from given ranges.
+weights of mean ``m / N`` and standard deviation ``s / sqrt(N)`` for layers with N inputs, instead of from given ranges. The
+option ``slope_floor`` bounds the gradient 1 / A of a spike time, which else grows from layer to layer where potentials rise
+slowly; see ``SpikeTimeNeuron``.
 """
 
 from __future__ import annotations
@@ -86,7 +88,14 @@ class _SpikeTimeMethod(DirectMethod):
             raise NotAvailable(f"{self.name} is available for fully connected networks only, not for {layout}")
         ramp = self.postsynaptic == "ramp"
         threshold = chosen["threshold"] * (timesteps if ramp else 1)
-        neuron = partial(SpikeTimeNeuron, timesteps, threshold, self.postsynaptic, unit_error=self.unit_error)
+        neuron = partial(
+            SpikeTimeNeuron,
+            timesteps,
+            threshold,
+            self.postsynaptic,
+            unit_error=self.unit_error,
+            slope_floor=chosen.get("slope_floor"),
+        )
         hidden = partial(neuron, exact=ramp and self.exact_hidden)
         try:
             layers = time_first_layers(layout, shape, classes, hidden, EarliestSpikePool2d, self.linear, bias=False)
@@ -168,6 +177,7 @@ class STDBP(_SpikeTimeMethod):
         "hidden_weights": [-0.05, 0.07],
         "output_weights": [-0.1, 0.14],
         "fan_in_weights": None,
+        "slope_floor": None,
         "sharpness": 60.0,
     }
     postsynaptic = "ramp"

@@ -158,6 +158,22 @@ def test_convolutions_trained_through_spike_times(name: str) -> None:
         assert weights.grad is not None and weights.grad.any(), layer
 
 
+@pytest.mark.parametrize("name", ["STDBP", "TQ-TTFS"])
+def test_the_bound_of_the_gradient_is_an_option(name: str) -> None:
+    def gradients(floor: float) -> list[torch.Tensor]:
+        options = {"fan_in_weights": [4.0, 1.0], "slope_floor": floor}
+        network = direct_method(name).build("144-20-5", SHAPE, CLASSES, 8, **options)
+        direct_method(name).initialize(network, torch.Generator().manual_seed(1), **options)
+        scores, _ = network.answers(images(20))
+        scores.square().sum().backward()
+        return [weights.grad.norm() for weights in network.parameters() if weights.grad is not None]
+
+    for bounded, free in zip(gradients(50.0), gradients(0.01), strict=True):
+        assert 0 < bounded < free / 10
+    with pytest.raises(CannotRun, match=f"{name}: slope_floor must be positive and finite, got 0"):
+        direct_method(name).build("144-20-5", SHAPE, CLASSES, 8, slope_floor=0.0)
+
+
 @pytest.mark.parametrize("name", ["S4NN", "BS4NN"])
 def test_convolutions_that_a_method_does_not_have(name: str) -> None:
     with pytest.raises(NotAvailable, match=f"{name} is available for fully connected networks only, not for {LAYOUT}"):
