@@ -39,6 +39,8 @@ Presentation = Literal["once", "every step"]
 
 BLOCK_ELEMENTS = 1 << 17
 """Spikes that are summed together on a CPU: few enough to stay in its cache between two passes."""
+STEPS_TOGETHER = 8
+"""Steps whose sums over images are kept at a time."""
 
 Receivers = tuple[SpikingNeuron | None, list[str], Tensor]
 """Of a node with spikes: the neuron that fires them, the layers that they go to, and the synapses of each position there."""
@@ -208,8 +210,8 @@ class OperationCounter:
         neuron, users, synapses = self._receivers[node, shape]
         if neuron is None and not users:
             return
-        sums = [_sum_over_images(spikes, synapses) for spikes in value.split(self._batch)]
-        for step, (negative, size, *accumulates) in enumerate(torch.stack(sums).tolist(), start=first):
+        sums = _sum_over_images(value, self._batch, synapses)
+        for step, (negative, size, *accumulates) in enumerate(sums.tolist(), start=first):
             if neuron is not None:
                 fired = self.counts.neuron_layers.setdefault(node.name, _of_neuron(neuron, math.prod(shape)))
                 _add(fired.positive, step, size - negative)
@@ -402,30 +404,36 @@ def _add(counts: list[float], step: int, value: float) -> None:
     counts[step] += value
 
 
-def _sum_over_images(spikes: Tensor, synapses: Tensor) -> Tensor:
-    """Negative spikes, all spikes by size, and accumulates at each layer, ``[1 + K]`` float64; exact below 2**24 per position.
+def _sum_over_images(spikes: Tensor, images: int, synapses: Tensor) -> Tensor:
+    """Negative spikes, all spikes by size, and accumulates at each layer: ``[T, 1 + K]`` float64; exact below 2**24 per position.
 
     Every block is read once from memory and summed in the cache. All channels of an input have the same synapses.
 
     Args:
-        spikes: of one step, whole numbers ``[B, C, ...]``.
+        spikes: whole numbers ``[T*B, C, ...]``.
+        images: B.
         synapses: of each position, ``[K, P]`` float64, the first row ones.
     """
     channels_last = _is_channels_last(spikes)
     rows = (spikes.permute(0, 2, 3, 1) if channels_last else spikes).flatten(1)
     if rows.dtype not in (torch.float32, torch.float64):  # a half-precision sum would round
         rows = rows.float()
-    size = rows.new_zeros(rows.shape[1])
-    signed = 0.0
-    count = max(1, BLOCK_ELEMENTS // max(rows.shape[1], 1)) if rows.device.type == "cpu" else len(rows)
-    sizes = rows.new_empty(min(count, len(rows)), rows.shape[1])
-    ones = rows.new_ones(max(len(sizes), rows.shape[1]))
-    for block in rows.split(count):
-        signed = signed + (block @ ones[: rows.shape[1]]).sum(dtype=torch.float64)
-        size.addmv_(torch.abs(block, out=sizes[: len(block)]).t(), ones[: len(block)])
-    positions = synapses.shape[1]
-    by_position = (size.view(positions, -1).sum(1) if channels_last else size.view(-1, positions).sum(0)).double()
-    return torch.cat([(by_position.sum() - signed).view(1) / 2, synapses @ by_position])
+    width, positions = rows.shape[1], synapses.shape[1]
+    count = min(images, max(1, BLOCK_ELEMENTS // max(width, 1))) if rows.device.type == "cpu" else images
+    ones, buffer = rows.new_ones(max(count, width)), rows.new_empty(count, width)
+    signed, sizes = rows.new_empty(STEPS_TOGETHER, images), rows.new_empty(STEPS_TOGETHER, width)
+    result = []
+    for steps in rows.view(-1, images, width).split(STEPS_TOGETHER):
+        for of_step, sign, size in zip(steps, signed, sizes.zero_(), strict=False):
+            for start in range(0, images, count):
+                block = of_step[start : start + count]
+                torch.mv(block, ones[:width], out=sign[start : start + count])
+                size.addmv_(torch.abs(block, out=buffer[: len(block)]).t(), ones[: len(block)])
+        by_channel = sizes[: len(steps)].view(len(steps), *((positions, -1) if channels_last else (-1, positions)))
+        by_position = by_channel.sum(2 if channels_last else 1).double()
+        negative = (by_position.sum(1) - signed[: len(steps)].sum(1, dtype=torch.float64)) / 2
+        result.append(torch.cat([negative.view(-1, 1), by_position @ synapses.t()], 1))
+    return torch.cat(result)
 
 
 def _is_channels_last(x: Tensor) -> bool:
