@@ -29,7 +29,7 @@ from snncore.conversion.rewriting import SpikingLayer
 from snncore.conversion.tracing import module_of
 from snncore.energy import Operations, energy_mj
 from snncore.neurons import FirstSpikeNeuron, SpikeTimeNeuron, SpikingNeuron
-from snncore.spike_times import LatencyLinear, whole_spikes
+from snncore.spike_times import LatencyLinear, fired_spikes, whole_spikes
 from snncore.synapses import LAYERS, SYNAPTIC, fan_out, layer_operations, node_operations
 
 __all__ = ["Counts", "LayerCounts", "NeuronCounts", "OperationCounter", "TrainCounter", "energy_mj", "fan_out"]
@@ -353,7 +353,7 @@ class TrainCounter:
     @torch.no_grad()
     def _neuron(self, name: str, module: nn.Module, _: tuple[Tensor, ...], spikes: Tensor) -> None:
         fired = self.counts.neuron_layers.setdefault(name, NeuronCounts(math.prod(spikes.shape[2:]), spikes.shape[0]))
-        spikes = whole_spikes(spikes) if getattr(module, "exact", False) else spikes
+        spikes = fired_spikes(module, spikes)
         each = spikes.sum(tuple(range(2, spikes.dim()))).double().sum(1)
         for step, count in enumerate(each.tolist()):
             _add(fired.positive, step, count)
@@ -421,17 +421,18 @@ def _sum_over_images(spikes: Tensor, images: int, synapses: Tensor) -> Tensor:
     width, positions = rows.shape[1], synapses.shape[1]
     count = min(images, max(1, BLOCK_ELEMENTS // max(width, 1))) if rows.device.type == "cpu" else images
     ones, buffer = rows.new_ones(max(count, width)), rows.new_empty(count, width)
-    signed, sizes = rows.new_empty(STEPS_TOGETHER, images), rows.new_empty(STEPS_TOGETHER, width)
+    all_signed, all_sizes = rows.new_empty(STEPS_TOGETHER, images), rows.new_empty(STEPS_TOGETHER, width)
     result = []
     for steps in rows.view(-1, images, width).split(STEPS_TOGETHER):
-        for of_step, sign, size in zip(steps, signed, sizes.zero_(), strict=False):
+        signed, sizes = all_signed[: len(steps)], all_sizes[: len(steps)].zero_()
+        for of_step, sign, size in zip(steps, signed, sizes, strict=True):
             for start in range(0, images, count):
                 block = of_step[start : start + count]
                 torch.mv(block, ones[:width], out=sign[start : start + count])
                 size.addmv_(torch.abs(block, out=buffer[: len(block)]).t(), ones[: len(block)])
-        by_channel = sizes[: len(steps)].view(len(steps), *((positions, -1) if channels_last else (-1, positions)))
+        by_channel = sizes.view(len(steps), *((positions, -1) if channels_last else (-1, positions)))
         by_position = by_channel.sum(2 if channels_last else 1).double()
-        negative = (by_position.sum(1) - signed[: len(steps)].sum(1, dtype=torch.float64)) / 2
+        negative = (by_position.sum(1) - signed.sum(1, dtype=torch.float64)) / 2
         result.append(torch.cat([negative.view(-1, 1), by_position @ synapses.t()], 1))
     return torch.cat(result)
 

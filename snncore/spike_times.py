@@ -84,6 +84,11 @@ def whole_spikes(spikes: Tensor) -> Tensor:
     return whole.to(spikes.dtype)
 
 
+def fired_spikes(neuron: nn.Module, spikes: Tensor) -> Tensor:
+    """Trains ``[T, ...]`` that ``neuron`` gave, as whole spikes: only one with exact times (its attribute) spreads them."""
+    return whole_spikes(spikes) if getattr(neuron, "exact", False) else spikes
+
+
 class EarliestSpikePool2d(nn.Module):
     """Max pooling in time: a window passes the train of its neuron that fires first, so at most one spike.
 

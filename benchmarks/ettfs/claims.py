@@ -473,14 +473,16 @@ def _own(tables: Tables, name: str, network: str) -> pd.Series:
 
 
 def others(tables: Tables, name: str, own: pd.Series) -> str:
-    """How far ETTFS is above each method that was measured beside it, with the same kind of network."""
+    """How far ETTFS is above each method that was measured beside it, with the same kind of network; epochs where they differ."""
     rows = table_of(tables, name)
     rows = rows[(rows["method"] != "ETTFS") & (rows["network"] == own["network"])]
-    listed = [
-        f"{row['method']} {number(row['snn_metric'])} % ({number(own['snn_metric'] - row['snn_metric'], sign=True)} for ETTFS)"
-        for _, row in rows.iterrows()
-    ]
-    return f"; measured beside it: {', '.join(listed)}" if listed else ""
+    said = ""
+    for epochs, same in rows.groupby("epochs", sort=False):
+        ahead = zip(same["method"], same["snn_metric"], own["snn_metric"] - same["snn_metric"], strict=True)
+        listed = [f"{method} {number(metric)} % ({number(by, sign=True)} for ETTFS)" for method, metric, by in ahead]
+        trained = f" after {count(int(epochs), 'epoch')}" if epochs != own["epochs"] else ""
+        said += f"; measured beside it{trained}: {', '.join(listed)}"
+    return said
 
 
 # ---- decoding and the forced spike ------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from benchmarks.training.recipes import Recipe, recipe
 from benchmarks.training.spiking_cache import SpikingTask, trained_spiking
 from snncore.counting import TrainCounter
 from snncore.neurons.first_spike import FirstSpikeNeuron
-from snncore.spike_times import whole_spikes
+from snncore.spike_times import fired_spikes
 from snncore.time_first import AvgPool2d, merge_average_pooling
 
 BATCH = 250
@@ -114,7 +114,7 @@ def evaluate(network: SpikingClassifier, test: ImageSet) -> Arrays:
     trains: list[Tensor] = []
 
     def note(neuron: nn.Module, _: object, spikes: Tensor) -> None:
-        trains.append(whole_spikes(spikes) if getattr(neuron, "exact", False) else spikes)
+        trains.append(fired_spikes(neuron, spikes))
 
     correct, other, decision = [], [], []
     tied = silent = 0

@@ -337,7 +337,10 @@ def test_e12_edge(tables: Tables, accuracy: float, status: str) -> None:
 
 def test_e12_names_methods_that_were_measured_beside_it(tables: Tables) -> None:
     assert "measured beside it" not in verdict("E12", tables).evidence
-    assert "S4NN 99.40 % (-0.50 for ETTFS)" in verdict("E12", filled(tables, "table1", "S4NN", "SMLP", 99.4)).evidence
+    beside = filled(tables, "table1", "S4NN", "SMLP", 99.4)
+    assert "; measured beside it: S4NN 99.40 % (-0.50 for ETTFS)" in verdict("E12", beside).evidence
+    shorter = changed(beside, "table1", lambda row: {"epochs": 3} if row["method"] == "S4NN" else {})
+    assert "; measured beside it after 3 epochs: S4NN 99.40 % (-0.50 for ETTFS)" in verdict("E12", shorter).evidence
 
 
 @pytest.mark.parametrize(
