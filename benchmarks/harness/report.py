@@ -318,15 +318,14 @@ def _versions(record: dict[str, Any]) -> str:
 
 
 def _commit(record: dict[str, Any]) -> str:
-    git = record["git"]
-    earlier = "".join(f", earlier rows {_one_commit(each)}" for each in reversed(git.get("earlier", [])))
-    return _one_commit(git) + earlier
+    now, *earlier = (_one_commit(git) for git in (record["git"], *reversed(record["git"].get("earlier", []))))
+    return f"commit {now}" + (f", earlier rows {markdown.enumeration(earlier)}" if earlier else "")
 
 
 def _one_commit(git: dict[str, Any]) -> str:
     if not git["commit"]:
-        return "no commit known"
-    return f"commit `{git['commit'][:10]}`" + (" with uncommitted changes" if git["dirty"] else "")
+        return "unknown"
+    return f"`{git['commit'][:10]}`" + (" with uncommitted changes" if git["dirty"] else "")
 
 
 def _duration(seconds: float) -> str:

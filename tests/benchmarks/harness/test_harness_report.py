@@ -208,7 +208,7 @@ def test_commits_behind_earlier_rows_are_named(root: Path) -> None:
     earlier = [{"commit": letter * 40, "dirty": dirty} for letter, dirty in (("b", False), ("c", True))]
     git = {"commit": "a" * 40, "dirty": False, "earlier": earlier}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"git": git}))
-    named = "commit `aaaaaaaaaa`, earlier rows commit `cccccccccc` with uncommitted changes, earlier rows commit `bbbbbbbbbb` (`table2`)"
+    named = "commit `aaaaaaaaaa`, earlier rows `cccccccccc` with uncommitted changes and `bbbbbbbbbb` (`table2`)"
     assert named in rerender(root)
 
 
