@@ -12,6 +12,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 INTERVAL_S = 1.0
+LOG_INTERVAL_S = 30.0
+
+
+class LogLines:
+    """Progress for a log, which no bar fits: a line every half minute, with the time that is left at the speed so far."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write = write
+        self.begun: dict[str, float] = {}
+        self.last = time.monotonic()
+
+    def __call__(self, stage: str, done: float, total: float, text: str) -> None:
+        """Write how far ``stage`` is, in units of work, unless a line was written just before."""
+        now = time.monotonic()
+        begun = self.begun.setdefault(stage, now)
+        if now - self.last < LOG_INTERVAL_S or not 0 < done <= total:
+            return
+        self.last = now
+        minutes = (now - begun) * (total - done) / done / 60
+        self.write(f"{stage}: {100 * done / total:.0f} %, about {minutes:.0f} min left" + (f" ({text})" if text else ""))
 
 
 class Note:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from benchmarks.errors import CannotRun
 from benchmarks.harness.artifacts import PAPERS
+from benchmarks.harness.progress import LogLines
 from benchmarks.harness.run import Execution
 from benchmarks.measurements.lab import Lab
 from benchmarks.profiles import Profile, load_profile
@@ -84,10 +85,13 @@ def progress(jobs: int, backend: str, quiet: bool) -> Iterator[Execution]:
     if backend not in ("loky", "multiprocessing", "dask"):
         raise CannotRun(f"unknown backend {backend!r}; known: loky, multiprocessing, dask")
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"))
-    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=quiet) as bar:
+    lines = LogLines(lambda line: errors.print(line, markup=False, highlight=False, soft_wrap=True))
+    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=quiet or not errors.is_terminal) as bar:
         tasks: dict[str, Any] = {}
 
         def report(stage: str, done: float, total: float, text: str) -> None:
+            if not quiet and not errors.is_terminal:
+                lines(stage, done, total, text)
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)
             bar.update(tasks[stage], completed=done, description=f"{stage} ({text})" if text else stage)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness import progress
-from benchmarks.harness.progress import Note, Notes, watched
+from benchmarks.harness.progress import LogLines, Note, Notes, watched
 
 
 @pytest.fixture
@@ -87,3 +87,21 @@ def test_the_folder_goes_also_when_the_work_fails() -> None:
         assert notes.folder.exists()
         raise RuntimeError
     assert not notes.folder.exists()
+
+
+def test_a_log_gets_a_line_every_half_minute_with_the_time_left(clock: list[float]) -> None:
+    lines: list[str] = []
+    log = LogLines(lines.append)
+    for second, done, text in ((0, 0.0, ""), (29, 5.0, "too soon"), (60, 10.0, "T = 8"), (89, 20.0, ""), (240, 40.0, "")):
+        clock[0] = 1000 + second
+        log("measure", done, 50.0, text)
+    assert lines == ["measure: 20 %, about 4 min left (T = 8)", "measure: 80 %, about 1 min left"]
+
+
+def test_a_log_times_each_stage_from_its_own_start(clock: list[float]) -> None:
+    lines: list[str] = []
+    log = LogLines(lines.append)
+    for second, stage, done in ((0, "train", 0.0), (600, "measure", 0.0), (660, "measure", 1.0)):
+        clock[0] = 1000 + second
+        log(stage, done, 2.0, "")
+    assert lines == ["measure: 50 %, about 1 min left"]
