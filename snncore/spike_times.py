@@ -131,15 +131,33 @@ class BinaryLinear(nn.Linear):
     The gradient with respect to the binary weights is applied to the real-valued ``weight`` unchanged (straight-through).
     """
 
-    def binary_weight(self) -> Tensor:
-        """Weights of the forward pass, ``[out, in]``."""
-        weight = self.weight
-        binary = torch.where(weight >= 0, 1.0, -1.0).to(weight.dtype) * weight.abs().mean()
-        return weight + (binary - weight).detach()
+    def binary(self) -> tuple[Tensor, Tensor]:
+        """Signs ``[out, in]`` and their scale.
+
+        Apart, because a sum of signs is a whole number, which no order of summation rounds: equal potentials are equal on every
+        processor, and their ties are broken alike.
+        """
+        scale = self.weight.detach().abs().mean(dtype=torch.float64).to(self.weight.dtype)
+        signs: Tensor = _Signs.apply(self.weight, scale)
+        return signs, scale
 
     def forward(self, input: Tensor) -> Tensor:
         """``[..., in]`` to ``[..., out]``."""
-        return F.linear(input, self.binary_weight(), self.bias)
+        signs, scale = self.binary()
+        currents = F.linear(input, signs) * scale
+        return currents if self.bias is None else currents + self.bias
+
+
+class _Signs(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, scale: Tensor) -> Tensor:
+        ctx.save_for_backward(scale)
+        return torch.where(weight >= 0, 1.0, -1.0).to(weight.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (scale,) = ctx.saved_tensors
+        return gradients[0] / scale.clamp(min=torch.finfo(scale.dtype).tiny), None
 
 
 class LatencyLinear(nn.Module):
@@ -185,6 +203,7 @@ class LatencyLinear(nn.Module):
         bags = steps[samples, inputs].long() * batch + samples
         bags, order = bags.sort(stable=True)
         counts = torch.bincount(bags, minlength=timesteps * batch)
-        weight = self.layer.binary_weight() if isinstance(self.layer, BinaryLinear) else self.layer.weight
+        weight, scale = self.layer.binary() if isinstance(self.layer, BinaryLinear) else (self.layer.weight, None)
         sums = F.embedding_bag(inputs[order], weight.t().contiguous(), counts.cumsum(0) - counts, mode="sum")
+        sums = sums if scale is None else sums * scale
         return sums.view(timesteps, batch, -1)

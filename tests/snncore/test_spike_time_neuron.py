@@ -306,12 +306,26 @@ def test_binary_weights_have_one_scale_and_pass_the_gradient_on() -> None:
     layer = BinaryLinear(2, 2, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[0.5, -0.25], [0.0, 1.25]]))
-    assert layer.binary_weight().tolist() == [[0.5, -0.5], [0.5, 0.5]]
+    signs, scale = layer.binary()
+    assert signs.tolist() == [[1, -1], [1, 1]] and scale.item() == 0.5
     x = torch.tensor([[1.0, 2.0]], requires_grad=True)
     assert layer(x).tolist() == [[-0.5, 1.5]]
     layer(x).sum().backward()
     assert layer.weight.grad.tolist() == [[1, 2], [1, 2]]
     assert x.grad.tolist() == [[1.0, 0.0]]
+
+
+@pytest.mark.parametrize("latency", [False, True])
+def test_currents_of_binary_weights_do_not_depend_on_the_order_of_summation(latency: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    layer, turned = BinaryLinear(400, 10, bias=False), BinaryLinear(400, 10, bias=False)
+    order = torch.randperm(400, generator=generator)
+    x = torch.rand(20, 400, generator=generator).gt(0.6).float()
+    with torch.no_grad():
+        layer.weight.uniform_(-0.03, 0.05, generator=generator)
+        turned.weight.copy_(layer.weight[:, order])
+    a, b = (LatencyLinear(each, 4) if latency else each for each in (layer, turned))
+    assert torch.equal(a(x), b(x[:, order]))
 
 
 @pytest.mark.parametrize("kind", [nn.Linear, BinaryLinear])
