@@ -316,7 +316,8 @@ def curves(frame: pd.DataFrame) -> Figure:
             axes.plot(mean.index, mean, color=style[0])
             axes.fill_between(mean.index.astype(float), low, high, color=style[0], alpha=0.18, linewidth=0)
             used[style] = None
-        axes.set_title(titled(part.iloc[0]).replace(" on ", "\non ") + _other_layouts(part), fontsize=8.5)
+        title = f"{titled(part.iloc[0])}, {part['network'].iloc[0]}".replace(" on ", "\non ")
+        axes.set_title(title + _other_layouts(part), fontsize=8.5)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     grid[0].set_ylim(0, 102)

@@ -151,6 +151,9 @@ def test_curves_have_a_line_and_a_band_per_variant_and_name_methods(tables: Tabl
     figure = figures.curves(pd.concat([tables["curves"], other]))
     assert [(len(axes.lines), len(axes.collections)) for axes in figure.axes] == [(2, 2), (1, 1), (4, 4)]
     assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["ETTFS", "S4NN"]
+    titles = [axes.get_title() for axes in figure.axes]
+    networks = tables["curves"].drop_duplicates(["dataset", "network"])["network"]
+    assert all(f", {network}" in title for title, network in zip(titles, networks, strict=True))
 
 
 def test_curves_name_the_layouts_of_methods_that_have_their_own(tables: Tables) -> None:
