@@ -17,7 +17,7 @@ from benchmarks.methods.qcfs import QCFS
 from benchmarks.methods.rate import OPI, Rate
 from benchmarks.methods.signed_rate import QFFS, FastSNN, FastSNNUntuned
 from benchmarks.methods.snn_calibration import SNNCalibration, SNNCalibrationLight
-from benchmarks.methods.spike_norm import RMPSNN, SpikeNorm
+from benchmarks.methods.spike_norm import RMPSNN, RMPSNNScaled, SpikeNorm
 from benchmarks.methods.spike_time import BS4NN, S4NN, STDBP, TQTTFS
 from benchmarks.methods.tmn import TMN
 from benchmarks.methods.tsa import TSA
@@ -27,7 +27,7 @@ from benchmarks.methods.ttrbr import TTRBR
 
 Kind = TypeVar("Kind")
 CSS = (TMN, TSA)
-RATE = (Rate, SpikeNorm, RMPSNN, OPI, SNNCalibration, SNNCalibrationLight, TTRBR)
+RATE = (Rate, SpikeNorm, RMPSNN, RMPSNNScaled, OPI, SNNCalibration, SNNCalibrationLight, TTRBR)
 TEMPORAL = (TSC, TSCSpread, TTFSMapping, LCTTFS, LCTTFSCentred, FSConversion)
 QUANTIZED = (QFFS, QCFS, COS, FastSNN, FastSNNUntuned)
 METHODS: dict[str, type[Method]] = {m.name: m for m in (*CSS, *RATE, *TEMPORAL, *QUANTIZED)}

@@ -31,6 +31,7 @@ OTHERS = {
     "TTRBR": (ORANGE, "v", "TTRBR"),
     "SpikeNorm": (GREY, "s", "SpikeNorm"),
     "RMP-SNN": (GREY, "^", "RMP-SNN"),
+    "RMP-SNN, scaled": (GREY, "D", "RMP-SNN, scaled"),
     "QCFS": (VERMILION, "v", "QCFS (quantised)"),
     "QFFS": (VERMILION, "*", "QFFS (quantised)"),
     "COS": (VERMILION, "P", "COS (quantised)"),

@@ -97,6 +97,14 @@ def test_thresholds_are_the_largest_currents_of_the_spiking_network(
     assert torch.allclose(snn(images), expected)
 
 
+def test_scaled_thresholds_are_those_of_a_factor(net: nn.Module, images: Tensor) -> None:
+    scaled = converted(net, images, "RMP-SNN, scaled", calibration_steps=STEPS)
+    given = converted(net, images, "RMP-SNN", factor=0.4, calibration_steps=STEPS)
+    thresholds = [{name: neuron.threshold for name, neuron in snn.neurons.items()} for snn in (scaled, given)]
+    assert thresholds[0] == thresholds[1]
+    assert torch.equal(scaled(images), given(images))
+
+
 def test_spike_norm_is_the_original_with_unit_spikes_on_a_network_without_bias(images: Tensor) -> None:
     """Thresholds balanced on spikes of 1 are ours over that of the layer before; rates are the same."""
     torch.manual_seed(2)
@@ -243,7 +251,7 @@ def test_tsc_needs_an_interval() -> None:
 
 # ---- all ----------------------------------------------------------------------------------------------------------------
 
-NAMES = ("SpikeNorm", "RMP-SNN", "SNN Calibration", "SNN Calibration (light)", "TTRBR", "TSC")
+NAMES = ("SpikeNorm", "RMP-SNN", "RMP-SNN, scaled", "SNN Calibration", "SNN Calibration (light)", "TTRBR", "TSC")
 
 
 @pytest.mark.parametrize("name", NAMES)
