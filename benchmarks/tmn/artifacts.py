@@ -30,15 +30,27 @@ OPTIONS: dict[tuple[str, str], tuple[tuple[str, Any], ...]] = {
 
 
 def table2(profile: Profile) -> list[Row]:
-    """Every row of Table 2, with the networks of the profile."""
+    """Every row of Table 2, with the networks of the profile, and below them the rows that the profile adds."""
     rows = []
-    for _, printed in read_published(PAPER, "table2").iterrows():
-        key = {column.name: printed[column.name] for column in TABLE2.keys}
+    keys = [{column.name: row[column.name] for column in TABLE2.keys} for _, row in read_published(PAPER, "table2").iterrows()]
+    for key in (*keys, *_added(profile, len(keys))):
         try:
             rows.append(_conversion_row(profile, int(key["row"]), key))
         except NotAvailable as error:
             rows.append(Row(int(key["row"]), key, reason=str(error)))
     return rows
+
+
+def _added(profile: Profile, last: int) -> list[Values]:
+    """Keys of the rows that are not printed: a method on a network at T steps, quantised where the method needs that."""
+    keys: list[Values] = []
+    for name, dataset, architecture, timesteps in settings_of(profile, "table2").get("added", []):
+        found = method(name)
+        known = {"dataset": dataset, "method": name, "reference": found.reference, "architecture": architecture}
+        known |= {"no_quant": "yes" if found.traits().full_precision else "no", "coding": found.coding}
+        known |= {"row": last + len(keys) + 1, "timesteps": timesteps, "provenance": "not printed"}
+        keys.append({column.name: None for column in TABLE2.keys} | known)
+    return keys
 
 
 def _conversion_row(profile: Profile, number: int, key: Values, control: str | None = None) -> Row:
@@ -56,7 +68,7 @@ def _conversion_row(profile: Profile, number: int, key: Values, control: str | N
     limit = _test_images(settings_of(profile, "table2"), name, steps)
     measurement = ConversionLoss(choice, profile.calibration, limit, name, options, steps)
     columns = steps_of(name, int(key["timesteps"]), choice, **dict(options))
-    columns |= {"calibration": calibration_of(profile, choice, found.name)}
+    columns |= {"calibration": calibration_of(profile, choice, name)}
     return Row(number, key, partial(accuracy, choice, steps.index(int(key["timesteps"])), columns), (measurement,))
 
 

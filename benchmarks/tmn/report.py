@@ -173,7 +173,9 @@ def _table2_row(row: pd.Series) -> list[str]:
         return [*known, DASH, DASH, DASH, plain(brief(row["status"]).removesuffix(f": {row['method']}"))]
     accuracies = f"{number(row['ann_metric'])} → {number(row['snn_metric'])}"
     ours = [accuracies, loss_text(row), number(row["loss"] - printed, sign=True)]
-    verdict = loss_verdict(printed, row["loss_ci95_low"], row["loss_ci95_high"])
+    verdict = "not printed"
+    if pd.notna(printed):
+        verdict = loss_verdict(printed, row["loss_ci95_low"], row["loss_ci95_high"])
     if row["status"] == "stand-in":
         return [*known, *(f"*{cell}* †" for cell in ours[:1]), *(f"*{cell}*" for cell in ours[1:]), f"*stand-in: {verdict}*"]
     return [*known, *ours, f"**{verdict}**"]

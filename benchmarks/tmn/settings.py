@@ -12,6 +12,7 @@ from benchmarks.harness.settings import (
     Check,
     check_table,
     is_text,
+    is_whole,
     list_of,
     must,
     read_section,
@@ -65,6 +66,17 @@ def _images(value: Any) -> str:
     return ""
 
 
+def _added(value: Any) -> str:
+    wanted = 'a list of [method, data set, architecture, T], e.g. [["mypackage.half_tmn:HalfTMN", "CIFAR-10", "ResNet-20", 6]]'
+    if not isinstance(value, list):
+        return wanted
+    for row in value:
+        if not (isinstance(row, list) and len(row) == 4 and all(map(is_text, row[:3])) and is_whole(row[3], 1)):
+            return wanted
+        _known_method(row[0])
+    return ""
+
+
 def _known_method(name: str) -> None:
     try:
         method(name)
@@ -92,7 +104,7 @@ def _quantizer(value: Any) -> str:
     return ""
 
 
-OPTIONAL = ("test_images", "calibration", "long", "long_images", "images")
+OPTIONAL = ("test_images", "calibration", "long", "long_images", "images", "added")
 COUNT = whole(1)
 LONG: dict[str, Check] = {"long": COUNT, "long_images": COUNT, "images": _images}
 CALIBRATION: dict[str, Check] = {"rules": _rules, "timesteps": wholes(1), "test_images": COUNT}
@@ -100,7 +112,7 @@ ARCHITECTURES = must(_is_architectures, 'a table of data set = architecture of t
 RATIOS = list_of(_ratio, "numbers above 0, up to 1, with two decimals")
 FIGURE: dict[str, Check] = {"network": NETWORK, "test_images": COUNT}
 SECTIONS: dict[str, dict[str, Check]] = {
-    "table2": LONG,
+    "table2": LONG | {"added": _added},
     "table3": {"architectures": ARCHITECTURES, "quantizer": _quantizer, "test_images": COUNT},
     "timesteps": {"networks": NETWORKS, "methods": _methods, "calibration": TABLE} | LONG,
     "figure4a": FIGURE | {"timesteps": wholes(1), "precharge": wholes(0)},

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.errors import CannotRun
 from benchmarks.harness.artifacts import Row, artifacts_of, select_artifacts
 from benchmarks.harness.results import format_rows
 from benchmarks.measurements import ConversionLoss
 from benchmarks.methods import METHODS
-from benchmarks.profiles import load_profile
+from benchmarks.profiles import Profile, load_profile
 from benchmarks.published import read_published
 from benchmarks.tmn import analytic
 from benchmarks.tmn.artifacts import ARTIFACTS
@@ -166,6 +167,52 @@ def test_methods_of_which_a_profile_says_so_take_fewer_images() -> None:
     table, curve = taken("table2"), taken("timesteps")
     assert table["LC-TTFS", 50] == table["TTFS Mapping", 64] == curve["LC-TTFS", 16] == curve["TSC", 512] == {1000}
     assert table["OPI", 64] == table["FS-Conversion", 10] == curve["OPI", 64] == {None}
+
+
+class Doubled(METHODS["TMN"]):  # type: ignore[misc, name-defined]
+    """A method that the project does not know by name."""
+
+    name, reference = "Doubled", "me, 2026"
+
+
+def with_added(rows: Any) -> Profile:
+    profile = load_profile("embedded")
+    tmn = dict(profile.papers["tmn"])
+    return replace(profile, papers={"tmn": tmn | {"table2": tmn["table2"] | {"added": rows}}})
+
+
+def test_a_profile_adds_rows_to_table_2_on_the_networks_of_its_rows() -> None:
+    path = f"{__name__}:Doubled"
+    rows = BY_NAME["table2"].rows(
+        with_added([[path, "CIFAR-10", "ResNet-20", 6], ["QCFS", "CIFAR-10", "VGG-16", 8], ["TMN", "CIFAR-10", "AlexNet", 6]])
+    )
+    own, quantised, unknown = rows[35:]
+    assert [row.number for row in rows] == list(range(1, 39))
+    (measurement,) = own.measurements
+    (printed,) = rows[6].measurements
+    assert isinstance(measurement, ConversionLoss) and isinstance(printed, ConversionLoss)
+    assert (measurement.method, measurement.timesteps, measurement.network) == (path, (6,), printed.network)
+    assert (own.key["reference"], own.key["provenance"], own.key["ann_metric_paper"]) == ("me, 2026", "not printed", None)
+    assert (own.key["no_quant"], quantised.key["no_quant"]) == ("yes", "no")
+    assert "AlexNet" in unknown.reason
+    schema = BY_NAME["table2"].schema
+    frame = pd.DataFrame([row.key | {"status": "not run: a test"} for row in rows], columns=schema.names)
+    assert len(format_rows(frame, schema, "table2")) == 38
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("TMN", "added must be a list of"),
+        ([["TMN", "CIFAR-10", "ResNet-20"]], "added must be a list of"),
+        ([["TMN", "CIFAR-10", "ResNet-20", 0]], "added must be a list of"),
+        ([["TMN", "CIFAR-10", "ResNet-20", 6.5]], "added must be a list of"),
+        ([["Nobody", "CIFAR-10", "ResNet-20", 6]], "unknown method 'Nobody'"),
+    ],
+)
+def test_added_rows_that_make_no_sense_are_refused(rows: Any, message: str) -> None:
+    with pytest.raises(CannotRun, match=message):
+        BY_NAME["table2"].rows(with_added(rows))
 
 
 def test_artifacts_by_name() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
-from benchmarks.tmn.report import scaled_thresholds
+from benchmarks.harness.results import read_table
+from benchmarks.profiles import load_profile
+from benchmarks.tmn.artifacts import TABLE2
+from benchmarks.tmn.report import scaled_thresholds, table2
 
 
 @pytest.fixture
@@ -30,3 +35,13 @@ def test_losses_with_and_without_scaled_thresholds_are_those_of_the_same_steps(r
 def test_nothing_is_said_without_steps_in_common(rows: pd.DataFrame) -> None:
     assert scaled_thresholds(rows[rows["timesteps"] != 256]) == []
     assert scaled_thresholds(rows[rows["method"] == "RMP-SNN"]) == []
+
+
+def test_rows_that_a_profile_adds_are_shown_without_a_printed_value() -> None:
+    stored = read_table(Path(__file__).parents[3] / "results" / "embedded" / "tmn" / "table2.csv", TABLE2)
+    added = stored[stored["row"] == 7].assign(row=36, method="mine:Own", ann_metric_paper=None, snn_metric_paper=None)
+    parts = table2({"table2": pd.concat([stored, added]).astype(stored.dtypes.to_dict())}, load_profile("embedded"))
+    (line,) = [line for part in parts if isinstance(part, str) for line in part.splitlines() if "mine:Own" in line]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[0] == "36" and cells[5:7] == ["– → –", "–"]
+    assert cells[-2:] == ["*–*", "*stand-in: not printed*"]
