@@ -82,7 +82,9 @@ def marked(row: pd.Series) -> str:
 
 
 def loss_verdict(printed: float, low: float, high: float) -> str:
-    """How the printed loss lies to our interval."""
+    """How the printed loss (NaN: none) lies to our interval."""
+    if pd.isna(printed):
+        return "not printed"
     if low - 1e-9 <= printed <= high + 1e-9:
         return "consistent"
     return "smaller loss" if high < printed else "larger loss"

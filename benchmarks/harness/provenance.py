@@ -35,6 +35,8 @@ PACKAGES = (
     "datasets",
     "safetensors",
 )
+COMMIT = ("commit", "dirty")
+MACHINE = ("cpu", "gpu", "system")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -95,19 +97,30 @@ def collect(
 def with_earlier(record: dict[str, Any], path: Path) -> dict[str, Any]:
     """The record of a run that replaced some rows of a table, joined to the one at ``path``, for the rows that it left.
 
-    Data sets, checkpoints and seeds are those of both; earlier commits are listed in ``git.earlier``, the latest last. So the
-    result names everything since the last run of the whole table. A damaged or missing file adds nothing.
+    Data sets, checkpoints and seeds are those of both; earlier commits are listed in ``git.earlier``, other machines in
+    ``earlier_machines``, the latest last. So the result names everything since the last run of the whole table. A damaged or
+    missing file adds nothing.
     """
     try:
         before = read_provenance(path)
-        known = [*before["git"].get("earlier", []), {name: before["git"][name] for name in ("commit", "dirty")}]
+        commits = [*before["git"].get("earlier", []), _parts(before["git"], COMMIT)]
+        machines = [*before.get("earlier_machines", []), _parts(before, MACHINE)]
         joined = {name: before[name] | record[name] for name in ("datasets", "checkpoints")}
         seeds = sorted({*before["seeds"], *record["seeds"]})
     except (CannotRun, KeyError):
         return record
-    now = {name: record["git"][name] for name in ("commit", "dirty")}
-    earlier = [each for index, each in enumerate(known) if each not in known[:index] and each != now]
-    return record | joined | {"seeds": seeds, "git": now | ({"earlier": earlier} if earlier else {})}
+    git, others = _parts(record["git"], COMMIT), _others(machines, _parts(record, MACHINE))
+    git |= {"earlier": earlier} if (earlier := _others(commits, git)) else {}
+    return record | joined | {"seeds": seeds, "git": git} | ({"earlier_machines": others} if others else {})
+
+
+def _parts(record: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: record[name] for name in names}
+
+
+def _others(known: list[dict[str, Any]], now: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each once, in their order, without the present one."""
+    return [each for index, each in enumerate(known) if each not in known[:index] and each != now]
 
 
 def write_provenance(path: Path, record: Mapping[str, Any], table_changed: bool) -> bool:

@@ -307,6 +307,10 @@ def _groups(part: Callable[[dict[str, Any]], str], records: dict[str, Any]) -> s
 
 
 def _machine(record: dict[str, Any]) -> str:
+    return _with_earlier(*(_one_machine(each) for each in (record, *reversed(record.get("earlier_machines", [])))))
+
+
+def _one_machine(record: dict[str, Any]) -> str:
     cpu = record["cpu"]
     gpu = ", ".join(record["gpu"]) or "no GPU"
     return f"{cpu['model']}, {markdown.count(cpu['cores'], 'core')}, {cpu['capability']}, {gpu}, {record['system']}"
@@ -318,8 +322,12 @@ def _versions(record: dict[str, Any]) -> str:
 
 
 def _commit(record: dict[str, Any]) -> str:
-    now, *earlier = (_one_commit(git) for git in (record["git"], *reversed(record["git"].get("earlier", []))))
-    return f"commit {now}" + (f", earlier rows {markdown.enumeration(earlier)}" if earlier else "")
+    git = record["git"]
+    return "commit " + _with_earlier(*(_one_commit(each) for each in (git, *reversed(git.get("earlier", [])))))
+
+
+def _with_earlier(now: str, *earlier: str) -> str:
+    return now + (f", earlier rows {markdown.enumeration(earlier)}" if earlier else "")
 
 
 def _one_commit(git: dict[str, Any]) -> str:

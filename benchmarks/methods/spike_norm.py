@@ -42,11 +42,13 @@ class SpikeNorm(Method):
     coding = "rate"
     default_timesteps = 2500
     reset: ClassVar[Reset] = "hard"
+    factor: ClassVar[float] = 1.0
 
     def conversion(  # type: ignore[override]
-        self, threshold: ThresholdRule, factor: float = 1.0, calibration_steps: int = 128
+        self, threshold: ThresholdRule, factor: float | None = None, calibration_steps: int = 128
     ) -> ConversionMethod:
         """See ``Method.conversion``; ``threshold`` plays no part. Raises CannotRun for an option out of range."""
+        factor = self.factor if factor is None else factor
         if not 0 < factor <= 1:
             raise CannotRun(f"{self.name}: factor must be above 0 and at most 1, got {factor!r}")
         if type(calibration_steps) is not int or calibration_steps < 1:
@@ -70,16 +72,11 @@ class RMPSNN(SpikeNorm):
 
 
 class RMPSNNScaled(RMPSNN):
-    """Options as for ``SpikeNorm``, but the factor is 0.4."""
+    """Options as for ``SpikeNorm``, but the factor is 0.4 unless given."""
 
     name = "RMP-SNN, scaled"
     reference = "Han et al. 2020, RMP-SNN with scaled thresholds"
-
-    def conversion(  # type: ignore[override]
-        self, threshold: ThresholdRule, factor: float = 0.4, calibration_steps: int = 128
-    ) -> ConversionMethod:
-        """See ``Method.conversion``; ``threshold`` plays no part. Raises CannotRun for an option out of range."""
-        return super().conversion(threshold, factor, calibration_steps)
+    factor = 0.4
 
 
 def balanced(layer: Layer, factor: float, reset: Reset) -> NeuronMaker:

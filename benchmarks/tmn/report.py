@@ -13,6 +13,7 @@ from benchmarks.harness.columns import footnotes, loss_text, loss_verdict, marke
 from benchmarks.harness.columns import networks as networks
 from benchmarks.harness.markdown import DASH, count, enumeration, number, plain, ranges, small, table
 from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons
+from benchmarks.methods.spike_norm import RMPSNNScaled
 from benchmarks.profiles import Profile
 from benchmarks.published import read_published
 from benchmarks.tmn import figures
@@ -173,9 +174,7 @@ def _table2_row(row: pd.Series) -> list[str]:
         return [*known, DASH, DASH, DASH, plain(brief(row["status"]).removesuffix(f": {row['method']}"))]
     accuracies = f"{number(row['ann_metric'])} → {number(row['snn_metric'])}"
     ours = [accuracies, loss_text(row), number(row["loss"] - printed, sign=True)]
-    verdict = "not printed"
-    if pd.notna(printed):
-        verdict = loss_verdict(printed, row["loss_ci95_low"], row["loss_ci95_high"])
+    verdict = loss_verdict(printed, row["loss_ci95_low"], row["loss_ci95_high"])
     if row["status"] == "stand-in":
         return [*known, *(f"*{cell}* †" for cell in ours[:1]), *(f"*{cell}*" for cell in ours[1:]), f"*stand-in: {verdict}*"]
     return [*known, *ours, f"**{verdict}**"]
@@ -241,7 +240,7 @@ def scaled_thresholds(rows: pd.DataFrame) -> list[str]:
             found.append(f"{marked(network.iloc[0])} at T = {last}: {losses}")
     text = (
         "RMP-SNN's thresholds are the largest currents that spikes bring about, in deep layers several times the largest"
-        " activations. *RMP-SNN, scaled* has 0.4 of them, chosen on training images of CIFAR-10. Loss on "
+        f" activations. *RMP-SNN, scaled* has {RMPSNNScaled.factor:g} of them, chosen on training images of CIFAR-10. Loss on "
     )
     return [text + "; ".join(found) + "."] if found else []
 

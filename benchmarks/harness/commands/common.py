@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,13 +86,13 @@ def progress(jobs: int, backend: str, quiet: bool) -> Iterator[Execution]:
     if backend not in ("loky", "multiprocessing", "dask"):
         raise CannotRun(f"unknown backend {backend!r}; known: loky, multiprocessing, dask")
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"))
-    lines = LogLines(lambda line: errors.print(line, markup=False, highlight=False, soft_wrap=True))
-    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=quiet or not errors.is_terminal) as bar:
+    if not (quiet or errors.is_terminal):
+        yield Execution(jobs, backend, LogLines(partial(errors.print, markup=False, highlight=False, soft_wrap=True)))
+        return
+    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=quiet) as bar:
         tasks: dict[str, Any] = {}
 
         def report(stage: str, done: float, total: float, text: str) -> None:
-            if not quiet and not errors.is_terminal:
-                lines(stage, done, total, text)
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)
             bar.update(tasks[stage], completed=done, description=f"{stage} ({text})" if text else stage)

@@ -199,6 +199,17 @@ def test_a_run_of_some_rows_keeps_what_stands_behind_the_others(tmp_path: Path) 
     assert with_earlier(part("a", "mnist", "x", 1), path) == part("a", "mnist", "x", 1)
 
 
+def test_a_run_of_some_rows_keeps_the_machines_of_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "table1.json"
+    known = record_of()
+    for model in ("one", "two", "one", "three"):
+        write_provenance(path, with_earlier(known | {"cpu": known["cpu"] | {"model": model}}, path), table_changed=True)
+    record = read_provenance(path)
+    assert record["cpu"]["model"] == "three"
+    assert [machine["cpu"]["model"] for machine in record["earlier_machines"]] == ["two", "one"]
+    assert all(machine["gpu"] == known["gpu"] and machine["system"] == known["system"] for machine in record["earlier_machines"])
+
+
 def test_what_json_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_provenance(tmp_path / "x.json", {"a": float("nan")}, table_changed=True)

@@ -212,6 +212,14 @@ def test_commits_behind_earlier_rows_are_named(root: Path) -> None:
     assert named in rerender(root)
 
 
+def test_machines_behind_earlier_rows_are_named(root: Path) -> None:
+    path = root / "workstation" / "tmn" / "table2.json"
+    record = json.loads(path.read_text())
+    earlier = {"cpu": {"model": "Old", "cores": 4, "capability": "AVX2"}, "gpu": ["Card"], "system": "Linux x86_64"}
+    path.write_text(json.dumps(record | {"earlier_machines": [earlier]}))
+    assert ", earlier rows Old, 4 cores, AVX2, Card, Linux x86_64 (`table2`)" in rerender(root)
+
+
 def test_missing_provenance_is_said(root: Path) -> None:
     (root / "workstation" / "tmn" / "table2.json").unlink()
     assert "No provenance is stored for `table2`" in rerender(root)
