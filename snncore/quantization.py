@@ -11,7 +11,11 @@ does. ``c`` (lambda in QCFS, alpha in Fast-SNN) is trained. The derivative of th
     dq/dx = 1 for 0 <= x <= c, else 0
     dq/dc = (q - x) / c for 0 <= x <= c, 1 above, 0 below
 
-which is what the public code of both papers computes.
+which is what the public code of both papers computes. Without rounding,
+
+    q(x) = clip(x, 0, c)                                        clipped ReLU (Ho and Chang, 2021), ``c`` trained
+
+whose bound is the threshold of OPI (Bu et al., AAAI 2022).
 """
 
 from __future__ import annotations
@@ -70,6 +74,14 @@ class ActivationQuantizer(nn.ReLU):
     def extra_repr(self) -> str:
         """Parameters shown by ``print``; the clip is a weight."""
         return f"levels={self.levels}"
+
+
+class ClippedReLU(ActivationQuantizer):
+    """A ReLU with a trainable upper bound. ``levels`` are those of the rate code that it is meant for: it rounds to none."""
+
+    def rounded(self, x: Tensor) -> Tensor:
+        """``x`` itself."""
+        return x
 
 
 class ClipFloorShift(ActivationQuantizer):

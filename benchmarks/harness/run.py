@@ -188,7 +188,7 @@ class Run:
             "calibration_images": self.lab.profile.calibration_images,
             "batch": self.lab.profile.batch,
             "code": _code_of(measurement),
-        }
+        } | ({} if self.lab.device == "cpu" else {"device": self.lab.device})
         return [Unit(measurement, a, b, MeasurementCache.key(**common, start=a, stop=b)) for a, b in shards]
 
     def _measure(self, units: list[Unit]) -> None:
@@ -341,7 +341,11 @@ _LABS: dict[Any, Lab] = {}
 
 def _own(lab: Lab) -> Lab:
     """This worker's lab: networks and data stay loaded between units. Threads share none: measuring changes networks."""
-    key = (threading.get_ident(), lab.profile.digest, lab.weights, lab.offline)
+    if lab.device != "cpu":
+        # Spikes hang on comparisons: no rounding of a convolution's input to TF32, and the same algorithm every time.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
+    key = (threading.get_ident(), lab.profile.digest, lab.weights, lab.offline, lab.device)
     if key not in _LABS:
         _LABS[key] = replace(lab, _made={})
     return _LABS[key]

@@ -51,14 +51,14 @@ class ConversionLoss(Measurement):
         counts = Counts()
         for images, labels in lab.test_batches(self.network, start, stop):
             with torch.no_grad():
-                ann_correct.append((ann(images).argmax(1) == labels).numpy())
+                ann_correct.append((ann(images).argmax(1).cpu() == labels).numpy())
             if self.count:
                 with counter as counts:
                     outputs = snn(images, every_step=prefixes)
             else:
                 outputs = snn(images, every_step=prefixes)
             picked = outputs[[t - 1 for t in self.timesteps]] if prefixes else outputs[None]
-            snn_correct.append((picked.argmax(2) == labels).T.numpy())
+            snn_correct.append((picked.argmax(2).cpu() == labels).T.numpy())
         arrays: Arrays = {"each_ann": np.concatenate(ann_correct), "each_snn": np.concatenate(snn_correct)}
         if (made := snn.adjusted) is not None:
             worst, largest = max(made.residuals.values()), max(made.factors.values())

@@ -37,7 +37,7 @@ class EncodingError(Measurement):
         for timesteps in self.timesteps:
             snn = lab.converted(self.network, self.calibration, self.method, self.options, timesteps)
             expected: dict[str, Tensor] = {}
-            error = {name: torch.zeros((), dtype=torch.float64) for name in snn.neurons}
+            error = {name: torch.zeros((), dtype=torch.float64, device=lab.device) for name in snn.neurons}
             values = dict.fromkeys(snn.neurons, 0.0)
             for name, neuron in snn.neurons.items():
                 neuron.observer = _comparison(expected, error, name)
@@ -48,7 +48,7 @@ class EncodingError(Measurement):
                     values[name] += expected[name].numel()
             for neuron in snn.neurons.values():
                 neuron.observer = None
-            errors.append(torch.stack(list(error.values())).numpy())
+            errors.append(torch.stack(list(error.values())).cpu().numpy())
         return {
             "squared_error": np.stack(errors),
             "values": np.array(list(values.values())),

@@ -47,16 +47,18 @@ class TrainedNetwork:
 class Lab:
     """Resolves what measurements need. Cheap to copy to another process, where it starts empty.
 
-    ``weights`` maps names to checkpoint files given by the user. ``offline`` keeps data off the network.
+    ``weights`` maps names to checkpoint files given by the user. ``offline`` keeps data off the network. ``device`` is where
+    networks are calibrated, converted and measured; where they are trained is up to their recipes.
     """
 
     profile: Profile
     weights: tuple[tuple[str, str], ...] = ()
     offline: bool = False
+    device: str = "cpu"
     _made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"profile": self.profile, "weights": self.weights, "offline": self.offline}
+        return {"profile": self.profile, "weights": self.weights, "offline": self.offline, "device": self.device}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in (state | {"_made": {}}).items():
@@ -75,7 +77,13 @@ class Lab:
         """
         names = (choice.weights, choice.recipe, choice.seed, choice.fine_tuning, choice.quantizer)
         key = ("trained", choice.dataset, choice.architecture, *names)
-        return self._once(key, lambda: self._trained(choice, progress))
+
+        def make() -> TrainedNetwork:
+            found = self._trained(choice, progress)
+            found.model.to(self.device)
+            return found
+
+        return self._once(key, make)
 
     def network(self, choice: NetworkChoice) -> nn.Module:
         """The trained network itself, channels-last."""
@@ -87,10 +95,10 @@ class Lab:
         return available if limit is None else min(limit, available)
 
     def test_batches(self, choice: NetworkChoice, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Normalised test images ``start`` to ``stop`` in canonical order."""
+        """Normalised test images ``start`` to ``stop`` in canonical order, on the device; their labels, on the CPU."""
         trained = self.trained(choice)
         images = self.images(choice.dataset, "test").slice(start, stop)
-        return images.batches(trained.mean, trained.std, self.profile.batch)
+        return ((x.to(self.device), y) for x, y in images.batches(trained.mean, trained.std, self.profile.batch))
 
     def calibration(self, choice: NetworkChoice) -> Calibration:
         """Activation histograms over the first ``calibration_images`` training images in canonical order."""
@@ -101,11 +109,11 @@ class Lab:
         return self._once(("calibration", choice), make)
 
     def calibration_batches(self, choice: NetworkChoice, limit: int) -> Iterator[Tensor]:
-        """The first ``limit`` training images in canonical order, or all if there are fewer."""
+        """The first ``limit`` training images in canonical order, or all if there are fewer; on the device."""
         trained = self.trained(choice)
         images = self.images(choice.dataset, "train")
         used = images.take(min(limit, len(images)))
-        return (x for x, _ in used.batches(trained.mean, trained.std, self.profile.batch))
+        return (x.to(self.device) for x, _ in used.batches(trained.mean, trained.std, self.profile.batch))
 
     def converted(
         self,
@@ -138,7 +146,7 @@ class Lab:
             except ConversionError as error:
                 raise NotAvailable(f"{choice.architecture}: {error}") from error
 
-        return self._once(key, make)
+        return self._once(key, lambda: make().to(self.device))
 
     def fingerprints(self, choice: NetworkChoice) -> dict[str, str]:
         """Fingerprints of the data, hash of the weights and digest of the network's operations behind a choice."""

@@ -34,8 +34,8 @@ class PipelinedAccuracy(Measurement):
         ann_correct, snn_correct = [], []
         for images, labels in lab.test_batches(self.network, start, stop):
             with torch.no_grad():
-                ann_correct.append((ann(images).argmax(1) == labels).numpy())
-            snn_correct.append((snn(images, every_step=True).argmax(2) == labels).T.numpy())
+                ann_correct.append((ann(images).argmax(1).cpu() == labels).numpy())
+            snn_correct.append((snn(images, every_step=True).argmax(2).cpu() == labels).T.numpy())
         snn.mode = before
         return {
             "each_ann": np.concatenate(ann_correct),

@@ -41,7 +41,7 @@ class ResidualPotential(Measurement):
         ``neurons [N]`` the sum of ``|u|`` per neuron and ``images`` their number, for the distribution over neurons.
         """
         snn = lab.converted(self.network, self.calibration, self.method, self.options, self.timesteps)
-        sums = torch.zeros(len(SCOPES), 5, dtype=torch.float64)
+        sums = torch.zeros(len(SCOPES), 5, dtype=torch.float64, device=lab.device)
         per_neuron: dict[str, Tensor] = {}
 
         def observe(name: str, spikes: Tensor, residual: Tensor) -> None:
@@ -63,7 +63,7 @@ class ResidualPotential(Measurement):
         for neuron in snn.neurons.values():
             neuron.observer = None
         neurons = torch.cat([per_neuron[name] for name in snn.neurons])
-        return {"sums": sums.numpy(), "neurons": neurons.numpy(), "images": np.array(float(stop - start))}
+        return {"sums": sums.cpu().numpy(), "neurons": neurons.cpu().numpy(), "images": np.array(float(stop - start))}
 
 
 def density(arrays: Arrays) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from benchmarks.methods.ettfs import ETTFS
 from benchmarks.methods.fs_conversion import FSConversion
 from benchmarks.methods.lc_ttfs import LCTTFS, LCTTFSCentred
 from benchmarks.methods.qcfs import QCFS
-from benchmarks.methods.rate import OPI, Rate
+from benchmarks.methods.rate import OPI, OPIClipped, Rate
 from benchmarks.methods.signed_rate import QFFS, FastSNN, FastSNNUntuned
 from benchmarks.methods.snn_calibration import SNNCalibration, SNNCalibrationLight
 from benchmarks.methods.spike_norm import RMPSNN, RMPSNNScaled, SpikeNorm
@@ -22,14 +22,14 @@ from benchmarks.methods.spike_time import BS4NN, S4NN, STDBP, TQTTFS
 from benchmarks.methods.tmn import TMN
 from benchmarks.methods.tsa import TSA
 from benchmarks.methods.tsc import TSC, TSCSpread
-from benchmarks.methods.ttfs_mapping import TTFSMapping
-from benchmarks.methods.ttrbr import TTRBR
+from benchmarks.methods.ttfs_mapping import TTFSMapping, TTFSMappingExact
+from benchmarks.methods.ttrbr import TTRBR, TTRBRCentred
 
 Kind = TypeVar("Kind")
 CSS = (TMN, TSA)
-RATE = (Rate, SpikeNorm, RMPSNN, RMPSNNScaled, OPI, SNNCalibration, SNNCalibrationLight, TTRBR)
-TEMPORAL = (TSC, TSCSpread, TTFSMapping, LCTTFS, LCTTFSCentred, FSConversion)
-QUANTIZED = (QFFS, QCFS, COS, FastSNN, FastSNNUntuned)
+RATE = (Rate, SpikeNorm, RMPSNN, RMPSNNScaled, OPI, SNNCalibration, SNNCalibrationLight, TTRBR, TTRBRCentred)
+TEMPORAL = (TSC, TSCSpread, TTFSMapping, TTFSMappingExact, LCTTFS, LCTTFSCentred, FSConversion)
+QUANTIZED = (OPIClipped, QFFS, QCFS, COS, FastSNN, FastSNNUntuned)
 METHODS: dict[str, type[Method]] = {m.name: m for m in (*CSS, *RATE, *TEMPORAL, *QUANTIZED)}
 DIRECT_METHODS: dict[str, type[DirectMethod]] = {m.name: m for m in (ETTFS, S4NN, BS4NN, STDBP, TQTTFS)}
 

@@ -14,6 +14,8 @@ spike times the spiking network computes what the trained one does, up to roundi
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from benchmarks.errors import NotAvailable
 from benchmarks.methods.base import Method, Steps
 from snncore.conversion import ConversionMethod
@@ -39,15 +41,27 @@ class TTFSMapping(Method):
     reference = "Stanojevic et al. 2022, arXiv 2212.12522"
     coding = "TTFS"
     default_timesteps = 64
+    exact_times: ClassVar[bool] = False
 
-    def conversion(self, threshold: ThresholdRule, exact_times: bool = False) -> ConversionMethod:  # type: ignore[override]
+    def conversion(  # type: ignore[override]
+        self, threshold: ThresholdRule, exact_times: bool | None = None
+    ) -> ConversionMethod:
         """See ``Method.conversion``."""
+        exact = self.exact_times if exact_times is None else exact_times
 
         def neuron(v: float, timesteps: int) -> SpikingNeuron:
-            return TimeWindowNeuron(v, timesteps, "continuous" if exact_times else "nearest")
+            return TimeWindowNeuron(v, timesteps, "continuous" if exact else "nearest")
 
         return ConversionMethod(self.name, neuron, threshold)
 
     def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
         """See ``Method.steps``. Raises NotAvailable for fewer than two steps."""
         return window_steps(self.name, timesteps, layers)
+
+
+class TTFSMappingExact(TTFSMapping):
+    """Spike times are not rounded to steps; options as for ``TTFSMapping``."""
+
+    name = "TTFS Mapping, exact"
+    reference = "Stanojevic et al. 2022, with continuous spike times"
+    exact_times = True

@@ -10,12 +10,16 @@ what the trained network puts out. Soft reset, discharged at the start. The sear
 moving activations into the branches would be another network, to be trained as such. On the network as it is, all neurons that
 an identity shortcut joins get the same threshold, by the same search on their activations together; the neuron after the sum
 then sees whole multiples of its own threshold from the shortcut.
+
+"TTRBR, centred" is the same from half the threshold, which rounds a rate to the nearest instead of down: it shows how much of a
+loss comes from membranes that start empty.
 """
 
 from __future__ import annotations
 
 from functools import partial, reduce
 from operator import add
+from typing import ClassVar
 
 from benchmarks.errors import CannotRun
 from benchmarks.methods.base import Method, Steps
@@ -34,6 +38,7 @@ class TTRBR(Method):
     reference = "Meng et al. 2022, Training much deeper spiking neural networks"
     coding = "rate"
     default_timesteps = 128
+    initial: ClassVar[float] = 0.0
 
     def conversion(  # type: ignore[override]
         self, threshold: ThresholdRule, candidates: int = 20, restructure: bool = True
@@ -41,7 +46,7 @@ class TTRBR(Method):
         """See ``Method.conversion``; ``threshold`` plays no part. Raises CannotRun for fewer than 1 candidate."""
         if type(candidates) is not int or candidates < 1:
             raise CannotRun(f"{self.name}: candidates must be a whole number of at least 1, got {candidates!r}")
-        rule = partial(tuned, candidates=candidates, restructure=restructure)
+        rule = partial(tuned, candidates=candidates, restructure=restructure, initial=self.initial)
         return ConversionMethod(self.name, IntegrateFireNeuron, layerwise=rule, layerwise_most=MOST_STEPS)
 
     def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
@@ -49,17 +54,25 @@ class TTRBR(Method):
         return Steps(timesteps, 0, 0, timesteps)
 
 
-def tuned(layer: Layer, candidates: int, restructure: bool) -> NeuronMaker:
+class TTRBRCentred(TTRBR):
+    """Options as for ``TTRBR``."""
+
+    name = "TTRBR, centred"
+    reference = "a control for Meng et al. 2022"
+    initial = 0.5
+
+
+def tuned(layer: Layer, candidates: int, restructure: bool, initial: float = 0.0) -> NeuronMaker:
     """The neuron with the threshold that codes best."""
     if restructure and len(layer.joined) > 1:
         together = reduce(add, layer.joined)
-        v = LeastSquares(candidates, offset=0.0)(together, RateCode(layer.timesteps))
-        return partial(IntegrateFireNeuron, layer.positive(v))
+        v = LeastSquares(candidates, offset=initial)(together, RateCode(layer.timesteps))
+        return partial(IntegrateFireNeuron, layer.positive(v), initial=initial)
     largest = layer.positive(layer.histogram.maximum)
-    neurons = [IntegrateFireNeuron(largest * k / candidates, layer.timesteps) for k in range(1, candidates + 1)]
+    neurons = [IntegrateFireNeuron(largest * k / candidates, layer.timesteps, initial) for k in range(1, candidates + 1)]
     errors = [0.0] * candidates
     for currents, activations in layer.batches():
         for k, neuron in enumerate(neurons):
             sent = neuron.code.decode(neuron(currents), neuron.threshold)
             errors[k] += float((activations - sent).double().square().sum())
-    return partial(IntegrateFireNeuron, neurons[errors.index(min(errors))].threshold)
+    return partial(IntegrateFireNeuron, neurons[errors.index(min(errors))].threshold, initial=initial)

@@ -62,6 +62,23 @@ def device_of(recipe: Recipe) -> torch.device:
     return torch.device(recipe.device)
 
 
+def forward_precision(recipe: Recipe) -> torch.autocast:
+    """Context of a forward pass: convolutions and products in bfloat16 where the recipe says so."""
+    return torch.autocast(recipe.device, torch.bfloat16, enabled=recipe.precision == "bfloat16-mixed")
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """On a GPU, convolutions by algorithms that give the same bits every time, of inputs in TF32; on a CPU nothing changes."""
+    backend = torch.backends.cudnn
+    before = backend.deterministic, backend.allow_tf32
+    backend.deterministic = backend.allow_tf32 = True
+    try:
+        yield
+    finally:
+        backend.deterministic, backend.allow_tf32 = before
+
+
 @contextmanager
 def without_denormals() -> Iterator[None]:
     """Take numbers below the smallest normal one as 0, where the processor can.

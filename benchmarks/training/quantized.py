@@ -30,12 +30,13 @@ from benchmarks.training.recipes import Recipe, content, recipe
 from benchmarks.training.source_digest import code_digest, import_closure
 from benchmarks.training.train import Batches, Progress, optimize
 from snncore.conversion import quantize
-from snncore.quantization import ActivationQuantizer, ClipFloorShift, UniformQuantizer
+from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU, UniformQuantizer
 
 _log = logging.getLogger(__name__)
-_QUANTIZERS: dict[str, tuple[type[ClipFloorShift] | type[UniformQuantizer], int]] = {
+_QUANTIZERS: dict[str, tuple[type[ClipFloorShift] | type[UniformQuantizer] | type[ClippedReLU], int]] = {
     "qcfs": (ClipFloorShift, 255),
     "uniform": (UniformQuantizer, 8),
+    "clip": (ClippedReLU, 4096),
 }
 """Class, and the largest number that it takes here."""
 
@@ -59,6 +60,8 @@ class QuantizedTask:
 
 def quantizer(name: str) -> Callable[[float], ActivationQuantizer]:
     """The quantiser of that name, as a function of its clip: ``qcfs-4`` has 4 levels above 0, ``uniform-3`` has 3 bits.
+
+    ``clip-64`` is a clipped ReLU, not rounded, whose clip starts where rounding to 64 levels would do the least harm.
 
     Raises:
         CannotRun: no such name.
@@ -112,7 +115,7 @@ def fine_tune(
     base: nn.Module, images: LabelledImages, task: QuantizedTask, chosen: Recipe, progress: Progress | None = None
 ) -> fx.GraphModule:
     """The quantised network after the last epoch: on the CPU, float32, in evaluation mode."""
-    device, dtype = device_of(chosen), getattr(torch, chosen.precision)
+    device, dtype = device_of(chosen), chosen.dtype
     with threads(chosen.threads):
         batches = Batches(images, chosen, task.seed, list(task.mean), list(task.std), device)
         network = copy.deepcopy(base).to(device, dtype).eval()

@@ -57,3 +57,15 @@ def augment(images: Tensor, shift: int, flip: bool, source: torch.Generator) -> 
     samples = torch.arange(batch, device=device)[:, None, None]  # [B, 1, 1]
     rows, columns = rows[:, :, None].to(device), columns[:, None, :].to(device)  # [B, H, 1], [B, 1, W]
     return images[samples, :, rows, columns].permute(0, 3, 1, 2)  # the index puts C last
+
+
+def cut_out(images: Tensor, side: int, source: torch.Generator) -> Tensor:
+    """Zeros in a square of ``side`` pixels around a random pixel of every image, cut off at the border. ``[B, C, H, W]``."""
+    batch, _, *extents = images.shape
+    inside = []
+    for extent in extents:
+        start = torch.randint(0, extent, (batch, 1), generator=source) - side // 2  # [B, 1]
+        position = torch.arange(extent)  # [extent]
+        inside.append((position >= start) & (position < start + side))  # [B, extent]
+    rows, columns = (each.to(images.device) for each in inside)
+    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)

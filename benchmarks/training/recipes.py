@@ -9,6 +9,8 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
+import torch
+
 from benchmarks.errors import CannotRun
 
 
@@ -21,12 +23,16 @@ class Recipe:
     ``nesterov`` are for "sgd" and must be 0 and false for "adam". The learning rate rises linearly over the
     fraction ``warmup`` of all steps and falls along a cosine to 0 over all of them. ``weight_decay`` applies to
     every parameter. ``shift``: random translation by up to so many pixels, zeros coming in. ``flip``: random
-    left-right mirroring. ``options``: of the method that trains a spiking network directly, by name; with ``timesteps``.
+    left-right mirroring. ``cutout``: side of a square that is blanked at a random place of every image (DeVries and Taylor,
+    2017), 0 for none. ``options``: of the method that trains a spiking network directly, by name; with ``timesteps``.
+
+    ``precision``: of weights and computation. "bfloat16-mixed" keeps weights in float32 and computes convolutions and
+    products in bfloat16 (torch's autocast). On a GPU "float32" rounds the inputs of convolutions to TF32, as torch does.
     """
 
     name: str
     device: Literal["cpu", "cuda"]
-    precision: Literal["float32", "float64"]
+    precision: Literal["float32", "float64", "bfloat16-mixed"]
     threads: int
     significant_bits: int
     epochs: int
@@ -39,13 +45,14 @@ class Recipe:
     warmup: float
     shift: int
     flip: bool
+    cutout: int = 0
     options: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         sgd = self.optimizer == "sgd"
         checks = {
             "device must be cpu or cuda": self.device in ("cpu", "cuda"),
-            "precision must be float32 or float64": self.precision in ("float32", "float64"),
+            "precision must be float32, float64 or bfloat16-mixed": self.precision in ("float32", "float64", "bfloat16-mixed"),
             "threads must be 0 or more": self.threads >= 0,
             "significant_bits must be 8 to 24": 8 <= self.significant_bits <= 24,
             "epochs must be 1 or more": self.epochs >= 1,
@@ -58,10 +65,16 @@ class Recipe:
             "weight_decay must be 0 or more and finite": 0 <= self.weight_decay < math.inf,
             "warmup must be in [0, 1)": 0 <= self.warmup < 1,
             "shift must be 0 or more": self.shift >= 0,
+            "cutout must be 0 or more": self.cutout >= 0,
         }
         for rule, holds in checks.items():
             if not holds:
                 raise CannotRun(f"recipe {self.name}: {rule}")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return torch.float64 if self.precision == "float64" else torch.float32
 
 
 @cache

@@ -93,7 +93,9 @@ def train_spiking(
         TrainingFailed: the loss is not finite, a layer is dead, or most outputs are silent.
         CannotRun: a recipe, layout or option that makes no sense.
     """
-    device, dtype = device_of(recipe), getattr(torch, recipe.precision)
+    if recipe.precision not in ("float32", "float64"):
+        raise CannotRun(f"recipe {recipe.name}: spiking networks train in float32 or float64, not in {recipe.precision}")
+    device, dtype = device_of(recipe), recipe.dtype
     options = dict(recipe.options)
     timesteps = options.pop("timesteps", None)
     if not isinstance(timesteps, int):

@@ -155,8 +155,15 @@ def rate(initial: float = 0.0, threshold: ThresholdRule | None = None) -> Conver
 
 
 def opi(threshold: ThresholdRule | None = None) -> ConversionMethod:
-    """Rate coding from half the threshold: optimised potential initialisation (Bu et al., AAAI 2022)."""
-    return ConversionMethod("OPI", rate(0.5).neuron, threshold or Percentile(99.99), anytime=True)
+    """Rate coding from half the threshold: optimised potential initialisation (Bu et al., AAAI 2022).
+
+    The threshold of a clipped or quantised activation is its clip.
+    """
+
+    def quantized(clip: float, levels: int, timesteps: int) -> SpikingNeuron:
+        return IntegrateFireNeuron(clip, timesteps, 0.5)
+
+    return ConversionMethod("OPI", rate(0.5).neuron, threshold or Percentile(99.99), anytime=True, quantized=quantized)
 
 
 def convert(

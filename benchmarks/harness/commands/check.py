@@ -14,6 +14,7 @@ from benchmarks.harness.commands.common import (
     Artifacts,
     AsJson,
     Backend,
+    Device,
     Jobs,
     Offline,
     Paper,
@@ -23,6 +24,7 @@ from benchmarks.harness.commands.common import (
     Weights,
     console,
     make_lab,
+    parallel,
     parse_rows,
     print_json,
     progress,
@@ -40,6 +42,7 @@ def check_command(
     rows: Rows = "",
     weights: Weights = None,
     jobs: Jobs = 0,
+    device: Device = "cpu",
     backend: Backend = "loky",
     offline: Offline = False,
     results: Results = Path("results"),
@@ -54,10 +57,10 @@ def check_command(
     chosen = select_artifacts(paper, artifacts or [])
     if numbers is not None and len(chosen) != 1:
         raise CannotRun("--rows selects rows of one artifact; name it, e.g. snnbench check tmn table2 --rows 7")
-    lab = make_lab(profile, weights, offline)
+    lab = make_lab(profile, weights, offline, device)
     folder = results_folder(results, lab.profile, paper)
     stored = {artifact.name: read_table(folder / f"{artifact.name}.csv", artifact.schema) for artifact in chosen}
-    with progress(jobs, backend, as_json) as execution:
+    with progress(parallel(jobs, device), backend, as_json) as execution:
         tables = list(Run(lab, chosen, execution, numbers).tables())
     partial = numbers is not None
     compared = {table.artifact.name: _compare(table, stored[table.artifact.name], folder, partial) for table in tables}

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -30,19 +31,24 @@ errors = Console(stderr=True)
 
 Paper = Annotated[str, typer.Argument(help="Paper, e.g. tmn (see: snnbench list papers).")]
 Artifacts = Annotated[list[str] | None, typer.Argument(help="Tables and figures, e.g. table2 figure4a; all if none is named.")]
-ProfileName = Annotated[str, typer.Option("--profile", "-p", help="embedded, workstation, paper, or the path of a .toml file.")]
+ProfileName = Annotated[str, typer.Option("--profile", "-p", help="embedded, workstation, gpu, paper, or a .toml file.")]
 Rows = Annotated[str, typer.Option("--rows", help="Rows to run, e.g. 7,15 or 1-6.")]
 Results = Annotated[Path, typer.Option("--results", help="Folder of the result tables.")]
 Reports = Annotated[Path, typer.Option("--reports", help="Folder of the reports.")]
 Weights = Annotated[list[str] | None, typer.Option("--weights", help="Checkpoint as NAME=FILE; may be given several times.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Keep off the network.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Parallel processes; 0: one per core.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Parallel processes; 0: one per core, or one on a GPU.")]
+Device = Annotated[str, typer.Option("--device", help="Where networks run: cpu or cuda (trained where their recipe says).")]
 Backend = Annotated[str, typer.Option("--backend", help="joblib backend: loky, multiprocessing or dask.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
-def make_lab(profile: str, weights: list[str] | None, offline: bool) -> Lab:
-    """A lab for a profile by name. Raises CannotRun for a --weights that is not NAME=FILE."""
+def make_lab(profile: str, weights: list[str] | None, offline: bool, device: str = "cpu") -> Lab:
+    """A lab for a profile by name. Raises CannotRun for a --weights that is not NAME=FILE, and a GPU that is not there."""
+    if device not in ("cpu", "cuda"):
+        raise CannotRun(f"unknown device {device!r}; known: cpu, cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise CannotRun("--device cuda needs a GPU and torch sees none; run it where there is one, or leave --device out")
     pairs = []
     for entry in weights or []:
         name, separator, path = entry.partition("=")
@@ -58,7 +64,12 @@ def make_lab(profile: str, weights: list[str] | None, offline: bool) -> Lab:
     for paper in loaded.papers:
         if paper not in PAPERS:
             raise CannotRun(f"profile {loaded.name} has a section of the unknown paper {paper!r}; known: {', '.join(PAPERS)}")
-    return Lab(loaded, tuple(pairs), offline)
+    return Lab(loaded, tuple(pairs), offline, device)
+
+
+def parallel(jobs: int, device: str) -> int:
+    """Number of processes: as asked for; else one on a GPU, which they would share, and one per core (0) on a CPU."""
+    return jobs or (0 if device == "cpu" else 1)
 
 
 def parse_rows(text: str) -> set[int] | None:

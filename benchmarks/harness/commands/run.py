@@ -16,6 +16,7 @@ from benchmarks.harness.commands.common import (
     Artifacts,
     AsJson,
     Backend,
+    Device,
     Jobs,
     Offline,
     Paper,
@@ -26,6 +27,7 @@ from benchmarks.harness.commands.common import (
     Weights,
     console,
     make_lab,
+    parallel,
     parse_rows,
     print_json,
     progress,
@@ -42,6 +44,7 @@ def run_command(
     rows: Rows = "",
     weights: Weights = None,
     jobs: Jobs = 0,
+    device: Device = "cpu",
     backend: Backend = "loky",
     offline: Offline = False,
     results: Results = Path("results"),
@@ -51,15 +54,16 @@ def run_command(
 ) -> None:
     """Measure artifacts of a paper, write their tables and render the report. A killed run resumes.
 
-    Examples: snnbench run tmn | snnbench run tmn table2 --profile workstation --rows 7,15
+    Examples: snnbench run tmn | snnbench run tmn table2 --profile workstation --rows 7,15 | snnbench run tmn --profile gpu
+    --device cuda --jobs 4
     """
     numbers = parse_rows(rows)
     chosen = select_artifacts(paper, artifacts or [])
     if numbers is not None and len(chosen) != 1:
         raise CannotRun("--rows selects rows of one artifact; name it, e.g. snnbench run tmn table2 --rows 7")
-    lab = make_lab(profile, weights, offline)
+    lab = make_lab(profile, weights, offline, device)
     folder = results_folder(results, lab.profile, paper)
-    with progress(jobs, backend, as_json) as execution:
+    with progress(parallel(jobs, device), backend, as_json) as execution:
         run = Run(lab, chosen, execution, numbers)
         check_writable(folder)
         tables = list(run.tables())

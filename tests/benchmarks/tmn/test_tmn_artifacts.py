@@ -136,12 +136,22 @@ def test_all_methods_of_table_3_share_a_data_sets_network_and_its_quantiser() ->
 def test_a_control_runs_as_the_row_of_table_2_that_it_is_for() -> None:
     table = {row.number: row for row in rows_of("embedded", "table2")}
     rows = rows_of("embedded", "controls")
-    assert [row.key["row"] for row in rows] == [4, 6, 10, 11, 16, 19, 22, 27, 31, 32]  # row 25 takes too many steps
+    assert [row.key["row"] for row in rows] == [1, 4, 5, 6, 10, 11, 13, 15, 16, 18, 19, 22, 27, 28, 31, 32, 34]  # 25: too many steps
+    assert [row.key["row"] for row in rows if row.reason] == [34]  # COS waits 8 steps on ImageNet, and there are 7
     for row in rows:
+        if row.reason:
+            continue
         (control,), (method,) = row.measurements, table[row.key["row"]].measurements
         assert isinstance(control, ConversionLoss) and control.method == row.key["control"]
         assert isinstance(method, ConversionLoss)
-        assert replace(control, method=row.key["method"], options=method.options) == method
+        same = replace(control, method=row.key["method"], options=method.options, timesteps=method.timesteps)
+        if row.key["method"] != "OPI":
+            assert same == method
+            continue
+        network = control.network  # the one thing that changes
+        assert network.quantizer is not None and network.quantizer.startswith("clip-")
+        assert replace(same, network=method.network) == method
+        assert network.full_precision == method.network.full_precision
 
 
 def test_a_row_says_where_its_thresholds_come_from() -> None:

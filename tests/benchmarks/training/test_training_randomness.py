@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from benchmarks.models import build_model
-from benchmarks.training.randomness import augment, generator, initialize
+from benchmarks.training.randomness import augment, cut_out, generator, initialize
 
 
 def test_streams_depend_on_seed_and_purpose_alone() -> None:
@@ -73,3 +73,16 @@ def test_augmentation_reaches_every_offset_and_both_sides() -> None:
     moved = augment(image.repeat(2000, 1, 1, 1), 1, True, generator(0, "augmentation"))
     positions = {tuple(position[2:].tolist()) for position in moved.nonzero()}
     assert positions == {(row, column) for row in (1, 2, 3) for column in (0, 1, 2, 3, 4)}
+
+
+def test_a_square_is_cut_out_of_every_image_and_reaches_over_the_border() -> None:
+    cut = cut_out(torch.ones(3000, 2, 6, 5), 4, generator(0, "augmentation")) == 0
+    assert torch.equal(cut[:, 0], cut[:, 1])
+    shapes = set()
+    for hole in cut[:, 0]:
+        rows, columns = hole.any(1), hole.any(0)
+        assert torch.equal(hole, rows[:, None] & columns)  # a rectangle
+        assert all(int(side.int().diff().ne(0).sum()) <= 2 for side in (rows, columns))  # in one piece
+        shapes.add((int(rows.sum()), int(columns.sum())))
+    assert shapes == {(row, column) for row in (2, 3, 4) for column in (2, 3, 4)}
+    assert cut.any(0).all()

@@ -25,7 +25,7 @@ def test_every_value_has_its_source_beside_it() -> None:
     tables = tomllib.loads(text).values()
     assert len(lines) == sum(len(table) - ("options" in table) + len(table.get("options", {})) for table in tables)
     for table in tables:  # every recipe says all there is to say
-        assert table.keys() | {"name", "options"} == {field.name for field in fields(Recipe)}
+        assert table.keys() | {"name", "options", "cutout"} == {field.name for field in fields(Recipe)}
     for line in lines:
         assert len(line.partition("#")[2].strip()) >= 4, line
 
@@ -69,6 +69,7 @@ def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:
         {"weight_decay": -1.0},
         {"warmup": 1.0},
         {"shift": -1},
+        {"cutout": -1},
     ],
 )
 def test_a_value_without_sense_is_refused(change: dict[str, object]) -> None:
