@@ -7,9 +7,9 @@ papers charge it at each. MACs follow the convention of syops-counter: weights t
 included; the bias of a layer behind spikes and the sum of two currents are charged nothing, since both end in the potential
 that the spikes are added to anyway.
 
-A neuron is updated at every step of its input, in the pre-charge steps after them, and in the pre-simulation steps of neurons
-that have some (attribute ``presimulation``: they read the first steps of their currents once more, whose operations
-are then charged twice).
+A neuron is updated at every step of its input and in the steps of its delay: pre-charge, or pre-simulation. After a
+pre-simulation it reads the first steps of its currents once more. A machine that does not keep those currents has them sent
+twice, and is charged their operations twice (``Counts.total``); papers leave that out.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class NeuronCounts:
 
     Attributes:
         neurons: of one image.
-        steps: updates of each neuron: timesteps, pre-charge steps and pre-simulation steps.
+        steps: updates of each neuron: timesteps, and pre-charge or pre-simulation steps.
         presimulation: how many of them are pre-simulation steps.
         ternary: whether the neuron compares with a threshold of either sign (its attribute of that name).
         positive, negative: spikes that were fired.
@@ -135,14 +135,15 @@ class Counts:
         values = max(layer.inputs * self.images, 1)
         return [count / values for count in layer.positive], [count / values for count in layer.negative]
 
-    def total(self, first_layer: Presentation = "every step") -> Operations:
+    def total(self, first_layer: Presentation = "every step", presimulation: bool = True) -> Operations:
         """Operations of all images together.
 
         Args:
-            first_layer: how often layers behind constant values are computed: ``once``, or at ``every step`` (pre-simulation
-                included), as papers charge them.
+            first_layer: how often layers behind constant values are computed: ``once``, or at ``every step``, as papers charge
+                them.
+            presimulation: charge the operations of the steps that neurons with a pre-simulation read twice again.
         """
-        again = [step % self.timesteps for step in range(self.presimulation)]
+        again = [step % self.timesteps for step in range(self.presimulation)] if presimulation else []
         presentations = self.timesteps + len(again) if first_layer == "every step" else 1
         acs = macs = signs = updates = 0.0
         for layer in self.layers.values():
@@ -394,9 +395,8 @@ def _spikes_of(user: fx.Node, graph_module: fx.GraphModule) -> Any:
 
 
 def _of_neuron(neuron: SpikingNeuron, size: int) -> NeuronCounts:
-    presimulation = int(getattr(neuron, "presimulation", 0))
     ternary = bool(getattr(neuron, "ternary", False))
-    return NeuronCounts(size, presimulation + neuron.code.timesteps + neuron.delay, presimulation, ternary)
+    return NeuronCounts(size, neuron.code.timesteps + neuron.delay, neuron.presimulation, ternary)
 
 
 def _add(counts: list[float], step: int, value: float) -> None:

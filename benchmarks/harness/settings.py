@@ -100,8 +100,21 @@ def _different(values: list[Any]) -> bool:
     return values != [] and all(value not in values[:index] for index, value in enumerate(values))
 
 
+def _is_limits(value: Any) -> bool:
+    return isinstance(value, dict) and value != {} and all(
+        name.isdecimal() and int(name) >= 1 and is_whole(images, 1) for name, images in value.items()
+    )
+
+
+def images_of_long(section: Mapping[str, Any], timesteps: int) -> int | None:
+    """On how many test images rows of so many timesteps run, by the entry ``long`` (see ``LIMITS``); None for all."""
+    found = [images for least, images in section.get("long", {}).items() if timesteps >= int(least)]
+    return min(found, default=None)
+
+
 ANYTHING: Check = must(lambda value: True, "anything")
 TABLE: Check = must(lambda value: isinstance(value, dict), "a table")
 TEXT: Check = must(is_text, "a text")
 NETWORK: Check = must(_is_network, 'a dataset and an architecture of the paper, e.g. ["CIFAR-10", "ResNet-20"]')
+LIMITS: Check = must(_is_limits, "a table of timesteps = test images, whole numbers of at least 1, e.g. { 128 = 1000 }")
 NETWORKS: Check = list_of(_is_network, 'networks of the paper, e.g. [["CIFAR-10", "ResNet-20"]]')

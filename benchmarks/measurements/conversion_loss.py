@@ -37,8 +37,9 @@ class ConversionLoss(Measurement):
         """Arrays ``each_ann [n]`` and ``each_snn [n, len(timesteps)]``.
 
         With ``count`` also the sums ``spikes`` (positive, negative), ``neurons`` (neurons times images), ``acs``, ``macs``
-        (first layer computed once), ``macs_every_step`` (first layer at each step), ``signs``,
-        ``updates`` and ``dense`` (what the trained network multiplies); see ``snncore.energy.Operations``. Where amplitudes
+        (first layer computed once), ``macs_every_step`` (first layer at each step), ``acs_again`` and ``macs_again`` (what a
+        pre-simulation adds to ``acs`` and ``macs_every_step``), ``signs``, ``updates`` and ``dense`` (what the trained network
+        multiplies); see ``snncore.energy.Operations``. Where amplitudes
         were adjusted, ``same_adjustment``: rounds, layers that did not settle, the largest residual over the amplitude and the
         largest factor.
         """
@@ -67,8 +68,10 @@ class ConversionLoss(Measurement):
             arrays["spikes"] = np.sum(list(counts.spikes.values()), axis=0)
             arrays["neurons"] = np.array(float(sum(counts.neurons.values()) * counts.images))
             arrays["dense"] = np.array(float(sum(layer.dense for layer in counts.layers.values()) * counts.images))
-            total = counts.total()
+            total, everything = counts.total(presimulation=False), counts.total()
             arrays["acs"], arrays["macs_every_step"] = np.array(total.acs), np.array(total.macs)
-            arrays["macs"] = np.array(counts.total("once").macs)
+            arrays["acs_again"] = np.array(everything.acs - total.acs)
+            arrays["macs_again"] = np.array(everything.macs - total.macs)
+            arrays["macs"] = np.array(counts.total("once", presimulation=False).macs)
             arrays["signs"], arrays["updates"] = np.array(total.signs), np.array(total.updates)
         return arrays

@@ -23,11 +23,11 @@ from benchmarks.methods.tmn import TMN
 from benchmarks.methods.tsa import TSA
 from benchmarks.methods.tsc import TSC, TSCSpread
 from benchmarks.methods.ttfs_mapping import TTFSMapping, TTFSMappingExact
-from benchmarks.methods.ttrbr import TTRBR, TTRBRCentred
+from benchmarks.methods.ttrbr import TTRBR, TTRBRCentred, TTRBRUnshared
 
 Kind = TypeVar("Kind")
 CSS = (TMN, TSA)
-RATE = (Rate, SpikeNorm, RMPSNN, RMPSNNScaled, OPI, SNNCalibration, SNNCalibrationLight, TTRBR, TTRBRCentred)
+RATE = (Rate, SpikeNorm, RMPSNN, RMPSNNScaled, OPI, SNNCalibration, SNNCalibrationLight, TTRBR, TTRBRCentred, TTRBRUnshared)
 TEMPORAL = (TSC, TSCSpread, TTFSMapping, TTFSMappingExact, LCTTFS, LCTTFSCentred, FSConversion)
 QUANTIZED = (OPIClipped, QFFS, QCFS, COS, FastSNN, FastSNNUntuned)
 METHODS: dict[str, type[Method]] = {m.name: m for m in (*CSS, *RATE, *TEMPORAL, *QUANTIZED)}

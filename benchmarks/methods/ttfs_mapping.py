@@ -5,7 +5,8 @@ spike times the spiking network computes what the trained one does, up to roundi
 ``exact_times``). Table 2 of the TMN paper lists 64 steps per layer: spike times rounded to a grid. Decided:
 
 - the window ends at silence and holds T steps, so that values are the multiples 0..T of 1/T of the largest;
-- the window is as long as the calibrated threshold of the layer, which all methods share; the authors take the largest
+- the window is as long as the calibrated threshold of the layer, which all methods share (a quantised activation's is its clip,
+  so that T = L steps are its levels); the authors take the largest
   activation and leave a margin (half of it, in their published code for training), which on a grid costs resolution;
 - max-pooling passes the earliest spike of a window on, as the paper does;
 - the printed 64-step rows were fine-tuned on the grid. Here the network is converted as it is: this measures the mapping, and
@@ -52,7 +53,10 @@ class TTFSMapping(Method):
         def neuron(v: float, timesteps: int) -> SpikingNeuron:
             return TimeWindowNeuron(v, timesteps, "continuous" if exact else "nearest")
 
-        return ConversionMethod(self.name, neuron, threshold)
+        def quantized(clip: float, levels: int, timesteps: int) -> SpikingNeuron:
+            return neuron(clip, timesteps)
+
+        return ConversionMethod(self.name, neuron, threshold, quantized=quantized)
 
     def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
         """See ``Method.steps``. Raises NotAvailable for fewer than two steps."""

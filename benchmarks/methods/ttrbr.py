@@ -11,8 +11,9 @@ moving activations into the branches would be another network, to be trained as 
 an identity shortcut joins get the same threshold, by the same search on their activations together; the neuron after the sum
 then sees whole multiples of its own threshold from the shortcut.
 
-"TTRBR, centred" is the same from half the threshold, which rounds a rate to the nearest instead of down: it shows how much of a
-loss comes from membranes that start empty.
+Two controls take one thing back each. "TTRBR, centred" starts from half the threshold, which rounds a rate to the nearest instead
+of down: it shows how much of a loss comes from membranes that start empty. "TTRBR, centred, unshared" also searches the
+thresholds of joined neurons one by one: what our reading of the restructuring costs.
 """
 
 from __future__ import annotations
@@ -39,13 +40,15 @@ class TTRBR(Method):
     coding = "rate"
     default_timesteps = 128
     initial: ClassVar[float] = 0.0
+    restructure: ClassVar[bool] = True
 
     def conversion(  # type: ignore[override]
-        self, threshold: ThresholdRule, candidates: int = 20, restructure: bool = True
+        self, threshold: ThresholdRule, candidates: int = 20, restructure: bool | None = None
     ) -> ConversionMethod:
         """See ``Method.conversion``; ``threshold`` plays no part. Raises CannotRun for fewer than 1 candidate."""
         if type(candidates) is not int or candidates < 1:
             raise CannotRun(f"{self.name}: candidates must be a whole number of at least 1, got {candidates!r}")
+        restructure = self.restructure if restructure is None else restructure
         rule = partial(tuned, candidates=candidates, restructure=restructure, initial=self.initial)
         return ConversionMethod(self.name, IntegrateFireNeuron, layerwise=rule, layerwise_most=MOST_STEPS)
 
@@ -60,6 +63,13 @@ class TTRBRCentred(TTRBR):
     name = "TTRBR, centred"
     reference = "a control for Meng et al. 2022"
     initial = 0.5
+
+
+class TTRBRUnshared(TTRBRCentred):
+    """Options as for ``TTRBR``."""
+
+    name = "TTRBR, centred, unshared"
+    restructure = False
 
 
 def tuned(layer: Layer, candidates: int, restructure: bool, initial: float = 0.0) -> NeuronMaker:

@@ -362,8 +362,12 @@ def operations(tables: Tables) -> Verdict:
 
 
 def energy_ratios(rows: pd.DataFrame) -> dict[tuple[str, str], list[float]]:
-    """Energy of TMN over another's, by data set and method: printed, first layer at each step, once, other constants."""
-    columns = ["energy_mj_paper", "energy_mj", "energy_once_mj", "energy_ternary_spike_mj"]
+    """Energy of TMN over another's, by data set and method.
+
+    Printed; first layer at each step; the same with pre-simulation charged (NaN where that was not counted); first layer once;
+    once with other constants.
+    """
+    columns = ["energy_mj_paper", "energy_mj", "energy_presimulated_mj", "energy_once_mj", "energy_ternary_spike_mj"]
     found: dict[tuple[str, str], list[float]] = {}
     for dataset, group in rows.groupby("dataset", sort=False):
         by = {row["method"]: [float(row[name]) for name in columns] for _, row in group.iterrows()}

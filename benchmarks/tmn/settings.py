@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.harness.settings import (
+    LIMITS,
     NETWORK,
     NETWORKS,
     TABLE,
@@ -34,8 +35,6 @@ def settings_of(profile: Profile, artifact: str) -> dict[str, Any]:
     """
     section = read_section(profile, PAPER, artifact, SECTIONS, OPTIONAL)
     where = f"profile {profile.name}, [papers.{PAPER}.{artifact}"
-    if ("long" in section) != ("long_images" in section):
-        raise CannotRun(f"{where}] must have both long and long_images, or neither")
     if "calibration" in section:
         check_table(section["calibration"], CALIBRATION, f"{where}.calibration]", OPTIONAL)
         if profile.calibration in section["calibration"]["rules"]:
@@ -104,9 +103,9 @@ def _quantizer(value: Any) -> str:
     return ""
 
 
-OPTIONAL = ("test_images", "calibration", "long", "long_images", "images", "added")
+OPTIONAL = ("test_images", "calibration", "long", "images", "added")
 COUNT = whole(1)
-LONG: dict[str, Check] = {"long": COUNT, "long_images": COUNT, "images": _images}
+LONG: dict[str, Check] = {"long": LIMITS, "images": _images}
 CALIBRATION: dict[str, Check] = {"rules": _rules, "timesteps": wholes(1), "test_images": COUNT}
 ARCHITECTURES = must(_is_architectures, 'a table of data set = architecture of the paper, e.g. { CIFAR-10 = "VGG-16" }')
 RATIOS = list_of(_ratio, "numbers above 0, up to 1, with two decimals")

@@ -19,7 +19,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor, fx, nn
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models.checkpoint_files import write_checkpoint
 from benchmarks.models.weights import checkpoint_hash, load_checkpoint
 from benchmarks.paths import cache_dir
@@ -86,8 +86,8 @@ def quantized_network(
         progress: ``progress(done, total)`` after every step.
 
     Raises:
-        CannotRun: an unknown quantiser or recipe, a recipe without ``calibration_images``, training that fails.
-        NotAvailable: a recipe that needs a GPU where there is none.
+        CannotRun: an unknown quantiser or recipe, a recipe without ``calibration_images``.
+        NotAvailable: training that fails; a recipe that needs a GPU where there is none.
         ConversionError: a network that cannot be recorded.
     """
     chosen = recipe(task.recipe)
@@ -125,7 +125,7 @@ def fine_tune(
     model.to("cpu", torch.float32).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     for name, module in model.named_modules():
         if isinstance(module, ActivationQuantizer) and not module.clip.item() > 0:
-            raise CannotRun(
+            raise NotAvailable(
                 f"fine-tuning with recipe {chosen.name} failed: the clip of {name} is no longer positive; lower the recipe's "
                 f"learning rate ({chosen.learning_rate})"
             )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models import build_model
 from benchmarks.training.labelled import LabelledImages
 from benchmarks.training.optimization import (
@@ -59,8 +59,8 @@ def train(
     """The network after the last epoch: on the CPU, float32, in evaluation mode.
 
     ``progress(done, total)`` is called after every step. ``num_classes``: by default the largest label plus one.
-    NotAvailable where the recipe needs a GPU and there is none; CannotRun where the network is unknown or does not take
-    these images, where there is nothing to learn from, or where the loss stops being finite.
+    NotAvailable where the recipe needs a GPU and there is none, or where the loss stops being finite; CannotRun where the
+    network is unknown or does not take these images, or where there is nothing to learn from.
     """
     device = device_of(recipe)
     if len(dataset.labels) < 2:
@@ -127,7 +127,7 @@ class Batches:
 
 @repeatable()
 def optimize(model: nn.Module, batches: Batches, recipe: Recipe, progress: Progress | None) -> None:
-    """Train ``model`` in place, by the recipe. Raises CannotRun where the loss or a weight stops being finite."""
+    """Train ``model`` in place, by the recipe. Raises NotAvailable where the loss or a weight stops being finite."""
     optimizer = optimizer_of(model, recipe)
     steps, step = recipe.epochs * batches.per_epoch, 0
     model.train()
@@ -146,7 +146,7 @@ def optimize(model: nn.Module, batches: Batches, recipe: Recipe, progress: Progr
             if progress is not None:
                 progress(step, steps)
         if not (epoch_loss.isfinite() and all(weights.isfinite().all() for weights in model.parameters())):
-            raise CannotRun(
+            raise NotAvailable(
                 f"training with recipe {recipe.name} failed in epoch {epoch} of {recipe.epochs}: the loss or a weight is "
                 f"not finite; lower the recipe's learning rate ({recipe.learning_rate})"
             )

@@ -26,11 +26,13 @@ class SpikingNeuron(nn.Module):
         threshold: full threshold ``v``: what a spike removes from the membrane, and the amplitude with which it is read.
         code: the spike code in which the trains are to be read; ``code.timesteps`` is T.
         delay: steps by which the spikes lag behind the currents (the pre-charge length).
+        presimulation: how many of them are a pre-simulation: the first steps of the currents are then needed once more.
         observer: called after a multi-step forward with ``(neuron, spikes [T, B, ...], residual potential [B, ...])``;
             the residual is in units of ``v``. Measurements attach here.
     """
 
     delay: int = 0
+    presimulation: int = 0
 
     def __init__(self, threshold: float, code: Code) -> None:
         super().__init__()

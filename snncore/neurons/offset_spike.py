@@ -67,11 +67,11 @@ class OffsetSpikeNeuron(SpikingNeuron):
                 f"presimulation must be a whole number from 1 to timesteps={timesteps}, got {presimulation!r}: "
                 "it runs on the first steps of the train"
             )
-        self.delay = presimulation
+        self.delay = self.presimulation = presimulation
 
     def extra_repr(self) -> str:
         """Parameters shown by ``print``."""
-        return f"threshold={self.threshold:g}, timesteps={self.code.timesteps}, presimulation={self.delay}"
+        return f"threshold={self.threshold:g}, timesteps={self.code.timesteps}, presimulation={self.presimulation}"
 
     def start(self, like: Tensor) -> OffsetState:
         """Membrane at ``v / 2``, nothing seen."""

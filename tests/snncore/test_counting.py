@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import pytest
@@ -15,12 +16,14 @@ from benchmarks.models import build_model
 from benchmarks.published import read_published
 from snncore import convert, rate, tmn
 from snncore.coding import latency_spikes
-from snncore.conversion import ConversionMethod
+from snncore.conversion import ConversionMethod, cos, quantize
+from snncore.conversion.network import Mode
 from snncore.conversion.operations import AddSpikes, Amplify, SumPool, Total
 from snncore.conversion.tracing import module_of
 from snncore.counting import Counts, OperationCounter, TrainCounter, energy_mj, fan_out
-from snncore.neurons import IntegrateFireNeuron, MomentumNeuron
+from snncore.neurons import MomentumNeuron
 from snncore.neurons.first_spike import FirstSpikeNeuron
+from snncore.quantization import ClipFloorShift
 from snncore.spike_times import LatencyLinear
 from snncore.synapses import trained_operations
 from snncore.time_first import AvgPool2d, Conv2d, Flatten, MaxPool2d
@@ -222,20 +225,20 @@ def test_neurons_are_updated_while_they_charge() -> None:
         assert counts.per_image().signs == ternary / 2 >= fired / 2
 
 
-def test_presimulation_steps_are_charged() -> None:
-    class Rehearsed(IntegrateFireNeuron):
-        presimulation = 2
-
+@pytest.mark.parametrize("mode", ["multi-step", "single-step"])
+def test_presimulation_steps_are_charged(mode: Mode) -> None:
     torch.manual_seed(7)
     net, batch = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), torch.randn(3, 4)
-    snn = convert(net, [batch], ConversionMethod("rehearsed", lambda v, t: Rehearsed(v, t, 0.5)), 4)
+    snn = convert(quantize(net, [batch], partial(ClipFloorShift, 4)), [batch], cos(presimulation=2), 4, mode)
     with OperationCounter(snn) as counts:
         snn(batch)
-    steps = counts.layers["_2"].accumulates
-    assert sum(steps) > 0 and counts.presimulation == 2
+    (steps,) = (layer.accumulates for layer in counts.layers.values() if layer.input == "spikes")
+    assert sum(steps[:2]) > 0 and counts.presimulation == 2
     assert counts.per_image().acs == (sum(steps) + sum(steps[:2])) / 3
     assert counts.per_image().macs == (4 + 2) * (4 * 6 + 6) and counts.per_image("once").macs == 4 * 6 + 6
     assert counts.per_image().updates == (4 + 2) * 6
+    papers = counts.total(presimulation=False)
+    assert (papers.acs, papers.macs, papers.updates) == (sum(steps), 3 * 4 * (4 * 6 + 6), counts.total().updates)
 
 
 class _Largest(TorchDispatchMode):
