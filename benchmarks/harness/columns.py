@@ -95,6 +95,19 @@ def loss_text(row: pd.Series) -> str:
     return interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
 
 
+def with_controls(rows: pd.DataFrame, controls: pd.DataFrame, name: str) -> str:
+    """The losses of a method's rows, each with those of its controls, where both were measured."""
+    losses = {row["row"]: loss_text(row) for _, row in rows.iterrows()}
+    parts = []
+    for number, found in controls[controls["method"] == name].groupby("row", sort=False):
+        if number in losses:
+            first = found.iloc[0]
+            listed = enumeration([f"*{row['control']}* {loss_text(row)}" for _, row in found.iterrows()])
+            where = f"{marked(first)}, T = {first['timesteps']}, {first['n_test']:,} images"
+            parts.append(f"row {number} ({where}) {losses[number]}, with {listed}")
+    return "; ".join(parts) or "not measured"
+
+
 def networks(profile: Profile) -> list[tuple[str, str, str]]:
     """Data set, architecture and what of the paper it stands for."""
     return [(c.dataset, c.architecture, stands_for(c.paper_architecture, c.paper_dataset, c.stand_in)) for c in profile.networks]

@@ -57,6 +57,7 @@ def _made(stand_in: bool) -> Tables:
         "figure1": _figure1,
         "figure2": _figure2,
         "residual": _residual,
+        "controls": _controls,
         "beta": _beta,
         "encoding": _encoding,
         "pipeline": _pipeline,
@@ -91,6 +92,15 @@ def _table2(stand_in: bool) -> Rows:
         n_test = 1000 if row["row"] == 2 else 10_000
         rows.append(row | steps | accuracy(losses[row["row"]], n_test) | used(stand_in, row["dataset"], row["architecture"]))
     return rows
+
+
+def _controls(stand_in: bool) -> Rows:
+    key = {"row": 2, "dataset": "CIFAR-10", "method": "TTRBR", "architecture": "ResNet-18", "timesteps": 128, "latency": 128}
+    key |= {"precharge_steps": 0, "presimulation_steps": 0}
+    return [
+        key | {"control": name} | accuracy(loss, 1000) | used(stand_in, "CIFAR-10", "ResNet-18")
+        for name, loss in (("TTRBR, centred", 0.3), ("TTRBR, centred, unshared", 0.1))
+    ]
 
 
 def _figure1(stand_in: bool) -> Rows:

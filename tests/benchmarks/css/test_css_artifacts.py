@@ -209,6 +209,8 @@ def test_runs_of_many_timesteps_take_fewer_images() -> None:
 class Bench:
     """Stands in for a lab: one small network for every choice, eight random images."""
 
+    device = "cpu"
+
     def __init__(self) -> None:
         torch.manual_seed(2)
         layers = [nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 4)]

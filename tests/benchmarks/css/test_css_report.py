@@ -59,8 +59,8 @@ def test_a_section_survives_rows_that_were_not_run(tables: Tables, profile: Prof
     assert body and not {"nan", "<NA>", "nan,"} & set(body.replace("|", " ").split())
 
 
-def test_sections_use_every_artifact_once_and_name_each_drawing_once(tables: Tables, profile: Profile) -> None:
-    assert sorted(artifact for section in report.SECTIONS for artifact in section.artifacts) == sorted(tables)
+def test_sections_use_every_artifact_and_name_each_drawing_once(tables: Tables, profile: Profile) -> None:
+    assert {artifact for section in report.SECTIONS for artifact in section.artifacts} == set(tables)
     drawings = [
         part
         for section in report.SECTIONS
@@ -97,6 +97,12 @@ def test_stand_ins_of_table_2_are_named(css_tables: Make, profile: Profile) -> N
     body = text("table2", css_tables(stand_in=True), profile)
     assert "*resnet20-thin on sklearn/digits* for ResNet-50 on ImageNet" in body
     assert "*stand-in: consistent*" in with_line(body, "| 8 |")
+
+
+def test_a_row_stands_beside_its_controls(tables: Tables, profile: Profile) -> None:
+    assert "row 2 (ResNet-18 on CIFAR-10, T = 128, 1,000 images) 0.50 [0.38, 0.62], with *TTRBR, centred* 0.30 [0.18, 0.42] and" in text(
+        "controls", tables, profile
+    )
 
 
 def test_figure_1_has_a_column_per_silent_period_and_says_what_was_adjusted(tables: Tables, profile: Profile) -> None:

@@ -48,7 +48,7 @@ def test_list_as_json(bench: Any) -> None:
     listed = json.loads(bench.call("list", "--json").out)
     assert list(listed) == ["papers", "artifacts", "profiles", "methods", "calibrations", "networks", "datasets"]
     assert {"TMN", "rate", "OPI"} <= set(listed["methods"])
-    assert list(json.loads(bench.call("list", "profiles", "--json").out)["profiles"]) == ["embedded", "paper", "workstation"]
+    assert list(json.loads(bench.call("list", "profiles", "--json").out)["profiles"]) == ["embedded", "gpu", "paper", "workstation"]
     assert "TMN" in bench.call("list", "methods").out
 
 
@@ -108,7 +108,7 @@ def test_run_prints_tables_and_where_the_report_is(finished: Any) -> None:
         (("report", "cns"), "unknown paper 'cns'"),
         (("check", "cns"), "unknown paper 'cns'"),
         (("run", "tmn", "table9"), "unknown artifact 'table9' of tmn; known: table2"),
-        (("run", "tmn", "--profile", "huge"), "unknown profile 'huge'; known: embedded, paper, workstation"),
+        (("run", "tmn", "--profile", "huge"), "unknown profile 'huge'; known: embedded, gpu, paper, workstation"),
         (("run", "tmn", "--profile", "absent.toml"), "absent.toml cannot be read"),
         (("data", "--profile", "huge"), "unknown profile 'huge'"),
         (("list", "things"), "nothing of kind 'things'"),

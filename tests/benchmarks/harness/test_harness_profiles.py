@@ -16,7 +16,7 @@ from benchmarks.models import MODELS, build_model, model_spec
 from benchmarks.profiles import load_profile, profile_names
 from benchmarks.training import QuantizedTask, TrainedNetwork, recipe, recipe_names
 
-NAMES = ("embedded", "paper", "workstation")
+NAMES = ("embedded", "gpu", "paper", "workstation")
 
 
 def test_these_profiles_come_with_the_project() -> None:

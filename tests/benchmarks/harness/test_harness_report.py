@@ -271,7 +271,7 @@ def test_a_larger_loss_than_printed_is_explained_by_its_control(tmn_tables: Make
     lost = pd.DataFrame([values if row["row"] == 16 else row for row in tables["table2"].to_dict("records")])
     store(tables | {"table2": lost[tables["table2"].columns]}, tmp_path, "workstation")
     text = section(rerender(tmp_path), "Why a method loses more")
-    assert "**TSC.**" in text and "2.00 [1.50, 2.50], with the control 0.30 [" in text and "LC-TTFS" not in text
+    assert "**TSC.**" in text and "2.00 [1.50, 2.50], with *TSC, spread* 0.30 [" in text and "LC-TTFS" not in text
 
 
 # --- what was not run ----------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def count_runs(bench: Any, kind: type) -> list[tuple[int, int]]:
 def test_the_first_run_writes_every_table_with_what_stands_behind_it(finished: Any) -> None:
     names = set(finished.files())
     assert names >= {f"{name}.{kind}" for name in SCHEMAS for kind in ("csv", "json")}
-    assert {name for name in names if name.endswith(".npz")} == {"table2.npz", "figure4a.npz", "timesteps.npz"}
+    assert {name for name in names if name.endswith(".npz")} == {"table2.npz", "controls.npz", "figure4a.npz", "timesteps.npz"}
     assert not [name for name in names if name.startswith(".")]
     table = read_table(finished.results / "timesteps.csv", SCHEMAS["timesteps"])
     assert table["status"].tolist() == ["stand-in"] * 5

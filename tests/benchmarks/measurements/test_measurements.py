@@ -47,6 +47,8 @@ class Net(nn.Module):
 class Bench:
     """Stands in for a lab: one network, six random images."""
 
+    device = "cpu"
+
     def __init__(self) -> None:
         torch.manual_seed(5)
         self.net = Net().eval()

@@ -21,7 +21,7 @@ from benchmarks.tmn.artifacts import ARTIFACTS
 from benchmarks.tmn.settings import settings_of
 from snncore.neurons import MomentumNeuron
 
-PROFILES = ("embedded", "paper", "workstation")
+PROFILES = ("embedded", "gpu", "paper", "workstation")
 BY_NAME = {artifact.name: artifact for artifact in ARTIFACTS}
 
 
