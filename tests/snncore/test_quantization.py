@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from snncore import ConversionError
 from snncore.conversion import calibrate, quantize
 from snncore.conversion.tracing import trace_network
-from snncore.quantization import ActivationQuantizer, ClipFloorShift, UniformQuantizer
+from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU, UniformQuantizer
 
 quick = settings(deadline=None, derandomize=True, max_examples=25)
 
@@ -43,6 +43,17 @@ def test_values_are_those_of_rational_arithmetic(data: st.DataObject) -> None:
     uniform = UniformQuantizer(bits, float(clip)).double()(given_x).tolist()
     expected = [float(reference(value, clip, 2**bits - 1, round)) for value in x]  # Python rounds halves to even too
     assert uniform == pytest.approx(expected, rel=1e-14)
+
+
+def test_a_clipped_relu_is_not_rounded_and_learns_its_clip_from_what_it_clips() -> None:
+    x = torch.tensor([-1.0, 0.3, 1.9, 2.5, 7.0], dtype=torch.float64, requires_grad=True)
+    relu = ClippedReLU(64, 2.0).double()
+    out = relu(x)
+    assert torch.allclose(out, x.clamp(0, 2), rtol=1e-15)
+    out.backward(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0], dtype=torch.float64))
+    assert x.grad is not None and relu.clip.grad is not None
+    assert torch.allclose(x.grad, torch.tensor([0.0, 2.0, 3.0, 0.0, 0.0], dtype=torch.float64))
+    assert relu.clip.grad.item() == pytest.approx(4.0 + 5.0)
 
 
 def test_they_differ_halfway_between_levels_only() -> None:

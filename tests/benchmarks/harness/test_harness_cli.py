@@ -111,6 +111,7 @@ def test_run_prints_tables_and_where_the_report_is(finished: Any) -> None:
         (("run", "tmn", "--profile", "huge"), "unknown profile 'huge'; known: embedded, gpu, paper, workstation"),
         (("run", "tmn", "--profile", "absent.toml"), "absent.toml cannot be read"),
         (("data", "--profile", "huge"), "unknown profile 'huge'"),
+        (("run", "tmn", "--device", "tpu"), "unknown device 'tpu'; known: cpu, cuda"),
         (("list", "things"), "nothing of kind 'things'"),
         (("run", "tmn", "figure1d", "--rows", "x"), "--rows 'x' is not a list of row numbers"),
         (("run", "tmn", "figure1d", "--rows", "1;2"), "--rows '1;2' is not a list of row numbers"),
