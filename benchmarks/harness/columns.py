@@ -68,7 +68,8 @@ def measured_on(row: pd.Series) -> str:
     dataset, architecture = row["dataset_used"], row["architecture_used"]
     if row["status"] == "stand-in":
         return f"{architecture} on {dataset}"
-    return f"{model_spec(architecture).paper_name} on {dataset_spec(dataset).paper_name}"
+    name, comma, quantizer = architecture.partition(", ")
+    return f"{model_spec(name).paper_name}{comma}{quantizer} on {dataset_spec(dataset).paper_name}"
 
 
 def titled(row: pd.Series) -> str:
@@ -96,15 +97,22 @@ def loss_text(row: pd.Series) -> str:
 
 
 def with_controls(rows: pd.DataFrame, controls: pd.DataFrame, name: str) -> str:
-    """The losses of a method's rows, each with those of its controls, where both were measured."""
-    losses = {row["row"]: loss_text(row) for _, row in rows.iterrows()}
+    """The losses of a method's rows, each with those of its controls, where both were measured.
+
+    A control names its network and images where they are not those of its row.
+    """
     parts = []
     for number, found in controls[controls["method"] == name].groupby("row", sort=False):
-        if number in losses:
-            first = found.iloc[0]
-            listed = enumeration([f"*{row['control']}* {loss_text(row)}" for _, row in found.iterrows()])
-            where = f"{marked(first)}, T = {first['timesteps']}, {first['n_test']:,} images"
-            parts.append(f"row {number} ({where}) {losses[number]}, with {listed}")
+        if (own := rows[rows["row"] == number]).empty:
+            continue
+        row, listed = own.iloc[0], []
+        for _, control in found.iterrows():
+            other = [] if measured_on(control) == measured_on(row) else [f"on {marked(control)}"]
+            other += [] if control["n_test"] == row["n_test"] else [f"{control['n_test']:,} images"]
+            difference = f" ({', '.join(other)})" if other else ""
+            listed.append(f"*{control['control']}*{difference} {loss_text(control)}")
+        where = f"{marked(row)}, T = {row['timesteps']}, {row['n_test']:,} images"
+        parts.append(f"row {number} ({where}) {loss_text(row)}, with {enumeration(listed)}")
     return "; ".join(parts) or "not measured"
 
 

@@ -37,7 +37,7 @@ def test_every_name_in_a_profile_is_known(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_artifact_has_rows(name: str) -> None:
     profile = load_profile(name)
-    for paper in PAPERS:
+    for paper in [paper for paper in PAPERS if (name, paper) != ("gpu", "ettfs")]:  # that profile converts, and trains no spikes
         for artifact in artifacts_of(paper).values():
             assert artifact.rows(profile), artifact.name
 

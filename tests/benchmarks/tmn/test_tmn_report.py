@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.harness.columns import measured_on
 from benchmarks.harness.results import read_table
 from benchmarks.profiles import load_profile
 from benchmarks.tmn.artifacts import TABLE2
@@ -35,6 +36,14 @@ def test_losses_with_and_without_scaled_thresholds_are_those_of_the_same_steps(r
 def test_nothing_is_said_without_steps_in_common(rows: pd.DataFrame) -> None:
     assert scaled_thresholds(rows[rows["timesteps"] != 256]) == []
     assert scaled_thresholds(rows[rows["method"] == "RMP-SNN"]) == []
+
+
+def test_a_quantised_network_is_named_as_the_paper_names_it(rows: pd.DataFrame) -> None:
+    row = rows.iloc[0].copy()
+    row["architecture_used"] = "resnet20, clip-64"
+    assert measured_on(row) == "ResNet-20, clip-64 on CIFAR-10"
+    row["status"] = "stand-in"
+    assert measured_on(row) == "resnet20, clip-64 on uoft-cs/cifar10"
 
 
 def test_rows_that_a_profile_adds_are_shown_without_a_printed_value() -> None:
