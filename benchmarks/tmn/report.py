@@ -542,8 +542,8 @@ def _unequal(rows: pd.DataFrame) -> list[str]:
         accuracy = group.set_index("method")["snn_metric"]
         for other in ("COS", "Fast-SNN"):
             if {"TMN", other} <= set(accuracy.index) and (gap := accuracy["TMN"] - accuracy[other]) > 0:
-                found.append(f"{number(gap)} points less of {other} on {marked(group.iloc[0])}")
-    return [f"These are energies at the printed T, not at equal accuracy, which is {enumeration(found)}."] if found else []
+                found.append(f"{other} is {number(gap)} points less accurate than TMN on {marked(group.iloc[0])}")
+    return [f"These are energies at the printed T, not at equal accuracy: {'; '.join(found)}."] if found else []
 
 
 def _table3_row(row: pd.Series) -> list[str]:
