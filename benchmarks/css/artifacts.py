@@ -11,7 +11,15 @@ from benchmarks.css import analytic
 from benchmarks.css.settings import PAPER, SECTIONS, settings_of
 from benchmarks.errors import NotAvailable
 from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
-from benchmarks.harness.columns import ACCURACY_COLUMNS, STEP_COLUMNS, accuracy, calibration_of, seeds_of, steps_of
+from benchmarks.harness.columns import (
+    ACCURACY_COLUMNS,
+    CONTROLS_SCHEMA,
+    STEP_COLUMNS,
+    accuracy,
+    calibration_of,
+    seeds_of,
+    steps_of,
+)
 from benchmarks.harness.results import Column, TableSchema
 from benchmarks.harness.settings import images_of_long
 from benchmarks.measurements import Arrays, ConversionLoss, LiveMemory, Measurement, PipelinedAccuracy, ResidualPotential
@@ -171,21 +179,6 @@ def controls(profile: Profile) -> list[Row]:
             key = {name: value for name, value in printed.key.items() if name in names} | {"control": control}
             rows.append(_table2_row(profile, len(rows) + 1, key, control))
     return rows
-
-
-CONTROLS_SCHEMA = TableSchema(
-    "controls",
-    version=1,
-    keys=(
-        Column("row", "int", nullable=False, minimum=1, doc="of Table 2"),
-        Column("dataset", "text", nullable=False),
-        Column("method", "text", nullable=False),
-        Column("control", "text", nullable=False),
-        Column("architecture", "text", nullable=False),
-        Column("timesteps", "int", minimum=1),
-    ),
-    measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS),
-)
 
 
 # ---- the figures and what else is varied ------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.data.registry import dataset_spec
-from benchmarks.harness.artifacts import CORRECT, Values, status_of
+from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Values, status_of
 from benchmarks.harness.markdown import enumeration, interval, ranges
 from benchmarks.harness.report import measured, rows_to_come, stands_for
-from benchmarks.harness.results import Column
+from benchmarks.harness.results import Column, TableSchema
 from benchmarks.measurements import Arrays
 from benchmarks.methods import method
 from benchmarks.models import model_spec
@@ -33,6 +33,21 @@ ACCURACY_COLUMNS = (
     Column("loss_ci95_high", "float", minimum=-101, maximum=101),
     Column("seeds", "text", doc="training seed, or 'checkpoint' for weights that were given"),
 )
+
+CONTROLS_SCHEMA = TableSchema(
+    "controls",
+    version=1,
+    keys=(
+        Column("row", "int", nullable=False, minimum=1, doc="of Table 2"),
+        Column("dataset", "text", nullable=False),
+        Column("method", "text", nullable=False),
+        Column("control", "text", nullable=False),
+        Column("architecture", "text", nullable=False),
+        Column("timesteps", "int", minimum=1),
+    ),
+    measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS),
+)
+"""Rows of a Table 2 with a control in place of the method."""
 
 
 def steps_of(name: str, timesteps: int, choice: NetworkChoice, **options: Any) -> Values:

@@ -8,7 +8,15 @@ from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
-from benchmarks.harness.columns import ACCURACY_COLUMNS, STEP_COLUMNS, accuracy, calibration_of, seeds_of, steps_of
+from benchmarks.harness.columns import (
+    ACCURACY_COLUMNS,
+    CONTROLS_SCHEMA,
+    STEP_COLUMNS,
+    accuracy,
+    calibration_of,
+    seeds_of,
+    steps_of,
+)
 from benchmarks.harness.results import Column, TableSchema
 from benchmarks.harness.settings import images_of_long
 from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, ResidualPotential
@@ -140,21 +148,6 @@ def controls(profile: Profile) -> list[Row]:
             except NotAvailable as error:
                 rows.append(Row(len(rows) + 1, key, reason=str(error)))
     return rows
-
-
-CONTROLS_SCHEMA = TableSchema(
-    "controls",
-    version=1,
-    keys=(
-        Column("row", "int", nullable=False, minimum=1, doc="of Table 2"),
-        Column("dataset", "text", nullable=False),
-        Column("method", "text", nullable=False),
-        Column("control", "text", nullable=False),
-        Column("architecture", "text", nullable=False),
-        Column("timesteps", "int", minimum=1),
-    ),
-    measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS),
-)
 
 
 # ---- Loss over timesteps on the same networks (not printed) -----------------------------------------------------------
