@@ -17,6 +17,7 @@ from benchmarks.harness.columns import (
     STEP_COLUMNS,
     accuracy,
     calibration_of,
+    control_rows,
     seeds_of,
     steps_of,
 )
@@ -172,13 +173,7 @@ CONTROLS = {"TTRBR": ("TTRBR, centred", "TTRBR, centred, unshared")}
 
 def controls(profile: Profile) -> list[Row]:
     """Rows of Table 2 with a control in place of the method."""
-    rows: list[Row] = []
-    names = {column.name for column in CONTROLS_SCHEMA.keys}
-    for printed in table2(profile):
-        for control in CONTROLS.get(printed.key["method"], ()):
-            key = {name: value for name, value in printed.key.items() if name in names} | {"control": control}
-            rows.append(_table2_row(profile, len(rows) + 1, key, control))
-    return rows
+    return control_rows(table2(profile), CONTROLS, partial(_table2_row, profile))
 
 
 # ---- the figures and what else is varied ------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from benchmarks.data.hub import hub_files, load_hub, mirror_files
 from benchmarks.data.imagenet import IMAGENET, folder_from_environment, open_imagenet
-from benchmarks.data.images import Images, ImageSet
+from benchmarks.data.images import ImageSet
 from benchmarks.data.registry import check_split, dataset_spec
+from benchmarks.data.stream import ImageStream
 from benchmarks.errors import CannotRun
 
 
@@ -39,7 +40,7 @@ def load(name: str, split: str, offline: bool = False) -> ImageSet:
     return load_hub(spec, split, offline)
 
 
-def open_images(name: str, split: str, offline: bool = False) -> Images:
+def open_images(name: str, split: str, offline: bool = False) -> ImageSet | ImageStream:
     """The images of a split, in memory or streamed, whichever suits the data set; raises as ``load`` does."""
     return open_imagenet(split) if name == IMAGENET else load(name, split, offline)
 

@@ -56,6 +56,16 @@ class Preset:
 PRESET = Preset()
 
 
+@dataclass(frozen=True)
+class Draw:
+    """An image of a stream by its number, with its crop moved from the centre by some pixels (black beyond the image)."""
+
+    index: int
+    down: int = 0
+    right: int = 0
+    mirrored: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class ImageStream:
     """Images of one split in a fixed order, read when they are needed; the interface of ``ImageSet``.
@@ -105,9 +115,21 @@ class ImageStream:
 
         CannotRun, naming the image, where one cannot be decoded.
         """
-        dataset = _Transformed(self, mean, std)
+        return self._loaded(_Transformed(self, mean, std), range(len(self)), batch_size)
+
+    def drawn_batches(
+        self, mean: Sequence[float], std: Sequence[float], draws: Sequence[Draw], batch_size: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """As ``batches``, of the drawn images in the order of ``draws``: for training."""
+        return self._loaded(_Transformed(self, mean, std), draws, batch_size)
+
+    def _loaded(
+        self, dataset: _Transformed, samples: Sequence[int | Draw], batch_size: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         # A generator of its own, because a loader draws from torch's global one otherwise.
-        loader = DataLoader(dataset, batch_size, num_workers=self.workers, generator=torch.Generator())
+        loader = DataLoader(
+            dataset, batch_size, sampler=samples, num_workers=self.workers, generator=torch.Generator()
+        )
         try:
             for images, labels in loader:
                 yield images.contiguous(memory_format=torch.channels_last), labels
@@ -119,31 +141,32 @@ class ImageStream:
 
 
 class _Transformed(Dataset[tuple[Tensor, int]]):
-    """Map-style data set of one stream: index to (float32 [3, crop, crop], label)."""
+    """Map-style data set of one stream: number or draw of an image to (float32 [3, crop, crop], label)."""
 
     def __init__(self, stream: ImageStream, mean: Sequence[float], std: Sequence[float]) -> None:
         # torchvision takes a second to import, and the smaller data sets do without it.
         from torchvision.transforms import v2
 
         self.stream = stream
-        self.transform = v2.Compose(
-            [
-                v2.Resize(stream.preset.resize),
-                v2.CenterCrop(stream.preset.crop),
-                v2.PILToTensor(),
-                v2.ToDtype(torch.float32, scale=True),
-                v2.Normalize(list(mean), list(std)),
-            ]
+        self.to_tensor = v2.Compose(
+            [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(mean), list(std))]
         )
 
     def __len__(self) -> int:
         return len(self.stream)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        entry = self.stream.entries[index]
+    def __getitem__(self, sample: int | Draw) -> tuple[Tensor, int]:
+        from torchvision.transforms.v2 import functional
+
+        draw = sample if isinstance(sample, Draw) else Draw(sample)
+        entry, preset = self.stream.entries[draw.index], self.stream.preset
         encoded, at = self.stream.reader.read(entry.place)
         image = load_pixels(open_image(encoded, at), at).convert("RGB")  # a few are greyscale or CMYK
-        return self.transform(image), entry.label
+        image = functional.resize(image, [preset.resize])
+        top, left = (round((extent - preset.crop) / 2) for extent in (image.height, image.width))
+        image = functional.crop(image, top + draw.down, left + draw.right, preset.crop, preset.crop)
+        image = functional.horizontal_flip(image) if draw.mirrored else image
+        return self.to_tensor(image), entry.label
 
 
 def in_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:

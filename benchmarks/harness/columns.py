@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.data.registry import dataset_spec
-from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Values, status_of
+from benchmarks.errors import NotAvailable
+from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Row, Values, status_of
 from benchmarks.harness.markdown import enumeration, interval, ranges
 from benchmarks.harness.report import measured, rows_to_come, stands_for
 from benchmarks.harness.results import Column, TableSchema
@@ -48,6 +51,23 @@ CONTROLS_SCHEMA = TableSchema(
     measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS),
 )
 """Rows of a Table 2 with a control in place of the method."""
+
+
+def control_rows(
+    printed: Iterable[Row], controls: Mapping[str, Sequence[str]], made: Callable[[int, Values, str], Row]
+) -> list[Row]:
+    """For each row of a Table 2 those with the controls of its method in its place: ``made(number, printed key, control)``."""
+    names = {column.name for column in CONTROLS_SCHEMA.keys}
+    rows: list[Row] = []
+    for row in printed:
+        for control in controls.get(row.key["method"], ()):
+            key = {name: value for name, value in row.key.items() if name in names} | {"control": control}
+            number = len(rows) + 1
+            try:
+                rows.append(replace(made(number, row.key, control), key=key))
+            except NotAvailable as error:
+                rows.append(Row(number, key, reason=str(error)))
+    return rows
 
 
 def steps_of(name: str, timesteps: int, choice: NetworkChoice, **options: Any) -> Values:

@@ -121,6 +121,7 @@ class Run:
         self.cache = MeasurementCache(cache_dir() / "measurements")
         self.prepared: dict[NetworkChoice, Prepared] = {}
         self.data: dict[str, Prepared] = {}
+        self.units: dict[Work, list[Unit]] = {}
         self.unavailable: dict[Work, str] = {}
 
     def tables(self) -> Iterator[Table]:
@@ -130,10 +131,23 @@ class Run:
             CannotRun: data or weights are damaged, or data are missing.
         """
         self._prepare()
-        units = {m: self._units(m) for m in self._measurements()}
-        self._measure([unit for parts in units.values() for unit in parts])
+        self.units = {m: self._units(m) for m in self._measurements()}
+        self._measure([unit for parts in self.units.values() for unit in parts])
         for artifact in self.artifacts:
-            yield self._assemble(artifact, units)
+            yield self._assemble(artifact)
+
+    def finished_tables(self) -> Iterator[Table]:
+        """The tables with those rows alone that are measured, after ``tables`` was interrupted."""
+        done = {
+            work
+            for work, units in self.units.items()
+            if not self._why_not(work) and all(self.cache.get(unit.key) is not None for unit in units)
+        }
+        for artifact in self.artifacts:
+            rows = [row for row in self.plans[artifact.name] if row.measurements and done.issuperset(row.measurements)]
+            self.plans[artifact.name] = rows
+            if rows:
+                yield self._assemble(artifact)
 
     def provenance(self, artifact: Artifact, table: Path) -> dict[str, Any]:
         """What stands behind the table of ``artifact``, once ``tables`` is through."""
@@ -232,11 +246,11 @@ class Run:
         except (ImportError, ValueError) as error:  # dask: not installed, or no Client
             raise CannotRun(f"backend {name!r} cannot be used ({error}); use --backend loky") from error
 
-    def _assemble(self, artifact: Artifact, units: dict[Work, list[Unit]]) -> Table:
+    def _assemble(self, artifact: Artifact) -> Table:
         lines: list[dict[str, Any]] = []
         correct: list[Any] = []
         for row in self.plans[artifact.name]:
-            for values in self._fill(row, units):
+            for values in self._fill(row):
                 pair = values.pop(CORRECT, None)
                 if pair is not None:
                     columns = {c.name for c in artifact.schema.measures}
@@ -251,11 +265,11 @@ class Run:
             stored |= {} if snn is None else {correctness_key(name, "snn"): snn}
         return Table(artifact, frame, stored)
 
-    def _fill(self, row: Row, units: dict[Work, list[Unit]]) -> list[dict[str, Any]]:
+    def _fill(self, row: Row) -> list[dict[str, Any]]:
         reason = row.reason or next((r for m in row.measurements if (r := self._why_not(m))), "")
         if reason or row.fill is None:
             return [row.unmeasured | {"status": f"not run: {reason}"}]
-        return row.fill([self._merged(units[m]) for m in row.measurements])
+        return row.fill([self._merged(self.units[m]) for m in row.measurements])
 
     def _why_not(self, work: Work) -> str:
         network = self.prepared[work.network].reason if isinstance(work, Measurement) else ""
@@ -360,10 +374,10 @@ def _call(index: int, function: Callable[..., Any], *arguments: Any) -> tuple[in
         return index, error
 
 
-def _prepare(lab: Lab, choice: NetworkChoice, _: Note) -> Prepared:
+def _prepare(lab: Lab, choice: NetworkChoice, note: Note) -> Prepared:
     try:
         own = _own(lab)
-        trained = own.trained(choice)
+        trained = own.trained(choice, lambda done, total: note(done / total, f"training {choice.architecture}"))
         normalised_batches(own.images(choice.dataset, "test"), trained.mean, trained.std, lab.profile.batch)
         return Prepared(own.fingerprints(choice), own.test_images(choice, None), trained.checkpoint)
     except NotAvailable as error:

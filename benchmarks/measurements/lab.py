@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.data import Images, dataset_spec, load, open_images
+from benchmarks.data import ImageSet, dataset_spec, load, open_images
+from benchmarks.data.stream import ImageStream
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import method, threshold_rule
 from benchmarks.models import build_model, load_checkpoint, read_metadata
@@ -64,7 +65,7 @@ class Lab:
         for name, value in (state | {"_made": {}}).items():
             object.__setattr__(self, name, value)
 
-    def images(self, dataset: str, split: str) -> Images:
+    def images(self, dataset: str, split: str) -> ImageSet | ImageStream:
         """All images of a split."""
         return self._once(("images", dataset, split), lambda: open_images(dataset, split, self.offline))
 
@@ -170,9 +171,8 @@ class Lab:
         task = QuantizedTask(
             choice.architecture, base.digest, base.mean, base.std, choice.quantizer, choice.fine_tuning, choice.seed
         )
-        images = load(choice.dataset, "train", self.offline)
         try:
-            made = quantized_network(base.model, images, task, progress)
+            made = quantized_network(base.model, self.images(choice.dataset, "train"), task, progress)
         except ConversionError as error:
             raise NotAvailable(f"{choice.architecture} cannot be quantised: {error}") from error
         name = f"{base.checkpoint}, {choice.quantizer}, {choice.fine_tuning}, seed {choice.seed}"

@@ -14,6 +14,7 @@ from benchmarks.harness.columns import (
     STEP_COLUMNS,
     accuracy,
     calibration_of,
+    control_rows,
     seeds_of,
     steps_of,
 )
@@ -135,19 +136,8 @@ LONGEST_CONTROL = 1024  # timesteps
 
 def controls(profile: Profile) -> list[Row]:
     """Rows of Table 2 with a control in place of the method."""
-    rows: list[Row] = []
-    for row in table2(profile):
-        for control in CONTROLS.get(row.key["method"], ()):
-            if row.key["timesteps"] > LONGEST_CONTROL:
-                continue
-            names = {column.name for column in CONTROLS_SCHEMA.keys}
-            key = {name: value for name, value in row.key.items() if name in names} | {"control": control}
-            try:
-                made = _conversion_row(profile, len(rows) + 1, row.key, control)
-                rows.append(Row(made.number, key, made.fill, made.measurements))
-            except NotAvailable as error:
-                rows.append(Row(len(rows) + 1, key, reason=str(error)))
-    return rows
+    printed = (row for row in table2(profile) if row.key["timesteps"] <= LONGEST_CONTROL)
+    return control_rows(printed, CONTROLS, partial(_conversion_row, profile))
 
 
 # ---- Loss over timesteps on the same networks (not printed) -----------------------------------------------------------

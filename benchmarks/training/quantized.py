@@ -10,15 +10,16 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 
 import torch
 from filelock import FileLock
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
+from benchmarks.data.stream import ImageStream
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models.checkpoint_files import write_checkpoint
 from benchmarks.models.weights import checkpoint_hash, load_checkpoint
@@ -28,6 +29,7 @@ from benchmarks.training.labelled import LabelledImages
 from benchmarks.training.optimization import device_of, threads
 from benchmarks.training.recipes import Recipe, content, recipe
 from benchmarks.training.source_digest import code_digest, import_closure
+from benchmarks.training.streamed import StreamedBatches
 from benchmarks.training.train import Batches, Progress, optimize
 from snncore.conversion import quantize
 from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU, UniformQuantizer
@@ -75,13 +77,13 @@ def quantizer(name: str) -> Callable[[float], ActivationQuantizer]:
 
 
 def quantized_network(
-    base: nn.Module, images: LabelledImages, task: QuantizedTask, progress: Progress | None = None
+    base: nn.Module, images: LabelledImages | ImageStream, task: QuantizedTask, progress: Progress | None = None
 ) -> TrainedNetwork:
     """The quantised network from the cache, or fine-tuned now and put there; a damaged file is made again, with a warning.
 
     Args:
         base: the trained network of the task.
-        images: of the training set.
+        images: of the training set, in memory or streamed.
         task: what is made of it.
         progress: ``progress(done, total)`` after every step.
 
@@ -112,14 +114,15 @@ def quantized_network(
 
 
 def fine_tune(
-    base: nn.Module, images: LabelledImages, task: QuantizedTask, chosen: Recipe, progress: Progress | None = None
+    base: nn.Module, images: LabelledImages | ImageStream, task: QuantizedTask, chosen: Recipe, progress: Progress | None = None
 ) -> fx.GraphModule:
     """The quantised network after the last epoch: on the CPU, float32, in evaluation mode."""
     device, dtype = device_of(chosen), chosen.dtype
     with threads(chosen.threads):
-        batches = Batches(images, chosen, task.seed, list(task.mean), list(task.std), device)
+        parts = chosen, task.seed, list(task.mean), list(task.std), device
+        batches = StreamedBatches(images, *parts) if isinstance(images, ImageStream) else Batches(images, *parts)
         network = copy.deepcopy(base).to(device, dtype).eval()
-        model = quantize(network, _calibration(batches, chosen), quantizer(task.quantizer))
+        model = quantize(network, batches.first(chosen.options["calibration_images"]), quantizer(task.quantizer))
         model.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimize(model, batches, chosen, progress)
     model.to("cpu", torch.float32).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -130,12 +133,6 @@ def fine_tune(
                 f"learning rate ({chosen.learning_rate})"
             )
     return model.eval()
-
-
-def _calibration(batches: Batches, chosen: Recipe) -> Iterator[Tensor]:
-    """The first images as they are, normalised."""
-    for pixels in batches.images[: chosen.options["calibration_images"]].split(batches.size):
-        yield (pixels.to(batches.dtype) / 255 - batches.mean) / batches.std
 
 
 def _load(base: nn.Module, task: QuantizedTask, path: Path) -> nn.Module | None:

@@ -26,6 +26,7 @@ from benchmarks.training.optimization import (
 )
 from benchmarks.training.randomness import augment, cut_out, derived_seed, generator, initialize
 from benchmarks.training.recipes import Recipe
+from benchmarks.training.streamed import StreamedBatches
 
 Progress = Callable[[int, int], None]
 
@@ -102,7 +103,7 @@ class Batches:
         std: list[float],
         device: torch.device,
     ) -> None:
-        self.images, self.labels = dataset.images.to(device), dataset.labels.to(device)
+        self.images, self.labels, self.device = dataset.images.to(device), dataset.labels.to(device), device
         self.recipe = recipe
         self.size = min(recipe.batch_size, len(self.labels))
         self.per_epoch = len(self.labels) // self.size
@@ -115,24 +116,32 @@ class Batches:
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised images ``[B, C, H, W]`` and labels ``[B]``."""
         order = torch.randperm(len(self.labels), generator=self.order)[: self.per_epoch * self.size]
-        for chosen in order.to(self.labels.device).split(self.size):
+        for chosen in order.to(self.device).split(self.size):
             pixels = self.images[chosen]  # [B, C, H, W]
             if self.recipe.shift or self.recipe.flip:
                 pixels = augment(pixels, self.recipe.shift, self.recipe.flip, self.augmentation)
-            batch = (pixels.to(self.dtype) / 255 - self.mean) / self.std
+            batch = self._normalised(pixels)
             if self.recipe.cutout:
                 batch = cut_out(batch, self.recipe.cutout, self.augmentation)
             yield batch.contiguous(memory_format=torch.channels_last), self.labels[chosen]
 
+    def first(self, number: int) -> Iterator[Tensor]:
+        """The first ``number`` images as they are, normalised ``[B, C, H, W]``."""
+        for pixels in self.images[:number].split(self.size):
+            yield self._normalised(pixels)
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        return (pixels.to(self.dtype) / 255 - self.mean) / self.std
+
 
 @repeatable()
-def optimize(model: nn.Module, batches: Batches, recipe: Recipe, progress: Progress | None) -> None:
+def optimize(model: nn.Module, batches: Batches | StreamedBatches, recipe: Recipe, progress: Progress | None) -> None:
     """Train ``model`` in place, by the recipe. Raises NotAvailable where the loss or a weight stops being finite."""
     optimizer = optimizer_of(model, recipe)
     steps, step = recipe.epochs * batches.per_epoch, 0
     model.train()
     for epoch in range(1, recipe.epochs + 1):
-        epoch_loss = torch.zeros((), dtype=batches.dtype, device=batches.labels.device)
+        epoch_loss = torch.zeros((), dtype=batches.dtype, device=batches.device)
         for images, labels in batches.epoch():
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, steps)

@@ -26,6 +26,7 @@ from benchmarks.harness.commands.common import (
     Rows,
     Weights,
     console,
+    errors,
     make_lab,
     parallel,
     parse_rows,
@@ -52,7 +53,9 @@ def run_command(
     no_report: Annotated[bool, typer.Option("--no-report", help="Write the tables only.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure artifacts of a paper, write their tables and render the report. A killed run resumes.
+    """Measure artifacts of a paper, write their tables and render the report; a killed run resumes.
+
+    Ctrl-C writes the rows that are finished.
 
     Examples: snnbench run tmn | snnbench run tmn table2 --profile workstation --rows 7,15 | snnbench run tmn --profile gpu
     --device cuda --jobs 4
@@ -66,7 +69,14 @@ def run_command(
     with progress(parallel(jobs, device), backend, as_json) as execution:
         run = Run(lab, chosen, execution, numbers)
         check_writable(folder)
-        tables = list(run.tables())
+        try:
+            tables = list(run.tables())
+        except KeyboardInterrupt:
+            for table in run.finished_tables():
+                write(table, run, folder, partial=True)
+                rows = f"{len(run.plans[table.artifact.name])} finished rows"
+                errors.print(f"{rows} are in {folder / table.artifact.name}.csv", highlight=False, soft_wrap=True)
+            raise
     changed = {table.artifact.name: write(table, run, folder, partial=numbers is not None) for table in tables}
     if not no_report:
         from benchmarks.harness.report import render  # matplotlib takes a second to import

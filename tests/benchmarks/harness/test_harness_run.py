@@ -116,6 +116,32 @@ def test_an_interrupted_run_goes_on_where_it_was(finished: Any) -> None:
     assert finished.tables() == reference
 
 
+def test_an_interrupted_run_writes_the_rows_that_it_has_finished(finished: Any) -> None:
+    reference = finished.tables()
+    csv = finished.results / "figure4b.csv"
+    lines = csv.read_text(encoding="utf-8").splitlines()
+    csv.unlink()
+    finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
+    original, begun = EncodingError.run, []
+
+    def interrupted(self: Any, lab: Any, start: int, stop: int) -> Any:
+        begun.append(start)
+        if len(begun) == 6:  # three methods on two shards each
+            raise KeyboardInterrupt
+        return original(self, lab, start, stop)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EncodingError, "run", interrupted)
+        stopped = finished.run("figure4b")
+    assert stopped.code == 130 and "2 finished rows are in" in stopped.err and "figure4b.csv" in stopped.err
+    written = csv.read_text(encoding="utf-8").splitlines()
+    assert 1 < len(written) < len(lines) and set(written) < set(lines)
+    assert len({line.split(",")[1] for line in written[1:]}) == 2
+
+    assert finished.run("figure4b").code == 0
+    assert finished.tables() == reference
+
+
 @pytest.mark.parametrize("lost", ["csv", "npz", "json"])
 def test_a_run_killed_between_two_files_is_completed(finished: Any, lost: str) -> None:
     reference = finished.tables()
