@@ -57,6 +57,9 @@ WORKER_MEMORY = {
     "THP_MEM_ALLOC_ENABLE": "1",
 }
 
+PASSES_IN_A_SHARD = 100
+"""Forward passes of each image up to which a unit of work has a profile's whole shard."""
+
 Report = Callable[[str, float, float, str], None]
 """``(stage, done, total, text)``: progress in units of expected cost, and what is running in words."""
 
@@ -194,7 +197,7 @@ class Run:
         if prepared.reason:
             return []
         images = prepared.test_images if measurement.test_images is None else min(measurement.test_images, prepared.test_images)
-        step = self.lab.profile.shard
+        step = self._images_at_once(measurement)
         shards = [(start, min(start + step, images)) for start in range(0, images, step)]
         common = {
             "what": measurement.identity(),
@@ -204,6 +207,12 @@ class Run:
             "code": _code_of(measurement),
         } | ({} if self.lab.device == "cpu" else {"device": self.lab.device})
         return [Unit(measurement, a, b, MeasurementCache.key(**common, start=a, stop=b)) for a, b in shards]
+
+    def _images_at_once(self, measurement: Measurement) -> int:
+        """The profile's shard; fewer, in whole batches, where an image takes long, so that no unit is far longer than others."""
+        shard, batch = self.lab.profile.shard, self.lab.profile.batch
+        fewer = int(shard * PASSES_IN_A_SHARD / max(measurement.cost(), PASSES_IN_A_SHARD))
+        return min(shard, max(batch, fewer // batch * batch))
 
     def _measure(self, units: list[Unit]) -> None:
         missing = [unit for unit in units if self.cache.get(unit.key) is None]

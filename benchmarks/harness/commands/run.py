@@ -68,6 +68,7 @@ def run_command(
     folder = results_folder(results, lab.profile, paper)
     with progress(parallel(jobs, device), backend, as_json) as execution:
         run = Run(lab, chosen, execution, numbers)
+        _check_any(run, paper)
         check_writable(folder)
         try:
             tables = list(run.tables())
@@ -92,6 +93,17 @@ def run_command(
     if numbers is not None and all(_not_run(table) for table in tables):
         reason = tables[0].frame["status"].iloc[0]
         raise CannotRun(f"none of the rows {rows} could be run: {reason.removeprefix('not run: ')}")
+
+
+def _check_any(run: Run, paper: str) -> None:
+    plans = run.plans.values()
+    measured = any(row.measurements for rows in plans for row in rows)
+    computed = all(rows and all(row.fill for row in rows) for rows in plans)
+    if paper not in run.lab.profile.papers and not measured and not computed:
+        raise CannotRun(
+            f"profile {run.lab.profile.name} has no network for paper {paper}, nor a section [papers.{paper}] that names one; "
+            "use another profile, e.g. embedded"
+        )
 
 
 def _not_run(table: Table) -> bool:

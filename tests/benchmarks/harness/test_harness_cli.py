@@ -215,6 +215,12 @@ def test_a_mistake_elsewhere_in_the_section_of_a_paper_is_not_taken_for_a_row_th
     assert "unknown method 'NTM'" in bench.run("table2", profile=profile).refusal
 
 
+def test_a_paper_for_which_a_profile_has_no_network(bench: Any) -> None:
+    command = ("run", "ettfs", "--profile", "tiny.toml", "--jobs", "1", "--no-report", "--json")
+    assert "profile tiny has no network for paper ettfs, nor a section [papers.ettfs]" in bench.call(*command).refusal
+    assert bench.call(*command, "analytic").code == 0
+
+
 def test_rows_of_a_profile_without_the_section(bench: Any) -> None:
     text = (bench.folder / "tiny.toml").read_text()
     start, end = text.index("[papers.tmn.timesteps]"), text.index("[papers.tmn.figure4a]")

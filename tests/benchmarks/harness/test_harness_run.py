@@ -183,6 +183,17 @@ def test_a_killed_process_leaves_what_it_finished(finished: Any, weights_folder:
 # ---- shards, rows, processes ------------------------------------------------------------------------------------------
 
 
+def test_where_an_image_takes_long_a_shard_has_fewer_images(finished: Any) -> None:
+    reference = finished.tables()
+    finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
+    finished.patch.setattr(ConversionLoss, "cost", lambda self: 150.0 if self.method == "TMN" else 100.0)
+    seen = count_runs(finished, ConversionLoss)
+    assert finished.run("timesteps", profile=finished.write_profile(("shard = 20", "shard = 40"))).code == 0
+    assert {(0, 20), (20, 40)} <= set(seen[:-1])  # 26 images are one batch and a bit
+    assert (0, 40) in seen
+    assert finished.tables() == reference
+
+
 @pytest.mark.parametrize("shard", [40, 1000])
 def test_the_size_of_shards_does_not_matter(finished: Any, shard: int) -> None:
     reference = finished.tables()
