@@ -38,6 +38,12 @@ OTHERS = {
     "Fast-SNN": (VERMILION, "D", "Fast-SNN (quantised)"),
 }
 """Codes beside those of the paper's own comparison."""
+PRICED = {
+    "TMN": (BLUE, "o", "TMN"),
+    "COS": (ORANGE, "P", "COS"),
+    "Fast-SNN": (VERMILION, "D", "Fast-SNN"),
+}
+"""Where only methods of quantised networks are compared."""
 RULES = (BLUE, GREEN, PURPLE, VERMILION, ORANGE, SKY, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -210,6 +216,39 @@ def compared(frame: pd.DataFrame) -> pd.DataFrame:
     return rows[options > 1] if (options > 1).any() else rows
 
 
+def energies(frame: pd.DataFrame) -> Figure:
+    """Conversion loss over energy, a panel per network and a point per T; dashed: pre-simulation charged."""
+    datasets = list(dict.fromkeys(frame["dataset"]))
+    figure = Figure(figsize=(WIDTH if len(datasets) > 1 else WIDTH * 0.62, 3.9))
+    grid = figure.subplots(1, len(datasets), sharey=True, squeeze=False).flatten()
+    for axes, dataset in zip(grid, datasets, strict=True):
+        rows = frame[frame["dataset"] == dataset]
+        for name in dict.fromkeys(rows["method"]):
+            color, marker, label = PRICED.get(name, (BLACK, "*", name))
+            curve = rows[rows["method"] == name].sort_values("timesteps")
+            axes.plot(curve["energy_mj"] * 1000, curve["loss"], color=color, marker=marker, label=label)
+            for _, point in curve.iterrows():
+                place = (point["energy_mj"] * 1000, point["loss"])
+                axes.annotate(f"{point['timesteps']}", place, (4, 4), textcoords="offset points", fontsize=7, color=color)
+            if (curve["presimulation_steps"] > 0).any():
+                style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 3, "linestyle": "--"}
+                style["label"] = f"{label}, pre-simulation charged"
+                axes.plot(curve["energy_presimulated_mj"] * 1000, curve["loss"], **style)
+        axes.set_title(titled(rows.iloc[0]))
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        low, high = axes.get_xlim()
+        axes.xaxis.set_major_locator(FixedLocator(_one_two_five(low, high)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        _loss_scale(axes)
+        axes.set_xlabel("energy, µJ per image")
+    grid[0].set_ylabel("loss, percentage points")
+    shown = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=2)
+    heading(figure, "Conversion loss over energy; numbers: timesteps T")
+    return figure
+
+
 # ---- helpers ----------------------------------------------------------------------------------------------------------
 
 Curve = tuple[str, str, str, str, pd.DataFrame]
@@ -256,12 +295,16 @@ def _loss_axes(axes: Axes, longest: float) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _loss_scale(axes)
+    axes.set_xlabel("timesteps T")
+
+
+def _loss_scale(axes: Axes) -> None:
     axes.set_yscale("symlog", linthresh=0.1, linscale=0.5)
     axes.yaxis.set_major_locator(FixedLocator([-1, -0.1, 0, 0.1, 1, 10, 100]))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     axes.axhline(0.0, color=GREY, linewidth=0.8)
-    axes.set_xlabel("timesteps T")
 
 
 def _shade(color: str, index: int, count: int) -> tuple[float, ...]:
@@ -283,4 +326,4 @@ def _visible(density: pd.DataFrame) -> tuple[float, float]:
 
 
 def _one_two_five(low: float, high: float) -> list[float]:
-    return [m * 10.0**e for e in range(-6, 3) for m in (1, 2, 5) if low <= m * 10.0**e <= high]
+    return [m * 10.0**e for e in range(-6, 6) for m in (1, 2, 5) if low <= m * 10.0**e <= high]

@@ -543,7 +543,53 @@ def _unequal(rows: pd.DataFrame) -> list[str]:
         for other in ("COS", "Fast-SNN"):
             if {"TMN", other} <= set(accuracy.index) and (gap := accuracy["TMN"] - accuracy[other]) > 0:
                 found.append(f"{other} is {number(gap)} points less accurate than TMN on {marked(group.iloc[0])}")
-    return [f"These are energies at the printed T, not at equal accuracy: {'; '.join(found)}."] if found else []
+    text = f"These are energies at the printed T, not at equal accuracy: {'; '.join(found)}. The next section compares those."
+    return [text] if found else []
+
+
+def energy(tables: Tables, profile: Profile) -> Body:
+    """Energy over accuracy, and the energies where methods first lose no more than ``LARGER`` points."""
+    rows = measured(tables["energy"])
+    first = rows.drop_duplicates("dataset")
+    used = "; ".join(f"{marked(row)} ({row['n_test']:,} test images)" for _, row in first.iterrows())
+    header = ["Network", "Method", "T", "Loss [95 %]", "mJ", "pre-simulation charged", "first layer once"]
+    header += ["TMN over it", "pre-simulation charged", "first layer once"]
+    lines = [line for _, group in rows.groupby("dataset", sort=False) for line in _at_equal_accuracy(group)]
+    return [
+        f"Table 3 compares energies at its printed T, where accuracies differ. Here each method runs at several T: {used}.",
+        Drawing(
+            "energy",
+            "Conversion loss over energy per image of TMN, COS and Fast-SNN, one point per T",
+            partial(figures.energies, rows),
+        ),
+        f"Each method at the least T measured at which it loses at most {LARGER} points, and the energy of TMN over its own:",
+        table(header, lines, "llrrrrrrrr"),
+    ]
+
+
+def _at_equal_accuracy(rows: pd.DataFrame) -> list[list[str]]:
+    network = marked(rows.iloc[0])
+    columns = ["energy_mj", "energy_presimulated_mj", "energy_once_mj"]
+    chosen = {str(name): _first_without_loss(curve) for name, curve in rows.groupby("method", sort=False)}
+    tmn = chosen.get("TMN")
+    lines = []
+    for name, row in chosen.items():
+        if row is None:
+            curve = rows[rows["method"] == name]
+            least = curve.iloc[int(curve["loss"].to_numpy().argmin())]
+            lines.append([network, name, "none", f"{loss_text(least)} at T = {least['timesteps']}", *[DASH] * 6])
+            continue
+        known = [network, name, str(row["timesteps"]), loss_text(row), f"{row['energy_mj']:.4g}", _presimulated(row)]
+        known.append(f"{row['energy_once_mj']:.4g}")
+        ratios = [DASH] * 3 if tmn is None or name == "TMN" else [number(tmn[each] / row[each], 3) for each in columns]
+        lines.append(known + ratios)
+    return lines
+
+
+def _first_without_loss(curve: pd.DataFrame) -> pd.Series | None:
+    """The row of the least T at which a method loses at most ``LARGER`` points; None if there is none."""
+    found = curve[curve["loss"] <= LARGER].sort_values("timesteps")
+    return None if found.empty else found.iloc[0]
 
 
 def _table3_row(row: pd.Series) -> list[str]:
@@ -599,5 +645,6 @@ SECTIONS = (
     Section("Figure 4(c): residual potential", ("figure4c", "figure4c_density"), figure4c),
     Section("Analytic claims", ("analytic",), analytic),
     Section("Table 3: energy", ("table3",), table3, always=True),
+    Section("Energy at equal accuracy", ("energy",), energy),
     Section("Table 4: detection, Transformers, language", ("table4",), table4, always=True),
 )

@@ -113,6 +113,7 @@ FIGURE: dict[str, Check] = {"network": NETWORK, "test_images": COUNT}
 SECTIONS: dict[str, dict[str, Check]] = {
     "table2": LONG | {"added": _added},
     "table3": {"architectures": ARCHITECTURES, "quantizer": _quantizer, "test_images": COUNT},
+    "energy": {"timesteps": _methods, "test_images": COUNT},
     "timesteps": {"networks": NETWORKS, "methods": _methods, "calibration": TABLE} | LONG,
     "figure4a": FIGURE | {"timesteps": wholes(1), "precharge": wholes(0)},
     "figure4b": FIGURE | {"timesteps": wholes(1)},

@@ -175,7 +175,7 @@ FIGURE4B = '[papers.tmn.figure4b]\nnetwork = ["CIFAR-10", "ResNet-20"]\ntimestep
         ('dataset = "sklearn/digits"\n', "\n", "lacks 'dataset'"),
         ('"CIFAR-100" = "too large for a test"', '"CIFAR-100" = 3', "'CIFAR-100' in [missing] must be a text"),
         ("[papers.tmn.figure4b]", "[papers.tnm.figure4b]", "unknown paper 'tnm'; known: tmn"),
-        ("[papers.tmn.figure4b]", "[papers.tmn.figure5]", "has the unknown entry 'figure5'; known: table2, table3, timesteps, figure4a"),
+        ("[papers.tmn.figure4b]", "[papers.tmn.figure5]", "has the unknown entry 'figure5'; known: table2, table3, energy, timesteps"),
         (FIGURE4B, FIGURE4B.replace("[2]", "[0]"), "timesteps must be a list of different whole numbers of at least 1, got [0]"),
         (FIGURE4B, FIGURE4B.replace("[2]", "[1.5]"), "timesteps must be a list of different whole numbers"),
         (FIGURE4B, FIGURE4B.replace("[2]", '["a"]'), "timesteps must be a list of different whole numbers"),

@@ -139,7 +139,7 @@ def test_every_table_row_has_as_many_cells_as_its_header(rendered: Path, profile
 def test_every_figure_is_there_and_linked_by_a_relative_path(rendered: Path, profile: str) -> None:
     folder = rendered / "reports" / profile
     links = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page_of(rendered, profile))
-    assert len(links) == 6
+    assert len(links) == 7
     assert sorted(folder / link for link in links) == sorted((folder / "tmn").iterdir())
 
 

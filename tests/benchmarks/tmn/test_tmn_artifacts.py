@@ -124,6 +124,17 @@ def test_all_methods_of_table_3_share_a_data_sets_network_and_its_quantiser() ->
         assert measured[0] == measured[3]  # the trained network is priced from TMN's run
 
 
+def test_energies_over_timesteps_are_those_of_table_3_at_its_steps() -> None:
+    printed = {row.measurements for row in rows_of("embedded", "table3")}
+    rows = rows_of("embedded", "energy")
+    assert not any(row.reason for row in rows)
+    assert {(row.key["dataset"], row.key["method"]) for row in rows} == {
+        (dataset, name) for dataset in ("CIFAR-10", "ImageNet") for name in ("TMN", "COS", "Fast-SNN")
+    }
+    shared = {row.key["method"] for row in rows if row.measurements in printed}
+    assert shared == {"TMN", "COS", "Fast-SNN"}
+
+
 def test_a_control_runs_as_the_row_of_table_2_that_it_is_for() -> None:
     table = {row.number: row for row in rows_of("embedded", "table2")}
     rows = rows_of("embedded", "controls")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,7 +12,7 @@ from benchmarks.harness.columns import measured_on
 from benchmarks.harness.results import read_table
 from benchmarks.profiles import load_profile
 from benchmarks.tmn.artifacts import TABLE2
-from benchmarks.tmn.report import scaled_thresholds, table2
+from benchmarks.tmn.report import energy, scaled_thresholds, table2
 
 
 @pytest.fixture
@@ -54,3 +55,14 @@ def test_rows_that_a_profile_adds_are_shown_without_a_printed_value() -> None:
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[0] == "36" and cells[5:7] == ["– → –", "–"]
     assert cells[-2:] == ["*–*", "*stand-in: not printed*"]
+
+
+def test_energies_are_compared_where_a_method_first_loses_little(tmn_tables: Any) -> None:
+    """TMN at T = 3 (0.15 mJ, first layer once 0.12), COS at 8 (0.40; 0.60 with pre-simulation; 0.32), Fast-SNN at no T."""
+    text = "\n".join(part for part in energy(tmn_tables(), load_profile("workstation")) if isinstance(part, str))
+    cells = [[cell.strip() for cell in line.strip("|").split("|")][1:] for line in text.splitlines() if line.startswith("| ResNet-20")]
+    assert cells == [
+        ["TMN", "3", "0.10 [-0.02, 0.22]", "0.15", "–", "0.12", "–", "–", "–"],
+        ["COS", "8", "0.40 [0.28, 0.52]", "0.4", "0.6", "0.32", "0.375", "0.250", "0.375"],
+        ["Fast-SNN", "none", "0.80 [0.68, 0.92] at T = 14", "–", "–", "–", "–", "–", "–"],
+    ]
