@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods.base import Method, Steps, threshold_rule
-from benchmarks.methods.cos import COS
+from benchmarks.methods.cos import COS, COSLong
 from benchmarks.methods.direct import DirectMethod
 from benchmarks.methods.ettfs import ETTFS
 from benchmarks.methods.fs_conversion import FSConversion
@@ -29,7 +29,7 @@ Kind = TypeVar("Kind")
 CSS = (TMN, TSA)
 RATE = (Rate, SpikeNorm, RMPSNN, RMPSNNScaled, OPI, SNNCalibration, SNNCalibrationLight, TTRBR, TTRBRCentred, TTRBRUnshared)
 TEMPORAL = (TSC, TSCSpread, TTFSMapping, TTFSMappingExact, LCTTFS, LCTTFSCentred, FSConversion)
-QUANTIZED = (OPIClipped, QFFS, QCFS, COS, FastSNN, FastSNNUntuned)
+QUANTIZED = (OPIClipped, QFFS, QCFS, COS, COSLong, FastSNN, FastSNNUntuned)
 METHODS: dict[str, type[Method]] = {m.name: m for m in (*CSS, *RATE, *TEMPORAL, *QUANTIZED)}
 DIRECT_METHODS: dict[str, type[DirectMethod]] = {m.name: m for m in (ETTFS, S4NN, BS4NN, STDBP, TQTTFS)}
 

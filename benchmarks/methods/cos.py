@@ -31,3 +31,17 @@ class COS(Method):
     def steps(self, timesteps: int, layers: int, presimulation: int = 4, **options: object) -> Steps:  # type: ignore[override]
         """See ``Method.steps``."""
         return Steps(timesteps, 0, presimulation, presimulation * layers + timesteps)
+
+
+class COSLong(COS):
+    """COS with as many pre-simulation steps as there are steps: it sees all of a layer's input before it corrects."""
+
+    name = "COS, long pre-simulation"
+
+    def conversion(self, threshold: ThresholdRule, **options: object) -> ConversionMethod:  # type: ignore[override]
+        """See ``Method.conversion``; thresholds are the clips of the network."""
+        return cos(None)
+
+    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:  # type: ignore[override]
+        """See ``Method.steps``."""
+        return super().steps(timesteps, layers, presimulation=timesteps)

@@ -60,9 +60,13 @@ def qcfs() -> ConversionMethod:
     return _rate("QCFS", lambda clip, levels, timesteps: IntegrateFireNeuron(clip, timesteps, 0.5))
 
 
-def cos(presimulation: int = 4) -> ConversionMethod:
-    """As ``qcfs`` with offset spikes calibrated in ``presimulation`` steps (Hao et al., ICLR 2023); T >= ``presimulation``."""
-    return _rate("COS", lambda clip, levels, timesteps: OffsetSpikeNeuron(clip, timesteps, presimulation))
+def cos(presimulation: int | None = 4) -> ConversionMethod:
+    """As ``qcfs`` with offset spikes calibrated in ``presimulation`` steps (Hao et al., ICLR 2023), at most T; None: in T."""
+
+    def neuron(clip: float, levels: int, timesteps: int) -> OffsetSpikeNeuron:
+        return OffsetSpikeNeuron(clip, timesteps, timesteps if presimulation is None else presimulation)
+
+    return _rate("COS", neuron, anytime=presimulation is not None)
 
 
 def signed_rate(margin: float = 0.0) -> ConversionMethod:
@@ -70,8 +74,8 @@ def signed_rate(margin: float = 0.0) -> ConversionMethod:
     return _rate("signed rate", lambda clip, levels, timesteps: SignedIntegrateFireNeuron(clip, timesteps, margin))
 
 
-def _rate(name: str, quantized: QuantizedNeuron) -> ConversionMethod:
+def _rate(name: str, quantized: QuantizedNeuron, anytime: bool = True) -> ConversionMethod:
     def neuron(v: float, timesteps: int) -> SpikingNeuron:
         return quantized(v, timesteps, timesteps)
 
-    return ConversionMethod(name, neuron, Percentile(99.99), anytime=True, quantized=quantized, full_precision=False)
+    return ConversionMethod(name, neuron, Percentile(99.99), anytime=anytime, quantized=quantized, full_precision=False)

@@ -111,6 +111,7 @@ PUBLISHED: dict[str, tuple[ConversionMethod, Rule]] = {
     "QCFS": (qcfs(), qcfs_rule),
     "COS, rho = 4": (cos(4), partial(cos_rule, 4)),
     "COS, rho = 2": (cos(2), partial(cos_rule, 2)),
+    "COS, rho = T": (cos(None), lambda x, v: cos_rule(len(x), x, v)),
     "Fast-SNN": (signed_rate(1e-3), fast_snn_rule),
 }
 

@@ -109,6 +109,7 @@ def test_quantised_methods_count_their_steps() -> None:
     assert method("QCFS").steps(16, 18) == method("QFFS").steps(16, 18) == method("Fast-SNN").steps(16, 18) == Steps(16, 0, 0, 16)
     assert method("COS").steps(4, 18) == Steps(4, 0, 4, 4 * 18 + 4)
     assert method("COS").steps(16, 16, presimulation=8) == Steps(16, 0, 8, 8 * 16 + 16)
+    assert method("COS, long pre-simulation").steps(16, 18) == Steps(16, 0, 16, 16 * 18 + 16)
     assert method("TSA").steps(12, 20) == Steps(12, 1, 0, 32)
 
 
