@@ -531,7 +531,7 @@ def table3(tables: Tables, profile: Profile) -> Body:
         header += ["Ternary Spike's constants, once"]
         lines = [[dataset, other, *(number(value, 3) for value in each)] for (dataset, other), each in ratios.items()]
         parts += ["Energy of TMN over that of the other method, and the same as printed:", table(header, lines, "llrrrrr")]
-        parts += _unequal(rows)
+        parts += _unequal(rows, " The next section compares those." if "energy" in tables else "")
     if not_run := frame[frame["status"].str.startswith(NOT_RUN)]["status"].tolist():
         parts.append(f"Not run: {reasons(pd.Series(not_run))}.")
     return [*parts, AUDIT, *audit()]
@@ -540,7 +540,7 @@ def table3(tables: Tables, profile: Profile) -> Body:
 AUDIT = "**Audit of the printed energies.**"
 
 
-def _unequal(rows: pd.DataFrame) -> list[str]:
+def _unequal(rows: pd.DataFrame, further: str) -> list[str]:
     """Which method is less accurate than TMN in these rows, so that equal energy would not buy the same."""
     found = []
     for _, group in rows.groupby("dataset", sort=False):
@@ -548,8 +548,7 @@ def _unequal(rows: pd.DataFrame) -> list[str]:
         for other in ("COS", "Fast-SNN"):
             if {"TMN", other} <= set(accuracy.index) and (gap := accuracy["TMN"] - accuracy[other]) > 0:
                 found.append(f"{other} is {number(gap)} points less accurate than TMN on {marked(group.iloc[0])}")
-    text = f"These are energies at the printed T, not at equal accuracy: {'; '.join(found)}. The next section compares those."
-    return [text] if found else []
+    return [f"These are energies at the printed T, not at equal accuracy: {'; '.join(found)}.{further}"] if found else []
 
 
 def energy(tables: Tables, profile: Profile) -> Body:
