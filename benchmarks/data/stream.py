@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.data.decoding import load_pixels, open_image
 from benchmarks.data.images import DIGEST_BYTES, check_range
-from benchmarks.errors import CannotRun
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Preset:
 
 
 PRESET = Preset()
+AHEAD = 2
+"""Batches that are decoded before they are asked for."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Draw:
 class ImageStream:
     """Images of one split in a fixed order, read when they are needed; the interface of ``ImageSet``.
 
-    ``workers`` is the number of processes that decode (0: this one does).
+    ``workers`` is the number of threads that decode ahead (0: none).
     """
 
     name: str
@@ -115,51 +118,48 @@ class ImageStream:
 
         CannotRun, naming the image, where one cannot be decoded.
         """
-        return self._loaded(_Transformed(self, mean, std), range(len(self)), batch_size)
+        return self.drawn_batches(mean, std, map(Draw, range(len(self))), batch_size)
 
     def drawn_batches(
-        self, mean: Sequence[float], std: Sequence[float], draws: Sequence[Draw], batch_size: int
+        self, mean: Sequence[float], std: Sequence[float], draws: Iterable[Draw], batch_size: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """As ``batches``, of the drawn images in the order of ``draws``: for training."""
-        return self._loaded(_Transformed(self, mean, std), draws, batch_size)
-
-    def _loaded(
-        self, dataset: _Transformed, samples: Sequence[int | Draw], batch_size: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        # A generator of its own, because a loader draws from torch's global one otherwise.
-        loader = DataLoader(
-            dataset, batch_size, sampler=samples, num_workers=self.workers, generator=torch.Generator()
-        )
-        try:
-            for images, labels in loader:
-                yield images.contiguous(memory_format=torch.channels_last), labels
-        except CannotRun as error:
-            # A worker's error arrives with its traceback in the message; the last line is what was raised.
-            message = str(error).strip().splitlines()[-1]
-            prefix = f"{CannotRun.__module__}.{CannotRun.__qualname__}: "
-            raise CannotRun(message.removeprefix(prefix)) from error
+        read, remaining = _Transformed(self, mean, std), iter(draws)
+        batches = iter(lambda: list(islice(remaining, batch_size)), [])
+        if not self.workers:
+            yield from (_stacked(map(read, batch)) for batch in batches)
+            return
+        # Threads, which run in any process and decode side by side: Pillow releases Python's lock.
+        with ThreadPoolExecutor(self.workers) as pool:
+            waiting: deque[list[Future[tuple[Tensor, int]]]] = deque()
+            for batch in batches:
+                waiting.append([pool.submit(read, draw) for draw in batch])
+                if len(waiting) > AHEAD:
+                    yield _stacked(each.result() for each in waiting.popleft())
+            while waiting:
+                yield _stacked(each.result() for each in waiting.popleft())
 
 
-class _Transformed(Dataset[tuple[Tensor, int]]):
-    """Map-style data set of one stream: number or draw of an image to (float32 [3, crop, crop], label)."""
+def _stacked(read: Iterable[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
+    images, labels = zip(*read, strict=True)
+    return torch.stack(images).contiguous(memory_format=torch.channels_last), torch.tensor(labels)
+
+
+class _Transformed:
+    """Reads images of a stream: draw of an image to (float32 [3, crop, crop], label)."""
 
     def __init__(self, stream: ImageStream, mean: Sequence[float], std: Sequence[float]) -> None:
         # torchvision takes a second to import, and the smaller data sets do without it.
         from torchvision.transforms import v2
 
         self.stream = stream
+        self.functional = v2.functional
         self.to_tensor = v2.Compose(
             [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(mean), list(std))]
         )
 
-    def __len__(self) -> int:
-        return len(self.stream)
-
-    def __getitem__(self, sample: int | Draw) -> tuple[Tensor, int]:
-        from torchvision.transforms.v2 import functional
-
-        draw = sample if isinstance(sample, Draw) else Draw(sample)
-        entry, preset = self.stream.entries[draw.index], self.stream.preset
+    def __call__(self, draw: Draw) -> tuple[Tensor, int]:
+        functional, entry, preset = self.functional, self.stream.entries[draw.index], self.stream.preset
         encoded, at = self.stream.reader.read(entry.place)
         image = load_pixels(open_image(encoded, at), at).convert("RGB")  # a few are greyscale or CMYK
         image = functional.resize(image, [preset.resize])

@@ -161,7 +161,8 @@ def _section(section: Section, tables: Tables, profile: Profile, paper: str) -> 
     elif section.always or not (empty := [tables[name] for name in section.artifacts if measured(tables[name]).empty]):
         parts = section.build({name: tables[name] for name in section.artifacts}, profile)
     else:
-        parts = [f"Not run: {reasons(pd.concat(frame['status'] for frame in empty))}."]
+        why = reasons(pd.concat(frame["status"] for frame in empty)) or f"profile {profile.name} names nothing to measure here"
+        parts = [f"Not run: {why}."]
     texts = [part if isinstance(part, str) else f"![{part.alt}]({paper}/{part.name}.svg)" for part in parts]
     drawings = [part for part in parts if isinstance(part, Drawing)]
     return "\n\n".join([f"## {section.title}", *texts]), drawings

@@ -167,12 +167,16 @@ class Lab:
     def _quantized(self, choice: NetworkChoice, progress: Progress | None) -> TrainedNetwork:
         """The full-precision network with quantised activations, fine-tuned."""
         assert choice.quantizer is not None and choice.fine_tuning is not None
-        base = self.trained(choice.full_precision, progress)
+
+        def half(offset: int) -> Progress | None:
+            return progress and (lambda done, total: progress(done + offset * total, 2 * total))
+
+        base = self.trained(choice.full_precision, half(0))
         task = QuantizedTask(
             choice.architecture, base.digest, base.mean, base.std, choice.quantizer, choice.fine_tuning, choice.seed
         )
         try:
-            made = quantized_network(base.model, self.images(choice.dataset, "train"), task, progress)
+            made = quantized_network(base.model, self.images(choice.dataset, "train"), task, half(1))
         except ConversionError as error:
             raise NotAvailable(f"{choice.architecture} cannot be quantised: {error}") from error
         name = f"{base.checkpoint}, {choice.quantizer}, {choice.fine_tuning}, seed {choice.seed}"

@@ -38,10 +38,10 @@ class COSLong(COS):
 
     name = "COS, long pre-simulation"
 
-    def conversion(self, threshold: ThresholdRule, **options: object) -> ConversionMethod:  # type: ignore[override]
+    def conversion(self, threshold: ThresholdRule) -> ConversionMethod:  # type: ignore[override]
         """See ``Method.conversion``; thresholds are the clips of the network."""
         return cos(None)
 
-    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:  # type: ignore[override]
+    def steps(self, timesteps: int, layers: int) -> Steps:  # type: ignore[override]
         """See ``Method.steps``."""
         return super().steps(timesteps, layers, presimulation=timesteps)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from benchmarks.errors import NotAvailable
+from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Row, Values, status_of
 from benchmarks.harness.columns import ACCURACY_COLUMNS, STEP_COLUMNS, seeds_of, steps_of
 from benchmarks.harness.results import Column, TableSchema
@@ -34,9 +34,12 @@ def table3(profile: Profile) -> list[Row]:
 
 def energy_curve(profile: Profile) -> list[Row]:
     """Methods at several T on the networks of Table 3, so that energies can be compared where accuracies are equal."""
-    section = settings_of(profile, "energy")
+    section, networks = settings_of(profile, "energy"), settings_of(profile, "table3").get("architectures", {})
+    if section and not networks:
+        where = f"profile {profile.name}: [papers.{PAPER}.energy]"
+        raise CannotRun(f"{where} needs the networks of [papers.{PAPER}.table3]; add them")
     rows: list[Row] = []
-    for dataset in settings_of(profile, "table3").get("architectures", {}):
+    for dataset in networks:
         for name, listed in section.get("timesteps", {}).items():
             for timesteps in listed:
                 key = {"dataset": dataset, "method": name, "timesteps": timesteps}

@@ -18,13 +18,14 @@ from benchmarks.errors import CannotRun
 class Recipe:
     """How a network is trained; CannotRun for a value that makes no sense.
 
-    ``threads``: CPU threads, 0 for torch's own choice. ``significant_bits``: to how many bits weights, buffers
+    ``threads``: CPU threads, 0 for those of the process. ``significant_bits``: to how many bits weights, buffers
     and the optimizer's state are rounded after every epoch, at most the 24 of float32. ``momentum`` and
     ``nesterov`` are for "sgd" and must be 0 and false for "adam". The learning rate rises linearly over the
     fraction ``warmup`` of all steps and falls along a cosine to 0 over all of them. ``weight_decay`` applies to
-    every parameter. ``shift``: random translation by up to so many pixels, zeros coming in. ``flip``: random
-    left-right mirroring. ``cutout``: side of a square that is blanked at a random place of every image (DeVries and Taylor,
-    2017), 0 for none. ``options``: of the method that trains a spiking network directly, by name; with ``timesteps``.
+    every parameter. ``shift``: random translation by up to so many pixels, zeros coming in (real pixels of streamed images).
+    ``flip``: random left-right mirroring. ``cutout``: side of a square that is blanked at a random place of every image (DeVries
+    and Taylor, 2017), 0 for none. ``options``: of the method that trains a spiking network directly, by name; with
+    ``timesteps``.
 
     ``precision``: of weights and computation. "bfloat16-mixed" keeps weights in float32 and computes convolutions and
     products in bfloat16 (torch's autocast). On a GPU "float32" rounds the inputs of convolutions to TF32, as torch does.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 
+import joblib
 import torch
 from torch import Tensor
 
@@ -18,8 +18,9 @@ from benchmarks.training.recipes import Recipe
 class StreamedBatches:
     """Epochs of normalised, augmented batches in random order; the last, incomplete batch of an epoch is dropped.
 
-    As ``Batches``, but a shift moves the crop over the resized image, so that real pixels come in. Images are decoded in
-    as many processes as the recipe has threads. Raises CannotRun for a recipe with cutout, which is for small images.
+    As ``Batches``, but a shift moves the crop over the resized image, so that real pixels come in. Images are decoded by as
+    many threads as the recipe has, by one per core where it leaves that open. Raises CannotRun for a recipe with cutout, which
+    is for small images.
     """
 
     def __init__(
@@ -27,7 +28,7 @@ class StreamedBatches:
     ) -> None:
         if recipe.cutout:
             raise CannotRun(f"recipe {recipe.name} has cutout, which streamed images of {stream.name} do not know; set it to 0")
-        self.stream = replace(stream, workers=recipe.threads or os.cpu_count() or 1)
+        self.stream = replace(stream, workers=recipe.threads or joblib.cpu_count())
         self.recipe, self.device, self.dtype = recipe, device, recipe.dtype
         self.mean, self.std = mean, std
         self.size = min(recipe.batch_size, len(stream))
@@ -42,7 +43,7 @@ class StreamedBatches:
         offsets = torch.randint(-shift, shift + 1, (2, len(order)), generator=self.augmentation)  # [2, N]
         mirrored = torch.rand(len(order), generator=self.augmentation) < (0.5 if self.recipe.flip else 0.0)  # [N]
         drawn = zip(order.tolist(), *offsets.tolist(), mirrored.tolist(), strict=True)
-        draws = [Draw(*each) for each in drawn]
+        draws = (Draw(*each) for each in drawn)
         for images, labels in self.stream.drawn_batches(self.mean, self.std, draws, self.size):
             yield images.to(self.device, self.dtype), labels.to(self.device)
 

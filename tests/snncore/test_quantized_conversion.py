@@ -147,6 +147,7 @@ def test_streaming_gives_the_same_spikes(name: str, seed: int) -> None:
 
 
 def test_a_run_gives_every_shorter_one() -> None:
+    assert not cos(None).anytime  # its pre-simulation is as long as T
     network, x = quantized_mlp(3, 4), points(4)
     for method in (qcfs(), cos(2), signed_rate()):
         together = convert(network, [x], method, 8)(x, every_step=True)

@@ -34,6 +34,7 @@ from benchmarks.harness.commands.common import (
     progress,
     results_folder,
 )
+from benchmarks.harness.markdown import count
 from benchmarks.harness.results import TableSchema, format_rows
 from benchmarks.harness.run import Run, Table, check_writable, write
 
@@ -68,15 +69,14 @@ def run_command(
     folder = results_folder(results, lab.profile, paper)
     with progress(parallel(jobs, device), backend, as_json) as execution:
         run = Run(lab, chosen, execution, numbers)
-        _check_any(run, paper)
+        if not artifacts:
+            _check_any(run, paper)
         check_writable(folder)
         try:
             tables = list(run.tables())
         except KeyboardInterrupt:
             for table in run.finished_tables():
-                write(table, run, folder, partial=True)
-                rows = f"{len(run.plans[table.artifact.name])} finished rows"
-                errors.print(f"{rows} are in {folder / table.artifact.name}.csv", highlight=False, soft_wrap=True)
+                _write_finished(table, run, folder)
             raise
     changed = {table.artifact.name: write(table, run, folder, partial=numbers is not None) for table in tables}
     if not no_report:
@@ -96,14 +96,22 @@ def run_command(
 
 
 def _check_any(run: Run, paper: str) -> None:
-    plans = run.plans.values()
-    measured = any(row.measurements for rows in plans for row in rows)
-    computed = all(rows and all(row.fill for row in rows) for rows in plans)
-    if paper not in run.lab.profile.papers and not measured and not computed:
-        raise CannotRun(
-            f"profile {run.lab.profile.name} has no network for paper {paper}, nor a section [papers.{paper}] that names one; "
-            "use another profile, e.g. embedded"
-        )
+    rows = [row for plan in run.plans.values() for row in plan]
+    if not any(row.measurements for row in rows):
+        reason = next((f" ({row.reason})" for row in rows if row.reason), "")
+        name = run.lab.profile.name
+        raise CannotRun(f"profile {name} has nothing to measure for paper {paper}{reason}; use another, e.g. embedded")
+
+
+def _write_finished(table: Table, run: Run, folder: Path) -> None:
+    """Write what an interrupted run has of a table; a stored one that is damaged is left to the next run."""
+    rows = count(len(run.plans[table.artifact.name]), "finished row")
+    try:
+        write(table, run, folder, partial=True)
+        said = f"{rows} in {folder / table.artifact.name}.csv"
+    except CannotRun as error:
+        said = f"{rows} not written: {error}"
+    errors.print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 def _not_run(table: Table) -> bool:

@@ -217,7 +217,8 @@ def test_a_mistake_elsewhere_in_the_section_of_a_paper_is_not_taken_for_a_row_th
 
 def test_a_paper_for_which_a_profile_has_no_network(bench: Any) -> None:
     command = ("run", "ettfs", "--profile", "tiny.toml", "--jobs", "1", "--no-report", "--json")
-    assert "profile tiny has no network for paper ettfs, nor a section [papers.ettfs]" in bench.call(*command).refusal
+    refusal = bench.call(*command).refusal
+    assert "profile tiny has nothing to measure for paper ettfs (" in refusal and "use another, e.g. embedded" in refusal
     assert bench.call(*command, "analytic").code == 0
 
 

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from benchmarks.harness import run as running
 from benchmarks.harness.provenance import read_provenance, write_provenance
 from benchmarks.harness.results import read_correctness, read_table, write_table
 from benchmarks.measurements import ConversionLoss, EncodingError
+from benchmarks.measurements.lab import Lab
 from benchmarks.methods import TMN
 from benchmarks.tmn.artifacts import ARTIFACTS
 from snncore.conversion import tmn
@@ -37,6 +39,22 @@ def count_runs(bench: Any, kind: type) -> list[tuple[int, int]]:
 
     bench.patch.setattr(kind, "run", noted)
     return seen
+
+
+@contextmanager
+def interrupting(kind: type, call: int) -> Iterator[None]:
+    """As if Ctrl-C were pressed in a call of ``run``, counted from 1."""
+    original, begun = kind.run, []
+
+    def interrupted(self: Any, lab: Any, start: int, stop: int) -> Any:
+        begun.append(start)
+        if len(begun) == call:
+            raise KeyboardInterrupt
+        return original(self, lab, start, stop)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "run", interrupted)
+        yield
 
 
 # ---- first and second run ---------------------------------------------------------------------------------------------
@@ -94,18 +112,8 @@ def test_a_second_run_with_an_empty_cache_gives_the_same_bytes(finished: Any) ->
 def test_an_interrupted_run_goes_on_where_it_was(finished: Any) -> None:
     reference = finished.tables()
     finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
-    original = EncodingError.run
-    done: list[tuple[int, int]] = []
-
-    def interrupted(self: Any, lab: Any, start: int, stop: int) -> Any:
-        if done:
-            raise KeyboardInterrupt
-        done.append((start, stop))
-        return original(self, lab, start, stop)
-
     before = finished.files()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EncodingError, "run", interrupted)
+    with interrupting(EncodingError, call=2):
         stopped = finished.run("figure4b")
     assert stopped.code == 130 and "run the same command again" in stopped.err
     assert finished.files() == before
@@ -116,30 +124,51 @@ def test_an_interrupted_run_goes_on_where_it_was(finished: Any) -> None:
     assert finished.tables() == reference
 
 
-def test_an_interrupted_run_writes_the_rows_that_it_has_finished(finished: Any) -> None:
+@pytest.mark.parametrize("there", [False, True])
+def test_an_interrupted_run_writes_the_rows_that_it_has_finished(finished: Any, there: bool) -> None:
     reference = finished.tables()
     csv = finished.results / "figure4b.csv"
     lines = csv.read_text(encoding="utf-8").splitlines()
-    csv.unlink()
+    stale = [line.replace(",stand-in", ",measured") for line in lines]
+    if there:
+        csv.write_text("\n".join(stale) + "\n", encoding="utf-8")
+    else:
+        csv.unlink()
     finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
-    original, begun = EncodingError.run, []
-
-    def interrupted(self: Any, lab: Any, start: int, stop: int) -> Any:
-        begun.append(start)
-        if len(begun) == 6:  # three methods on two shards each
-            raise KeyboardInterrupt
-        return original(self, lab, start, stop)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EncodingError, "run", interrupted)
+    with interrupting(EncodingError, call=6):  # three methods on two shards each
         stopped = finished.run("figure4b")
-    assert stopped.code == 130 and "2 finished rows are in" in stopped.err and "figure4b.csv" in stopped.err
+    assert stopped.code == 130 and "2 finished rows in" in stopped.err and "figure4b.csv" in stopped.err
     written = csv.read_text(encoding="utf-8").splitlines()
-    assert 1 < len(written) < len(lines) and set(written) < set(lines)
-    assert len({line.split(",")[1] for line in written[1:]}) == 2
+    fresh = [line for line in written if line in lines]
+    assert len({line.split(",")[1] for line in fresh[1:]}) == 2
+    kept = [line for line in written if line not in lines]
+    assert kept == ([line for line in stale[1:] if line.split(",")[1] == kept[0].split(",")[1]] if there else [])
+    assert len(fresh) + len(kept) == (len(lines) if there else len(fresh))
 
     assert finished.run("figure4b").code == 0
     assert finished.tables() == reference
+
+
+def test_a_run_that_is_interrupted_before_it_measures_leaves_all_as_it_was(finished: Any) -> None:
+    before = finished.files()
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lab, "trained", interrupted)
+        stopped = finished.run("figure4b", "timesteps")
+    assert stopped.code == 130 and "finished row" not in stopped.err
+    assert finished.files() == before
+
+
+def test_an_interrupted_run_leaves_a_damaged_table_as_it_is(finished: Any) -> None:
+    finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
+    (finished.results / "figure4b.csv").write_text("nonsense", encoding="utf-8")
+    with interrupting(EncodingError, call=6):
+        stopped = finished.run("figure4b")
+    assert stopped.code == 130 and "2 finished rows not written: " in stopped.err
+    assert (finished.results / "figure4b.csv").read_text(encoding="utf-8") == "nonsense"
 
 
 @pytest.mark.parametrize("lost", ["csv", "npz", "json"])

@@ -12,7 +12,7 @@ from benchmarks.harness.columns import measured_on
 from benchmarks.harness.results import read_table
 from benchmarks.profiles import load_profile
 from benchmarks.tmn.artifacts import TABLE2
-from benchmarks.tmn.report import energy, scaled_thresholds, table2
+from benchmarks.tmn.report import SECTIONS, energy, scaled_thresholds, table2, table3
 
 
 @pytest.fixture
@@ -57,12 +57,31 @@ def test_rows_that_a_profile_adds_are_shown_without_a_printed_value() -> None:
     assert cells[-2:] == ["*–*", "*stand-in: not printed*"]
 
 
-def test_energies_are_compared_where_a_method_first_loses_little(tmn_tables: Any) -> None:
+def test_energies_are_compared_where_a_method_loses_little_from_there_on(tmn_tables: Any) -> None:
     """TMN at T = 3 (0.15 mJ, first layer once 0.12), COS at 8 (0.40; 0.60 with pre-simulation; 0.32), Fast-SNN at no T."""
-    text = "\n".join(part for part in energy(tmn_tables(), load_profile("workstation")) if isinstance(part, str))
-    cells = [[cell.strip() for cell in line.strip("|").split("|")][1:] for line in text.splitlines() if line.startswith("| ResNet-20")]
-    assert cells == [
-        ["TMN", "3", "0.10 [-0.02, 0.22]", "0.15", "–", "0.12", "–", "–", "–"],
-        ["COS", "8", "0.40 [0.28, 0.52]", "0.4", "0.6", "0.32", "0.375", "0.250", "0.375"],
-        ["Fast-SNN", "none", "0.80 [0.68, 0.92] at T = 14", "–", "–", "–", "–", "–", "–"],
+
+    def cells(tables: Any) -> list[list[str]]:
+        text = "\n".join(part for part in energy(tables, load_profile("workstation")) if isinstance(part, str))
+        lines = [line for line in text.splitlines() if line.startswith("| ResNet-20")]
+        return [[cell.strip() for cell in line.strip("|").split("|")][1:] for line in lines]
+
+    tables = tmn_tables()
+    assert cells(tables) == [
+        ["TMN", "3-4", "3", "0.10 [-0.02, 0.22]", "0.15", "–", "0.12", "–", "–", "–"],
+        ["COS", "4, 8, 14", "8", "0.40 [0.28, 0.52]", "0.4", "0.6", "0.32", "0.375", "0.250", "0.375"],
+        ["Fast-SNN", "7, 14", "none", "0.80 [0.68, 0.92] at T = 14", "–", "–", "–", "–", "–", "–"],
     ]
+    again = tables["energy"].copy()
+    again.loc[(again["method"] == "TMN") & (again["timesteps"] == 4), "loss"] = 0.6  # a lucky T = 3 does not count
+    assert cells({"energy": again})[0][2] == "none" and cells({"energy": again})[1][7] == "–"
+
+
+def test_table_3_points_to_equal_accuracies(tmn_tables: Any) -> None:
+    tables = tmn_tables()
+    worse = tables["table3"].copy()
+    worse.loc[worse["method"] == "COS", "snn_metric"] -= 2.0
+    said = [part for part in table3({"table3": worse}, load_profile("workstation")) if isinstance(part, str)]
+    (text,) = [part for part in said if part.startswith("These are energies at the printed T")]
+    assert text.endswith("See *Energy at a loss of at most 0.5 points* below.") and "COS is 2.00 points" in text
+    titles = [section.title for section in SECTIONS]
+    assert titles.index("Energy at a loss of at most 0.5 points") == titles.index("Table 3: energy") + 1

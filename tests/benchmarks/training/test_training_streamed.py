@@ -6,6 +6,7 @@ import importlib
 from dataclasses import replace
 from pathlib import Path
 
+import joblib
 import numpy as np
 import PIL.Image
 import pytest
@@ -75,6 +76,15 @@ def test_order_and_crops_follow_the_seed_and_not_the_processes(stream: ImageStre
     again, same_labels = epoch(stream, replace(chosen, threads=2))
     assert torch.equal(images, again) and torch.equal(labels, same_labels)
     assert not torch.equal(images, epoch(stream, chosen, seed=1)[0])
+
+
+def test_images_are_decoded_in_a_worker_process_too(stream: ImageStream, quick: Recipe) -> None:
+    def there(batches: StreamedBatches) -> list[Tensor]:  # within the test, as a worker cannot import this file
+        return [images for images, _ in batches.epoch()]
+
+    each = [StreamedBatches(stream, replace(plain(quick), threads=n), 0, MEAN, STD, CPU) for n in (0, 2)]
+    for images in joblib.Parallel(n_jobs=2, backend="loky")(joblib.delayed(there)(batches) for batches in each):
+        assert torch.equal(torch.cat(images), epoch(stream, plain(quick))[0])
 
 
 def test_a_crop_moves_over_the_image_and_is_mirrored(stream: ImageStream, quick: Recipe) -> None:
