@@ -37,6 +37,7 @@ class COSLong(COS):
     """COS with as many pre-simulation steps as there are steps: it sees all of a layer's input before it corrects."""
 
     name = "COS, long pre-simulation"
+    reference = "a control for Hao et al. 2023"
 
     def conversion(self, threshold: ThresholdRule) -> ConversionMethod:  # type: ignore[override]
         """See ``Method.conversion``; thresholds are the clips of the network."""
