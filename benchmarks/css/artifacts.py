@@ -167,7 +167,7 @@ TABLE2 = TableSchema(
 )
 
 
-CONTROLS = {"TTRBR": ("TTRBR, centred", "TTRBR, centred, unshared")}
+CONTROLS = {"TTRBR": ("TTRBR, centred", "TTRBR, centred, unshared"), "RMP-SNN": ("RMP-SNN, scaled",)}
 """Methods that lose more here than printed, and the same with one thing changed that may be to blame; others: TMN's room."""
 
 

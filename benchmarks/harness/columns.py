@@ -162,8 +162,8 @@ def footnotes(paper: str, name: str, frame: pd.DataFrame) -> list[str]:
     ran = measured(frame)
     most = ran.groupby("dataset_used")["n_test"].transform("max")
     if not (few := ran[ran["n_test"] < most]).empty:
-        counts = enumeration([f"{n:,}" for n in sorted(few["n_test"].unique())])
-        notes.append(f"Rows {ranges(map(int, few['row']))} ran on the first {counts} test images only, for time.")
+        counts = [f"{ranges(map(int, part['row']))} on the first {n:,}" for n, part in few.groupby("n_test", sort=True)]
+        notes.append(f"Rows that ran on fewer test images, for time: {'; '.join(counts)}.")
     if not (used := frame[frame["status"] == "stand-in"]).empty:
         listed = dict.fromkeys(
             f"*{row['architecture_used']} on {row['dataset_used']}* for {row['architecture']} on {row['dataset']}"
