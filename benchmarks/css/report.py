@@ -92,15 +92,15 @@ def table2(tables: Tables, profile: Profile) -> Body:
 
 WHY_LARGER = {
     "TTRBR": (
-        "As defined here its membranes start empty, so that every layer rounds its rates down, and neurons that meet at a sum share"
-        " a threshold, which is that of the widest of them. The controls take that back one after the other: *centred* starts from"
-        " half the threshold, *unshared* searches every threshold by itself. Its own paper trains the network for it and its code"
-        " is not at hand, so that this is a verdict on our reading:"
+        "As defined here its membranes start empty, so that every layer rounds its rates down, and neurons that meet at a sum"
+        " share a threshold, which is that of the widest of them. The controls take that back one after the other: *centred*"
+        " starts from half the threshold, *unshared* searches every threshold by itself. Its own paper trains the network for it"
+        " and its code is not at hand, so that this is a verdict on our reading:"
     ),
     "RMP-SNN": (
-        "Its thresholds are the largest currents that spikes bring about, in deep layers several times the largest activations, so"
-        f" that rates are low and slow to settle. *RMP-SNN, scaled* has {RMPSNNScaled.factor:g} of them, chosen on training images"
-        " of CIFAR-10:"
+        "Its thresholds are the largest currents that spikes bring about, in deep layers several times the largest activations,"
+        f" so that rates are low and slow to settle. *RMP-SNN, scaled* has {RMPSNNScaled.factor:g} of them, chosen on training"
+        " images of CIFAR-10:"
     ),
 }
 """Why a method may lose more here than its own paper prints; its controls, which are measured, follow the colon."""
