@@ -571,7 +571,8 @@ def energy(tables: Tables, profile: Profile) -> Body:
             partial(figures.energies, rows),
         ),
         f"Each method at the least T from which on it loses at most {LARGER} points at every T measured, and the energy of TMN"
-        " over its own:",
+        " over its own. TMN's T follows from the levels of the network, 3 for 3 bits, and is the only one that counts: with more"
+        " steps its code reaches beyond the clip and values above it are no longer clipped, which the network was trained for.",
         table(header, lines, "llrrrrrrrrr"),
     ]
 
@@ -579,14 +580,14 @@ def energy(tables: Tables, profile: Profile) -> Body:
 def _at_equal_accuracy(rows: pd.DataFrame) -> list[list[str]]:
     network = marked(rows.iloc[0])
     columns = ["energy_mj", "energy_presimulated_mj", "energy_once_mj"]
-    chosen = {str(name): _first_without_loss(curve) for name, curve in rows.groupby("method", sort=False)}
+    chosen = {str(name): _without_loss(str(name), curve) for name, curve in rows.groupby("method", sort=False)}
     tmn = chosen.get("TMN")
     lines = []
     for name, row in chosen.items():
         curve = rows[rows["method"] == name]
         known = [network, name, ranges(sorted(map(int, curve["timesteps"])))]
         if row is None:
-            last = curve.sort_values("timesteps").iloc[-1]
+            last = curve.sort_values("timesteps").iloc[0 if name == "TMN" else -1]
             lines.append([*known, "none", f"{loss_text(last)} at T = {last['timesteps']}", *[DASH] * 6])
             continue
         known += [str(row["timesteps"]), loss_text(row), f"{row['energy_mj']:.4g}", _presimulated(row)]
@@ -596,8 +597,10 @@ def _at_equal_accuracy(rows: pd.DataFrame) -> list[list[str]]:
     return lines
 
 
-def _first_without_loss(curve: pd.DataFrame) -> pd.Series | None:
-    """The row of the least T from which on a method loses at most ``LARGER`` points; None if there is none."""
+def _without_loss(name: str, curve: pd.DataFrame) -> pd.Series | None:
+    """The row of the least T from which on a method loses at most ``LARGER`` points; None if there is none. Of TMN the first."""
+    if name == "TMN":
+        curve = curve.nsmallest(1, "timesteps")
     more = curve[curve["loss"] > LARGER]["timesteps"].max()
     found = curve if pd.isna(more) else curve[curve["timesteps"] > more]
     return None if found.empty else found.sort_values("timesteps").iloc[0]
