@@ -14,7 +14,7 @@ from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Row, Values, s
 from benchmarks.harness.markdown import enumeration, interval, ranges
 from benchmarks.harness.report import measured, rows_to_come, stands_for
 from benchmarks.harness.results import Column, TableSchema
-from benchmarks.measurements import Arrays
+from benchmarks.measurements import Arrays, Measurement
 from benchmarks.methods import method
 from benchmarks.models import model_spec
 from benchmarks.profiles import NetworkChoice, Profile
@@ -56,18 +56,34 @@ CONTROLS_SCHEMA = TableSchema(
 def control_rows(
     printed: Iterable[Row], controls: Mapping[str, Sequence[str]], made: Callable[[int, Values, str], Row]
 ) -> list[Row]:
-    """For each row of a Table 2 those with the controls of its method in its place: ``made(number, printed key, control)``."""
+    """For each row of a Table 2 those with the controls of its method in its place: ``made(number, printed key, control)``.
+
+    Not where an earlier row is the same measurement: two printed networks may have one stand-in.
+    """
     names = {column.name for column in CONTROLS_SCHEMA.keys}
     rows: list[Row] = []
+    measured: set[tuple[Measurement, ...]] = set()
     for row in printed:
         for control in controls.get(row.key["method"], ()):
             key = {name: value for name, value in row.key.items() if name in names} | {"control": control}
             number = len(rows) + 1
             try:
-                rows.append(replace(made(number, row.key, control), key=key))
+                found = replace(made(number, row.key, control), key=key)
             except NotAvailable as error:
-                rows.append(Row(number, key, reason=str(error)))
+                found = Row(number, key, reason=str(error))
+            if not (what := _without_names(found)) or what not in measured:
+                rows.append(found)
+                measured.add(what)
     return rows
+
+
+def _without_names(row: Row) -> tuple[Measurement, ...]:
+    """What is measured, without what it stands for."""
+    return tuple(
+        replace(m, network=replace(m.network, paper_dataset="", paper_architecture="", quantizers=()))
+        for m in row.measurements
+        if isinstance(m, Measurement)
+    )
 
 
 def steps_of(name: str, timesteps: int, choice: NetworkChoice, **options: Any) -> Values:

@@ -144,6 +144,12 @@ def test_energies_over_timesteps_need_the_networks_of_table_3(tmp_path: Path) ->
         BY_NAME["energy"].rows(load_profile(str(tmp_path / "own.toml")))
 
 
+def test_a_control_that_is_measured_for_an_earlier_row_is_left_out() -> None:
+    """Rows 16 and 27, TSC in 1024 steps, have the same stand-in in the workstation profile."""
+    controlled = [row.key["row"] for row in rows_of("workstation", "controls") if row.key["method"] == "TSC"]
+    assert controlled == [4, 16]
+
+
 def test_a_control_runs_as_the_row_of_table_2_that_it_is_for() -> None:
     table = {row.number: row for row in rows_of("embedded", "table2")}
     rows = rows_of("embedded", "controls")
