@@ -71,19 +71,11 @@ def control_rows(
                 found = replace(made(number, row.key, control), key=key)
             except NotAvailable as error:
                 found = Row(number, key, reason=str(error))
-            if not (what := _without_names(found)) or what not in measured:
+            what = tuple(replace(m, network=m.network.unnamed) for m in found.measurements if isinstance(m, Measurement))
+            if not what or what not in measured:
                 rows.append(found)
                 measured.add(what)
     return rows
-
-
-def _without_names(row: Row) -> tuple[Measurement, ...]:
-    """What is measured, without what it stands for."""
-    return tuple(
-        replace(m, network=replace(m.network, paper_dataset="", paper_architecture="", quantizers=()))
-        for m in row.measurements
-        if isinstance(m, Measurement)
-    )
 
 
 def steps_of(name: str, timesteps: int, choice: NetworkChoice, **options: Any) -> Values:

@@ -182,11 +182,11 @@ class Run:
         for name in dict.fromkeys(m.dataset for m in self._measurements() if isinstance(m, Experiment) and m.dataset):
             self.data[name] = Prepared({split: self.lab.images(name, split).fingerprint for split in ("train", "test")})
         choices = list(dict.fromkeys(m.network for m in self._measurements() if isinstance(m, Measurement)))
-        # Two papers' networks may be one stand-in: training it twice at the same time would waste the work.
-        first = {_without_names(choice): choice for choice in choices}
+        # Training one stand-in twice at the same time would waste the work.
+        first = {choice.unnamed: choice for choice in choices}
         calls = ((_prepare, self.lab, choice) for choice in first.values())
         prepared = dict(zip(first, self._parallel(calls, [1.0] * len(first), "networks"), strict=True))
-        self.prepared = {choice: prepared[_without_names(choice)] for choice in choices}
+        self.prepared = {choice: prepared[choice.unnamed] for choice in choices}
 
     def _units(self, measurement: Work) -> list[Unit]:
         if isinstance(measurement, Experiment):
@@ -404,10 +404,6 @@ def _measure(lab: Lab, unit: Unit, cache: MeasurementCache, note: Note) -> str:
     except NotAvailable as error:
         return str(error)
     return ""
-
-
-def _without_names(choice: NetworkChoice) -> NetworkChoice:
-    return replace(choice, paper_dataset="", paper_architecture="")
 
 
 def _selected(artifact: Artifact, rows: list[Row], numbers: set[int] | None) -> list[Row]:

@@ -49,6 +49,12 @@ class NetworkChoice:
         """The network before it is quantised."""
         return replace(self, fine_tuning=None, quantizers=(), quantizer=None)
 
+    @property
+    def unnamed(self) -> NetworkChoice:
+        """What is run, without what it stands for: two papers' networks may be one stand-in."""
+        run = self.full_precision if self.quantizer is None else self
+        return replace(run, paper_dataset="", paper_architecture="")
+
     def quantized_for(self, method: str) -> NetworkChoice:
         """The quantised network on which that method runs. Raises NotAvailable where the profile names none."""
         names = dict(self.quantizers)

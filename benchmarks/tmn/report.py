@@ -571,8 +571,9 @@ def energy(tables: Tables, profile: Profile) -> Body:
             partial(figures.energies, rows),
         ),
         f"Each method at the least T from which on it loses at most {LARGER} points at every T measured, and the energy of TMN"
-        " over its own. TMN's T follows from the levels of the network, 3 for 3 bits, and is the only one that counts: with more"
-        " steps its code reaches beyond the clip and values above it are no longer clipped, which the network was trained for.",
+        " over its own. Losses are compared as measured; their intervals may reach over the limit. TMN counts at its least T"
+        " alone, which follows from the levels of the network (3 for 3 bits): with more steps its code reaches beyond the clip,"
+        " so that the network clips no longer where it was trained to.",
         table(header, lines, "llrrrrrrrrr"),
     ]
 
@@ -580,14 +581,15 @@ def energy(tables: Tables, profile: Profile) -> Body:
 def _at_equal_accuracy(rows: pd.DataFrame) -> list[list[str]]:
     network = marked(rows.iloc[0])
     columns = ["energy_mj", "energy_presimulated_mj", "energy_once_mj"]
-    chosen = {str(name): _without_loss(str(name), curve) for name, curve in rows.groupby("method", sort=False)}
+    curves = {str(name): curve.sort_values("timesteps") for name, curve in rows.groupby("method", sort=False)}
+    counted = curves | {name: curve.head(1) for name, curve in curves.items() if name == "TMN"}
+    chosen = {name: _without_loss(curve) for name, curve in counted.items()}
     tmn = chosen.get("TMN")
     lines = []
     for name, row in chosen.items():
-        curve = rows[rows["method"] == name]
-        known = [network, name, ranges(sorted(map(int, curve["timesteps"])))]
+        known = [network, name, ranges(map(int, curves[name]["timesteps"]))]
         if row is None:
-            last = curve.sort_values("timesteps").iloc[0 if name == "TMN" else -1]
+            last = counted[name].iloc[-1]
             lines.append([*known, "none", f"{loss_text(last)} at T = {last['timesteps']}", *[DASH] * 6])
             continue
         known += [str(row["timesteps"]), loss_text(row), f"{row['energy_mj']:.4g}", _presimulated(row)]
@@ -597,13 +599,11 @@ def _at_equal_accuracy(rows: pd.DataFrame) -> list[list[str]]:
     return lines
 
 
-def _without_loss(name: str, curve: pd.DataFrame) -> pd.Series | None:
-    """The row of the least T from which on a method loses at most ``LARGER`` points; None if there is none. Of TMN the first."""
-    if name == "TMN":
-        curve = curve.nsmallest(1, "timesteps")
+def _without_loss(curve: pd.DataFrame) -> pd.Series | None:
+    """Of rows in the order of T the first from which on at most ``LARGER`` points are lost; None if there is none."""
     more = curve[curve["loss"] > LARGER]["timesteps"].max()
     found = curve if pd.isna(more) else curve[curve["timesteps"] > more]
-    return None if found.empty else found.sort_values("timesteps").iloc[0]
+    return None if found.empty else found.iloc[0]
 
 
 def _table3_row(row: pd.Series) -> list[str]:
