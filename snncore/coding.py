@@ -46,6 +46,15 @@ class Code:
         """Sum of the weights: the number of quantisation steps that the amplitude spans."""
         return float(self.weights().sum())
 
+    @property
+    def recurrences(self) -> tuple[float, ...]:
+        """beta of each recurrence by which trains are read, one after the other."""
+        return (float(self.beta),)
+
+    def events(self, train: Tensor) -> Tensor:
+        """The spikes that travel for a train ``[T, ...]``: the train itself."""
+        return train
+
     def decode(self, spikes: Tensor, amplitude: Tensor | float = 1.0) -> Tensor:
         """Value of spike trains or summed currents.
 

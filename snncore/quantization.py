@@ -20,10 +20,35 @@ whose bound is the threshold of OPI (Bu et al., AAAI 2022).
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+_THREAD = threading.local()
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """While it is entered, quantisers of this thread run as one operation each, which ``torch.export`` writes down as such."""
+    _THREAD.recording = True
+    try:
+        yield
+    finally:
+        _THREAD.recording = False
+
+
+@torch.library.custom_op("snncore::quantize", mutates_args=())
+def _recorded(x: Tensor, clip: Tensor) -> Tensor:
+    raise NotImplementedError("a quantiser is run by its module")
+
+
+@_recorded.register_fake
+def _(x: Tensor, clip: Tensor) -> Tensor:
+    return torch.empty_like(x)
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -67,6 +92,9 @@ class ActivationQuantizer(nn.ReLU):
 
     def forward(self, input: Tensor) -> Tensor:
         """Activations of any shape to the same shape."""
+        if getattr(_THREAD, "recording", False):
+            recorded: Tensor = torch.ops.snncore.quantize(input, self.clip)
+            return recorded
         scaled = (input / self.clip).clamp(0, 1) * self.levels
         level: Tensor = _StraightThrough.apply(scaled, self)
         return level * (self.clip / self.levels)

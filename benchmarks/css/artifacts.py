@@ -27,7 +27,7 @@ from benchmarks.measurements import Arrays, ConversionLoss, LiveMemory, Measurem
 from benchmarks.methods import method
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.published import read_published
-from snncore.conversion.network import Mode
+from snncore.conversion import Mode
 from snncore.energy import energy_mj
 
 Options = dict[str, Any]

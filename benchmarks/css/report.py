@@ -13,7 +13,7 @@ from benchmarks.harness.columns import footnotes, loss_text, loss_verdict, marke
 from benchmarks.harness.columns import networks as networks
 from benchmarks.harness.markdown import DASH, count, enumeration, number, plain, small, table
 from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured
-from benchmarks.measurements.lab import LAYERWISE_IMAGES
+from benchmarks.methods.layerwise import LAYERWISE_IMAGES
 from benchmarks.methods.spike_norm import RMPSNNScaled
 from benchmarks.profiles import Profile
 

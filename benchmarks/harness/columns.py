@@ -92,7 +92,7 @@ def calibration_of(profile: Profile, choice: NetworkChoice, name: str) -> str:
     """The column ``calibration``: where the thresholds of a method come from on that network."""
     if choice.quantizer is not None:
         return "trained clips"
-    return "layer by layer" if method(name).traits().layerwise else profile.calibration
+    return "layer by layer" if method(name).layerwise else profile.calibration
 
 
 def seeds_of(choice: NetworkChoice) -> str:

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.measurements.base import Arrays, Measurement
 from benchmarks.measurements.lab import Lab
-from snncore.counting import Counts, OperationCounter
+from snncore.conversion import Counts, OperationCounter
 
 MULTI_STEP = 64
 """Up to so many timesteps a layer runs them all at once, which is faster; beyond, memory would grow too large."""
@@ -61,7 +61,7 @@ class ConversionLoss(Measurement):
             picked = outputs[[t - 1 for t in self.timesteps]] if prefixes else outputs[None]
             snn_correct.append((picked.argmax(2).cpu() == labels).T.numpy())
         arrays: Arrays = {"each_ann": np.concatenate(ann_correct), "each_snn": np.concatenate(snn_correct)}
-        if (made := snn.adjusted) is not None:
+        if (made := getattr(snn, "adjusted", None)) is not None:
             worst, largest = max(made.residuals.values()), max(made.factors.values())
             arrays["same_adjustment"] = np.array([made.rounds, len(made.unsettled), worst, largest], dtype=np.float64)
         if self.count:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.measurements.base import Arrays, Measurement
 from benchmarks.measurements.lab import Lab
-from snncore.conversion.calibration import activations
+from snncore.conversion import activations
 from snncore.neurons import SpikingNeuron
 from snncore.neurons.base import Observer
 
@@ -42,7 +42,7 @@ class EncodingError(Measurement):
             for name, neuron in snn.neurons.items():
                 neuron.observer = _comparison(expected, error, name)
             for images, _ in lab.test_batches(self.network, start, stop):
-                expected.update(activations(lab.network(self.network), images))
+                expected.update(activations(lab.calibration(self.network).network, images))
                 snn(images)
                 for name in values:
                     values[name] += expected[name].numel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,14 +22,11 @@ from benchmarks.models.imagenet import IMAGENET_MEAN, IMAGENET_STD, pretrained
 from benchmarks.models.weights import checkpoint_hash, find_checkpoint
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.training import QuantizedTask, quantized_network, trained_network
-from snncore.conversion import Calibration, ConversionError, SpikingNetwork, calibrate, convert
-from snncore.conversion.tracing import describe, trace_network
+from benchmarks.training.source_digest import code_digest
+from snncore.conversion import Calibration, ConversionError, RecordedNetwork, SpikingNetwork, calibrate
 
 TORCHVISION = "torchvision:"
 """Weights of this prefix are torchvision's own, e.g. ``torchvision:IMAGENET1K_V1``."""
-
-LAYERWISE_IMAGES = 128
-"""For methods that calibrate layer by layer: the one batch of Li et al.'s code."""
 
 Progress = Callable[[int, int], None]
 
@@ -135,15 +133,14 @@ class Lab:
             del self._made[kept[0]]
 
         def make() -> SpikingNetwork:
-            found = method(method_name)
-            conversion = found.conversion(threshold_rule(calibration), **dict(options))
-            images = self.calibration_batches(choice, self.profile.calibration_images)
-            few = self.calibration_batches(choice, min(LAYERWISE_IMAGES, self.profile.calibration_images))
+            most = self.profile.calibration_images
+
+            def images(limit: int | None = None) -> Iterator[Tensor]:
+                return self.calibration_batches(choice, min(limit or most, most))
+
+            found, rule = method(method_name), threshold_rule(calibration)
             try:
-                ann = found.prepare(self.network(choice), images, timesteps, **dict(options))
-                if ann is self.network(choice):
-                    return convert(ann, self.calibration(choice), conversion, timesteps, images=few)
-                return convert(ann, self.calibration_batches(choice, self.profile.batch), conversion, timesteps, images=few)
+                return found.convert(self.calibration(choice), rule, timesteps, images, **dict(options))
             except ConversionError as error:
                 raise NotAvailable(f"{choice.architecture}: {error}") from error
 
@@ -151,9 +148,8 @@ class Lab:
 
     def fingerprints(self, choice: NetworkChoice) -> dict[str, str]:
         """Fingerprints of the data, hash of the weights and digest of the network's operations behind a choice."""
-        operations = describe(trace_network(self.network(choice)))
         return {
-            "network": hashlib.blake2b(operations.encode(), digest_size=16).hexdigest(),
+            "network": _operations(self.network(choice)),
             "test": self.images(choice.dataset, "test").fingerprint,
             "train": self.images(choice.dataset, "train").fingerprint,
             "checkpoint": self.trained(choice).digest,
@@ -204,6 +200,15 @@ class Lab:
             raise NotAvailable(f"no weights for {choice.architecture} on {choice.dataset} ({error}){get}") from error
         metadata = read_metadata(made.checkpoint_path)
         return _finished(made.model, metadata, f"{choice.recipe}, seed {choice.seed}", made.sha, made.checkpoint_path)
+
+
+def _operations(network: nn.Module) -> str:
+    """Digest of what a network computes, but for its weights: its modules and the files that define them."""
+    if isinstance(network, RecordedNetwork):
+        return hashlib.blake2b(network.describe().encode(), digest_size=16).hexdigest()
+    kinds = {type(module) for module in network.modules()}
+    files = sorted({inspect.getfile(kind) for kind in kinds if not kind.__module__.startswith("torch.")})
+    return hashlib.blake2b(f"{network}\n{code_digest(Path(file) for file in files)}".encode(), digest_size=16).hexdigest()
 
 
 def _torchvision(architecture: str, weights: str, offline: bool) -> TrainedNetwork:

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from benchmarks.measurements.base import Arrays, Measurement
 from benchmarks.measurements.lab import Lab
-from snncore.conversion.network import Mode
+from snncore.conversion import Mode
 
 
 class LiveBytes(TorchDispatchMode):

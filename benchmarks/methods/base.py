@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.errors import CannotRun, NotAvailable
-from snncore.conversion import ConversionError, ConversionMethod, LeastSquares, Maximum, Percentile
-from snncore.conversion.calibration import ThresholdRule
+from snncore.conversion import (
+    Calibration,
+    ConversionError,
+    ConversionMethod,
+    LeastSquares,
+    Maximum,
+    Percentile,
+    SpikingNetwork,
+    ThresholdRule,
+    convert,
+)
+
+Images = Callable[[int | None], Iterable[Tensor]]
+"""Batches of the first training images, so many at most or all of the calibration's."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +48,21 @@ class Method:
         reference: who published it.
         coding: the spike code's name, as tables print it.
         default_timesteps: T where no table says otherwise.
+        layerwise: whether it chooses its neurons on spiking activity, layer by layer.
     """
 
     name: ClassVar[str]
     reference: ClassVar[str]
     coding: ClassVar[str]
     default_timesteps: ClassVar[int] = 8
+    layerwise: ClassVar[bool] = False
 
     def conversion(self, threshold: ThresholdRule, **options: Any) -> ConversionMethod:
         """How activations become spikes; ``options`` are the method's own, by name."""
         raise NotImplementedError
 
     def traits(self, **options: Any) -> ConversionMethod:
-        """``conversion`` for what does not depend on thresholds: whether it is ``layerwise``, ``anytime``, ``full_precision``."""
+        """``conversion`` for what does not depend on thresholds: whether it is ``anytime`` or ``full_precision``."""
         return self.conversion(THRESHOLD_RULES["maximum"], **options)
 
     def steps(self, timesteps: int, layers: int, **options: Any) -> Steps:
@@ -82,16 +96,19 @@ class Method:
         except (ConversionError, ValueError) as error:
             raise NotAvailable(f"{self.name} cannot run here: {error}") from error
 
-    def prepare(self, ann: nn.Module, images: Iterable[Tensor], timesteps: int, **options: Any) -> nn.Module:
-        """The network to convert: ``ann`` itself, or a copy that the method has tuned for its spikes.
+    def convert(
+        self, calibration: Calibration, threshold: ThresholdRule, timesteps: int, images: Images, **options: Any
+    ) -> SpikingNetwork:
+        """The spiking network.
 
         Args:
-            ann: the trained network, quantised or not; to be left as it is.
-            images: batches of calibration images.
+            calibration: of the trained network, quantised or not, which is left as it is.
+            threshold: rule for thresholds.
             timesteps: T.
+            images: training images, for methods that look at more than activations.
             options: as for ``conversion``.
         """
-        return ann
+        return convert(calibration.network, calibration, self.conversion(threshold, **options), timesteps)
 
 
 THRESHOLD_RULES: dict[str, ThresholdRule] = {

@@ -14,8 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.methods.base import Method, Steps
-from snncore.conversion import ConversionMethod, opi, rate
-from snncore.conversion.calibration import ThresholdRule
+from snncore.conversion import ConversionMethod, ThresholdRule, opi, rate
 
 
 class Rate(Method):

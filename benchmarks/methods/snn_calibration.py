@@ -21,16 +21,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from benchmarks.methods.base import Method, Steps
+from benchmarks.methods.base import Steps
+from benchmarks.methods.layerwise import Layer, LayerRule, LayerwiseMethod, NeuronMaker
 from snncore.coding import RateCode
-from snncore.conversion import ConversionMethod, Layer, LeastSquares, NeuronMaker
-from snncore.conversion.calibration import ThresholdRule
+from snncore.conversion import ConversionMethod, LeastSquares, ThresholdRule
 from snncore.neurons import IntegrateFireNeuron
 
 SEARCH = LeastSquares(candidates=100, offset=0.0)
 
 
-class SNNCalibration(Method):
+class SNNCalibration(LayerwiseMethod):
     """The advanced pipeline: initial potentials are corrected. No options."""
 
     name = "SNN Calibration"
@@ -40,14 +40,18 @@ class SNNCalibration(Method):
 
     def conversion(self, threshold: ThresholdRule) -> ConversionMethod:  # type: ignore[override]
         """See ``Method.conversion``; ``threshold`` plays no part."""
-        return ConversionMethod(self.name, IntegrateFireNeuron, layerwise=self.rule)
+        return ConversionMethod(self.name, IntegrateFireNeuron)
+
+    def rule(self, **options: object) -> LayerRule:
+        """See ``LayerwiseMethod.rule``."""
+        return self.corrected
 
     def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
         """See ``Method.steps``: a layer answers in the step in which its input comes."""
         return Steps(timesteps, 0, 0, timesteps)
 
     @staticmethod
-    def rule(layer: Layer) -> NeuronMaker:
+    def corrected(layer: Layer) -> NeuronMaker:
         """The neuron with its initial potential set."""
         v, shift = _searched(layer)
         error = _mean_error(layer, IntegrateFireNeuron(v, layer.timesteps, current=shift))
@@ -60,7 +64,7 @@ class SNNCalibrationLight(SNNCalibration):
     name = "SNN Calibration (light)"
 
     @staticmethod
-    def rule(layer: Layer) -> NeuronMaker:
+    def corrected(layer: Layer) -> NeuronMaker:
         """The neuron with its bias corrected."""
         v, shift = _searched(layer)
         error = _mean_error(layer, IntegrateFireNeuron(v, layer.timesteps, current=shift))

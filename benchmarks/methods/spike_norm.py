@@ -27,14 +27,14 @@ from functools import partial
 from typing import ClassVar
 
 from benchmarks.errors import CannotRun
-from benchmarks.methods.base import Method, Steps
-from snncore.conversion import ConversionMethod, Layer, NeuronMaker
-from snncore.conversion.calibration import ThresholdRule
+from benchmarks.methods.base import Steps
+from benchmarks.methods.layerwise import Layer, LayerRule, LayerwiseMethod, NeuronMaker
+from snncore.conversion import ConversionMethod, ThresholdRule
 from snncore.neurons import IntegrateFireNeuron
 from snncore.neurons.integrate_fire import Reset
 
 
-class SpikeNorm(Method):
+class SpikeNorm(LayerwiseMethod):
     """Options: ``factor`` on the thresholds (1.0), ``calibration_steps`` over which currents are looked at (128)."""
 
     name = "SpikeNorm"
@@ -48,14 +48,21 @@ class SpikeNorm(Method):
         self, threshold: ThresholdRule, factor: float | None = None, calibration_steps: int = 128
     ) -> ConversionMethod:
         """See ``Method.conversion``; ``threshold`` plays no part. Raises CannotRun for an option out of range."""
+        self.rule(factor, calibration_steps)
+        return ConversionMethod(self.name, partial(IntegrateFireNeuron, reset=self.reset), anytime=True)
+
+    def rule(self, factor: float | None = None, calibration_steps: int = 128) -> LayerRule:  # type: ignore[override]
+        """See ``LayerwiseMethod.rule``."""
         factor = self.factor if factor is None else factor
         if not 0 < factor <= 1:
             raise CannotRun(f"{self.name}: factor must be above 0 and at most 1, got {factor!r}")
         if type(calibration_steps) is not int or calibration_steps < 1:
             raise CannotRun(f"{self.name}: calibration_steps must be a whole number of at least 1, got {calibration_steps!r}")
-        neuron = partial(IntegrateFireNeuron, reset=self.reset)
-        rule = partial(balanced, factor=factor, reset=self.reset)
-        return ConversionMethod(self.name, neuron, anytime=True, layerwise=rule, layerwise_timesteps=calibration_steps)
+        return partial(balanced, factor=factor, reset=self.reset)
+
+    def calibrated(self, timesteps: int, calibration_steps: int = 128, **options: object) -> int:  # type: ignore[override]
+        """See ``LayerwiseMethod.calibrated``."""
+        return calibration_steps
 
     def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
         """See ``Method.steps``: a layer answers in the step in which its input comes."""

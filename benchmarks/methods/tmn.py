@@ -11,8 +11,7 @@ Quantised networks need no percentile: one unit of the code is one level, which 
 from __future__ import annotations
 
 from benchmarks.methods.base import Method, Steps
-from snncore.conversion import ConversionMethod, tmn
-from snncore.conversion.calibration import ThresholdRule
+from snncore.conversion import ConversionMethod, ThresholdRule, tmn
 
 
 class TMN(Method):

@@ -23,16 +23,16 @@ from operator import add
 from typing import ClassVar
 
 from benchmarks.errors import CannotRun
-from benchmarks.methods.base import Method, Steps
+from benchmarks.methods.base import Steps
+from benchmarks.methods.layerwise import Layer, LayerRule, LayerwiseMethod, NeuronMaker
 from snncore.coding import RateCode
-from snncore.conversion import ConversionMethod, Layer, LeastSquares, NeuronMaker
-from snncore.conversion.calibration import ThresholdRule
+from snncore.conversion import ConversionMethod, LeastSquares, ThresholdRule
 from snncore.neurons import IntegrateFireNeuron
 
 MOST_STEPS = 128  # ours
 
 
-class TTRBR(Method):
+class TTRBR(LayerwiseMethod):
     """Options: ``candidates`` for a threshold (20), ``restructure`` residual blocks (True)."""
 
     name = "TTRBR"
@@ -46,11 +46,19 @@ class TTRBR(Method):
         self, threshold: ThresholdRule, candidates: int = 20, restructure: bool | None = None
     ) -> ConversionMethod:
         """See ``Method.conversion``; ``threshold`` plays no part. Raises CannotRun for fewer than 1 candidate."""
+        self.rule(candidates, restructure)
+        return ConversionMethod(self.name, IntegrateFireNeuron)
+
+    def rule(self, candidates: int = 20, restructure: bool | None = None) -> LayerRule:  # type: ignore[override]
+        """See ``LayerwiseMethod.rule``."""
         if type(candidates) is not int or candidates < 1:
             raise CannotRun(f"{self.name}: candidates must be a whole number of at least 1, got {candidates!r}")
         restructure = self.restructure if restructure is None else restructure
-        rule = partial(tuned, candidates=candidates, restructure=restructure, initial=self.initial)
-        return ConversionMethod(self.name, IntegrateFireNeuron, layerwise=rule, layerwise_most=MOST_STEPS)
+        return partial(tuned, candidates=candidates, restructure=restructure, initial=self.initial)
+
+    def calibrated(self, timesteps: int, **options: object) -> int:
+        """See ``LayerwiseMethod.calibrated``."""
+        return min(timesteps, MOST_STEPS)
 
     def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
         """See ``Method.steps``: a layer answers in the step in which its input comes."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
-from torch import fx, nn
+from torch import nn
 
 from benchmarks.data.stream import ImageStream
 from benchmarks.errors import CannotRun, NotAvailable
@@ -31,7 +31,7 @@ from benchmarks.training.recipes import Recipe, content, recipe
 from benchmarks.training.source_digest import code_digest, import_closure
 from benchmarks.training.streamed import StreamedBatches
 from benchmarks.training.train import Batches, Progress, optimize
-from snncore.conversion import quantize
+from snncore.conversion import RecordedNetwork, quantize, record
 from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU, UniformQuantizer
 
 _log = logging.getLogger(__name__)
@@ -105,17 +105,18 @@ def quantized_network(
     path = cache_dir() / "networks" / f"{task.architecture.replace('/', '-')}-{task.quantizer}-{key}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(path.with_suffix(".lock"))):
-        model = _load(base, task, path) if path.exists() else None
+        model = _load(_untrained(base, images, task), task, path) if path.exists() else None
         if model is None:
-            write_checkpoint(path, fine_tune(base, images, task, chosen, progress).state_dict(), metadata)
-            model = _load(base, task, path)
+            made = fine_tune(base, images, task, chosen, progress)
+            write_checkpoint(path, made.state_dict(), metadata)
+            model = _load(made, task, path)
             assert model is not None
     return TrainedNetwork(model, path, checkpoint_hash(path))
 
 
 def fine_tune(
     base: nn.Module, images: LabelledImages | ImageStream, task: QuantizedTask, chosen: Recipe, progress: Progress | None = None
-) -> fx.GraphModule:
+) -> RecordedNetwork:
     """The quantised network after the last epoch: on the CPU, float32, in evaluation mode."""
     device, dtype = device_of(chosen), chosen.dtype
     with threads(chosen.threads):
@@ -135,8 +136,12 @@ def fine_tune(
     return model.eval()
 
 
-def _load(base: nn.Module, task: QuantizedTask, path: Path) -> nn.Module | None:
-    model = quantize(base, None, quantizer(task.quantizer)).eval()
+def _untrained(base: nn.Module, images: LabelledImages | ImageStream, task: QuantizedTask) -> RecordedNetwork:
+    example = images.images[:1] if not isinstance(images, ImageStream) else next(iter(images.batches(task.mean, task.std, 1)))[0]
+    return quantize(record(base, example.to(next(base.parameters()))), None, quantizer(task.quantizer)).eval()
+
+
+def _load(model: RecordedNetwork, task: QuantizedTask, path: Path) -> RecordedNetwork | None:
     try:
         load_checkpoint(model, path, f"{task.architecture}, {task.quantizer}")
     except CannotRun as error:

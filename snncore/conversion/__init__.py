@@ -1,44 +1,42 @@
-"""ANN-to-SNN conversion by ``torch.fx``: trace, fold batch norm, calibrate thresholds, replace ReLUs, run."""
+"""ANN-to-SNN conversion: record a network with ``torch.export``, calibrate thresholds, rewrite its operations, run."""
 
-from snncore.conversion.amplitude import AdjustedAmplitudes, AmplitudeAdjustment, adjust_amplitudes, amplitude_factor
-from snncore.conversion.calibration import Calibration, LeastSquares, Maximum, Percentile, calibrate
-from snncore.conversion.convert import ConversionMethod, Encoding, convert, opi, rate, tmn, tsa
-from snncore.conversion.encoders import PotentialEncoder, SpreadEncoder, SwitchEncoder
+from snncore.conversion import rules
+from snncore.conversion.calibration import Calibration, LeastSquares, Maximum, Percentile, ThresholdRule, activations, calibrate
+from snncore.conversion.counting import Counts, OperationCounter
+from snncore.conversion.encoders import PotentialEncoder
 from snncore.conversion.errors import ConversionError
-from snncore.conversion.fine_tuning import FineTuning, fine_tune_layers
-from snncore.conversion.layerwise import Layer, LayerRule, NeuronMaker
-from snncore.conversion.network import SpikingNetwork
-from snncore.conversion.quantized import cos, qcfs, quantize, signed_rate
+from snncore.conversion.graph import RecordedNetwork
+from snncore.conversion.method import ConversionMethod, convert
+from snncore.conversion.network import Mode, SpikingNetwork
+from snncore.conversion.operations import InputEncoder
+from snncore.conversion.presets import Encoding, opi, rate, tmn, tsa
+from snncore.conversion.quantized import quantize
+from snncore.conversion.recording import record
 
 __all__ = [
-    "AdjustedAmplitudes",
-    "AmplitudeAdjustment",
     "Calibration",
     "ConversionError",
     "ConversionMethod",
+    "Counts",
     "Encoding",
-    "FineTuning",
-    "Layer",
-    "LayerRule",
+    "InputEncoder",
     "LeastSquares",
     "Maximum",
-    "NeuronMaker",
+    "Mode",
+    "OperationCounter",
     "Percentile",
     "PotentialEncoder",
+    "RecordedNetwork",
     "SpikingNetwork",
-    "SpreadEncoder",
-    "SwitchEncoder",
-    "adjust_amplitudes",
-    "amplitude_factor",
+    "ThresholdRule",
+    "activations",
     "calibrate",
     "convert",
-    "cos",
-    "fine_tune_layers",
     "opi",
-    "qcfs",
     "quantize",
     "rate",
-    "signed_rate",
+    "record",
+    "rules",
     "tmn",
     "tsa",
 ]

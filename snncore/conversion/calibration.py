@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from snncore.coding import Code
 from snncore.conversion.errors import ConversionError
-from snncore.conversion.tracing import describe, module_of, trace_network
+from snncore.conversion.graph import ACTIVATIONS, Node, RecordedNetwork, fingerprint_of
+from snncore.conversion.recording import record
 
 MANTISSA_BITS = 11
 SHIFT = 23 - MANTISSA_BITS
@@ -81,17 +82,18 @@ class ActivationHistogram:
 
 @dataclass
 class Calibration:
-    """What a pass over the calibration images leaves behind: a histogram per ReLU and the shape of every signal.
+    """What a pass over the calibration images leaves behind.
 
-    The shapes are those of another number of images than in the first batch, and of more than one: otherwise an operation
-    that fixes the number of images, as ``view(1, -1)`` does, looks like one that keeps them apart. ``network`` describes
-    the operations that were recorded, so that another network is recognised. ``peak`` is the largest size of an input value.
+    Attributes:
+        network: the network as it was recorded, so that it is read once and converted often.
+        histograms: of each activation, by the name that its neuron will have.
+        images: how many.
+        peak: largest size of an input value.
     """
 
+    network: RecordedNetwork
     histograms: dict[str, ActivationHistogram]
-    shapes: dict[str, tuple[int, ...]]
     images: int
-    network: str
     peak: float = 0.0
 
 
@@ -162,17 +164,23 @@ def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
 
     Args:
         ann: any network that ``convert`` accepts.
-        batches: tensors ``[B, ...]`` as the network takes them; each is looked at once, none is kept.
+        batches: tensors ``[B, ...]`` as the network takes them, images of one size; each is looked at once, none is kept.
 
     Raises:
-        ConversionError: no batch; NaN or infinity in a batch or behind a ReLU, naming it; an untraceable network, or one for
-            batches of one size alone.
+        ConversionError: no batch; NaN or infinity in a batch or behind a ReLU, naming it; a network that cannot be recorded.
     """
     if isinstance(batches, Tensor):
         raise ConversionError("calibration takes batches of images, not one tensor; pass [images]")
-    traced = trace_network(ann)
-    run = _Recorder(traced)
-    images, shapes, peak = 0, {}, 0.0
+    network: RecordedNetwork | None = None
+    histograms: dict[str, ActivationHistogram] = {}
+    images, peak = 0, 0.0
+
+    def observe(node: Node, value: Any) -> None:
+        if node.operation in ACTIVATIONS:
+            if not torch.isfinite(value).all():
+                raise ConversionError(f"{node.origin}: NaN or infinity in the activations of the trained network; check it")
+            histograms.setdefault(node.name, ActivationHistogram()).update(value)
+
     with torch.no_grad():
         for batch in batches:
             if not isinstance(batch, Tensor):
@@ -180,74 +188,47 @@ def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
                 raise ConversionError(f"a calibration batch is a {kind}, not a tensor; pass images alone, without labels")
             if not torch.isfinite(batch).all():
                 raise ConversionError("a calibration batch contains NaN or infinity; look at the data and its normalisation")
-            run.run(batch)
-            if images == 0 and batch.shape[0] > 0:
-                shapes = _shapes(traced, batch)
+            if batch.numel() == 0:
+                continue
+            try:
+                network = network or record(ann, batch)
+                network(batch, observe)
+            except ConversionError:
+                raise
+            except Exception as error:  # whatever the network runs into
+                raise ConversionError(f"the trained network fails on the calibration images: {_first_line(error)}") from error
             images += batch.shape[0]
-            peak = max(peak, float(batch.abs().max()) if batch.numel() else 0.0)
-    if images == 0:
+            peak = max(peak, float(batch.abs().max()))
+    if network is None:
         raise ConversionError("no calibration images were given; pass batches of training images")
-    return Calibration(run.histograms, shapes, images, describe(traced), peak)
+    return Calibration(network, histograms, images, peak)
 
 
-def calibration_of(ann: nn.Module, traced: fx.GraphModule, calibration: Calibration | Iterable[Tensor]) -> Calibration:
-    """The calibration of ``ann``, recorded as ``traced``: the one given, or made now from the batches given.
+def calibration_of(ann: nn.Module, calibration: Calibration | Iterable[Tensor]) -> Calibration:
+    """The calibration of ``ann`` as it is now: the one given, or made from the batches given.
 
     Raises:
         ConversionError: a calibration of another network, or what ``calibrate`` raises.
     """
     if not isinstance(calibration, Calibration):
-        calibration = calibrate(ann, calibration)
-    if calibration.network != describe(traced):
+        return calibrate(ann, calibration)
+    known = calibration.network
+    if ann is known or (known.fingerprint is not None and known.fingerprint == fingerprint_of(ann)):
+        return calibration
+    example = next(iter([*known.parameters(), *known.buffers()]), torch.zeros(()))
+    network = record(ann, torch.zeros(1, *known.image, dtype=example.dtype, device=example.device))
+    if network.describe() != known.describe():
         raise ConversionError(f"the calibration of this {type(ann).__name__} comes from another network; calibrate this one")
-    return calibration
+    return replace(calibration, network=network)
 
 
-def activations(ann: nn.Module, images: Tensor) -> dict[str, Tensor]:
+def activations(network: RecordedNetwork, images: Tensor) -> dict[str, Tensor]:
     """Output ``[B, ...]`` of every ReLU of the trained network, by the name that its neuron has after conversion."""
-    traced = trace_network(ann)
-    run = _Recorder(traced, keep=True)
+    kept: dict[str, Tensor] = {}
     with torch.no_grad():
-        run.run(images)
-    return run.kept
+        network(images, lambda node, value: kept.update({node.name: value}) if node.operation in ACTIVATIONS else None)
+    return kept
 
 
-def _shapes(traced: fx.GraphModule, batch: Tensor) -> dict[str, tuple[int, ...]]:
-    """Shape of every signal for a batch of another size than ``batch``; see ``Calibration``."""
-    count = 3 if batch.shape[0] == 2 else 2
-    data = f"{count} images, though not on {batch.shape[0]} (keep the first dimension of every signal, whatever its size)"
-    run = _Recorder(traced, keep=True, data=data)
-    run.run(batch[[0] * count])
-    return run.shapes
-
-
-class _Recorder(fx.Interpreter):
-    """Runs the graph, counting activations behind ReLUs (or keeping them) and remembering the shapes of all signals."""
-
-    def __init__(self, traced: fx.GraphModule, keep: bool = False, data: str = "the calibration images") -> None:
-        super().__init__(traced)
-        self.extra_traceback = False  # it would spread the message over several lines
-        self.traced = traced
-        self.keep = keep
-        self.data = data
-        self.kept: dict[str, Tensor] = {}
-        self.histograms: dict[str, ActivationHistogram] = {}
-        self.shapes: dict[str, tuple[int, ...]] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        """As the base class; errors of the network's own code name the operation."""
-        try:
-            value = super().run_node(n)
-        except Exception as error:  # whatever the network runs into
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ConversionError(f"{n.name}: the trained network fails on {self.data}: {reason}") from error
-        if isinstance(value, Tensor):
-            self.shapes[n.name] = tuple(value.shape)
-        if isinstance(module_of(self.traced, n), nn.ReLU):
-            if not torch.isfinite(value).all():
-                raise ConversionError(f"{n.name}: NaN or infinity in the activations of the trained network; check it")
-            if self.keep:
-                self.kept[n.name] = value
-                return value
-            self.histograms.setdefault(n.name, ActivationHistogram()).update(value)
-        return value
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from snncore.coding import Code
-from snncore.conversion.amplitude import AdjustedAmplitudes
-from snncore.conversion.operations import InputEncoder, MaxPool, PresentConstant
-from snncore.conversion.rewriting import Signal, SpikingLayer
-from snncore.conversion.tracing import call_node, module_of
+from snncore.conversion.graph import check_images, names_in, structured
+from snncore.conversion.operations import AddSpikes, InputEncoder, MaxPool, PresentConstant, SpikingLayer
+from snncore.conversion.rewriting import Kind, Program, Step
 from snncore.neurons import SpikingNeuron
 
 Mode = Literal["multi-step", "single-step"]
-NodeObserver = Callable[[fx.Node, Any, int | None], None]
+StepObserver = Callable[[Step | None, Any, int | None], None]
 
 
 class SpikingNetwork(nn.Module):
@@ -27,36 +27,33 @@ class SpikingNetwork(nn.Module):
     ``mode="single-step"`` runs all layers at once, one timestep after another, as pipelined hardware does: memory does
     not grow with T. The spikes are the same. The network is for inference: no gradients.
 
+    Its state dict holds thresholds, amplitudes and T beside the weights; ``torch.save`` keeps all of it.
+
     Attributes:
-        graph_module: the network on ``[T*B, ...]`` tensors.
+        steps: what runs, in order, each a module of ``layers``.
         code: code of the spike trains and of the output.
         latency: steps of the pipelined simulation from the first input to the last output: T plus the delays of the
             neurons on the longest path.
-        adjusted: what the adjustment of its amplitudes came to, if there was one.
-        observer: called with each node of the graph, its value and its timestep, from 0; the timestep is None for a value that
-            holds all timesteps ``[T*B, ...]`` or is the same at each of them ``[B, ...]``. Counting attaches here.
+        observer: called with each step (None: the images), its value and its timestep, from 0; the timestep is None for a value
+            that holds all timesteps ``[T*B, ...]`` or is the same at each of them ``[B, ...]``. Counting attaches here.
     """
 
-    def __init__(self, graph_module: fx.GraphModule, signals: dict[fx.Node, Signal], code: Code, mode: Mode) -> None:
+    def __init__(self, program: Program, code: Code, mode: Mode) -> None:
         super().__init__()
         if mode not in ("multi-step", "single-step"):
             raise ValueError(f"unknown mode {mode!r}; known: multi-step, single-step")
-        self.graph_module = graph_module
+        self.steps, self.outputs, self.image, self._images = program.steps, program.outputs, program.image, program.images
+        self.layers = nn.ModuleDict(program.modules)
         self.code = code
         self.mode: Mode = mode
-        self.adjusted: AdjustedAmplitudes | None = None
-        self.observer: NodeObserver | None = None
-        self._kinds = {node.name: signals[node].kind if node in signals else "size" for node in graph_module.graph.nodes}
+        self.observer: StepObserver | None = None
+        self.kinds: dict[str, Kind] = {step.name: step.kind for step in self.steps}
+        self._read_late = {name for step in self.steps if step.kind == "decoded" for name in step.inputs} | names_in(self.outputs)
         self._starts: dict[str, int] = {}
-        self._find_pipeline_starts()
-        self.latency = self._starts[self._output_node.name] + code.timesteps
+        for step in self.steps:
+            self._starts[step.name] = self._start_of_inputs(step) + self._delay(step)
+        self.latency = max(self._starts[name] for name in self._tapped) + code.timesteps
         self.eval()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        names = [node.name for node in self.graph_module.graph.nodes]  # copying and pickling make new nodes, with new names
-        self._kinds = dict(zip(names, self._kinds.values(), strict=True))
-        self._starts = dict(zip(names, self._starts.values(), strict=True))
 
     @property
     def timesteps(self) -> int:
@@ -66,12 +63,21 @@ class SpikingNetwork(nn.Module):
     @property
     def neurons(self) -> dict[str, SpikingNeuron]:
         """Neurons by the name of the activation that they replace, in the order of the network."""
-        layers = ((node.name, module_of(self.graph_module, node)) for node in self.graph_module.graph.nodes)
-        return {name: layer.neuron for name, layer in layers if isinstance(layer, SpikingLayer)}
+        return {name: layer.neuron for name, layer in self.layers.items() if isinstance(layer, SpikingLayer)}
 
-    def kind(self, node: fx.Node) -> str:
-        """``analog``, ``spikes``, ``current`` or ``size``: what ``node`` of the graph puts out."""
-        return self._kinds[node.name]
+    @property
+    def dense_layers(self) -> list[str]:
+        """Layers with weights that see currents, which cost multiplications at every step."""
+        return [s.name for s in self.steps if hasattr(self.layers[s.name], "weight") and self.kind(s.inputs[0]) == "current"]
+
+    def kind(self, name: str) -> Kind:
+        """What the step of that name puts out; the images are analog."""
+        return self.kinds.get(name, "analog")
+
+    @property
+    def _tapped(self) -> set[str]:
+        """Currents that are decoded."""
+        return {name for name in self._read_late if self.kind(name) == "current"}
 
     @torch.no_grad()
     def forward(self, images: Tensor, every_step: bool = False) -> Any:
@@ -86,154 +92,199 @@ class SpikingNetwork(nn.Module):
             ``[B, ...]`` (the structure of the trained network's output), or ``[T, B, ...]`` with ``every_step``.
 
         Raises:
-            ValueError: NaN or infinity in the images.
+            ValueError: NaN or infinity in the images; images of another size than the network was converted for.
         """
+        check_images(images, self.image)
         if not torch.isfinite(images).all():
             raise ValueError("the input contains NaN or infinity; look at the data and its normalisation")
-        if self.mode == "single-step":
-            return self._decode_steps(self.steps(images), every_step)
+        if self.observer is not None:
+            self.observer(None, images, None)
+        values = self._single_step(images, every_step) if self.mode == "single-step" else self._multi_step(images, every_step)
+        if not any(step.kind == "decoded" for step in self.steps):
+            return structured(self.outputs, values)
+        if not every_step:
+            return self._read_out(values)
+        analog = {name: value for name, value in values.items() if name not in self._tapped}
+        each = [self._read_out(analog | {n: values[n][t] for n in self._tapped}) for t in range(self.timesteps)]
+        return tree_map(lambda *train: torch.stack(train), *each)
+
+    def _read_out(self, values: dict[str, Any]) -> Any:
+        """Outputs that are computed from decoded ones."""
+        for step in self.steps:
+            if step.kind == "decoded":
+                values[step.name] = self.layers[step.name](*(values[name] for name in step.inputs))
+        return structured(self.outputs, values)
+
+    # ---- multi-step -----------------------------------------------------------------------------------------------
+
+    def _multi_step(self, images: Tensor, every_step: bool) -> dict[str, Any]:
         decode = self.code.decode_prefixes if every_step else self.code.decode
-        out = self.graph_module(images) if self.observer is None else _Observed(self.graph_module, self.observer).run(images)
-        return _map(lambda x: decode(x.unflatten(0, (self.timesteps, -1))), out)
+        values = self.run(images)
+        for name in self._tapped:
+            values[name] = decode(values[name].unflatten(0, (self.timesteps, -1)))
+        return values
+
+    def run(self, images: Tensor) -> dict[str, Any]:
+        """Values ``[T*B, ...]`` (analog ones ``[B, ...]``) of what is decoded or read when the last step is over."""
+        values: dict[str, Any] = {self._images: images}
+        last = {name: step.name for step in self.steps for name in step.inputs}
+        for step in self.steps:
+            if step.kind == "decoded":
+                continue
+            values[step.name] = self.layers[step.name](*(values[name] for name in step.inputs))
+            if self.observer is not None:
+                self.observer(step, values[step.name], None)
+            for name in set(step.inputs):
+                if last[name] == step.name and name not in self._read_late:
+                    del values[name]
+        return values
 
     # ---- single-step ----------------------------------------------------------------------------------------------
 
-    @property
-    def _output_node(self) -> fx.Node:
-        last: fx.Node = next(iter(reversed(self.graph_module.graph.nodes)))
-        return last
+    def _delay(self, step: Step) -> int:
+        layer = self.layers[step.name]
+        return layer.neuron.delay if isinstance(layer, SpikingLayer) else 0
 
-    def _start_of_inputs(self, node: fx.Node) -> int:
-        """Global step at which the inputs of ``node`` for its first timestep are all there."""
-        return max((self._starts[n.name] for n in node.all_input_nodes), default=0)
+    def _start_of_inputs(self, step: Step) -> int:
+        """Global timestep at which the inputs of ``step`` for its first timestep are all there: a neuron lags by its delay."""
+        return max((self._starts.get(name, 0) for name in step.inputs), default=0)
 
-    def _find_pipeline_starts(self) -> None:
-        """Global step at which each node puts out its first timestep: a neuron lags by its delay."""
-        for node in self.graph_module.graph.nodes:
-            layer = module_of(self.graph_module, node)
-            delay = layer.neuron.delay if isinstance(layer, SpikingLayer) else 0
-            self._starts[node.name] = self._start_of_inputs(node) + delay
+    def _single_step(self, images: Tensor, every_step: bool) -> dict[str, Any]:
+        """Weighted sums of what is decoded; one timestep is held at a time unless every prefix is asked for."""
+        weights, total = self.code.weights().tolist(), self.code.total
+        values = self._analog_values(images)
+        trains: dict[str, list[Tensor]] = {name: [] for name in self._tapped}
+        seen = dict.fromkeys(self._tapped, 0)
+        for name, value in self._timesteps(images, values):
+            if every_step:
+                trains[name].append(value)
+                continue
+            before = values[name] if name in values else torch.zeros_like(value)
+            values[name] = torch.add(before, value, alpha=weights[seen[name]])
+            seen[name] += 1
+        for name in self._tapped:
+            values[name] = self.code.decode_prefixes(torch.stack(trains[name])) if every_step else values[name] * (1.0 / total)
+        return values
 
-    @torch.no_grad()
-    def steps(self, images: Tensor) -> Iterator[Any]:
-        """Output currents of each timestep, one after another; see ``single-step`` in the class docstring.
+    def _analog_values(self, images: Tensor) -> dict[str, Any]:
+        """What does not change over the timesteps, computed once."""
+        values: dict[str, Any] = {self._images: images}
+        for step in self.steps:
+            if step.kind == "analog":
+                values[step.name] = self.layers[step.name](*(values[name] for name in step.inputs))
+                if self.observer is not None:
+                    self.observer(step, values[step.name], None)
+        return values
+
+    def _timesteps(self, images: Tensor, analog: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
+        """Currents that are decoded, timestep by timestep.
 
         Signals that arrive at a sum before their partners (residual connections across neurons with a pre-charge) wait
         in a delay line as long as the difference, whatever T is.
         """
-        nodes = list(self.graph_module.graph.nodes)
-        analog = self._analog_values(nodes, images)
-        lines: dict[fx.Node, deque[tuple[int, Any]]] = {node: deque() for node in nodes}
-        keep = {node: max((self._start_of_inputs(user) for user in node.users), default=0) for node in nodes}
-        states: dict[fx.Node, Any] = {}
+        moving = [step for step in self.steps if step.kind in ("spikes", "current")]
+        lines: dict[str, deque[tuple[int, Any]]] = {step.name: deque() for step in moving}
+        keep = {step.name: max((self._start_of_inputs(u) for u in moving if step.name in u.inputs), default=0) for step in moving}
+        states: dict[str, Any] = {}
+        tapped, constant = self._tapped, dict(analog)
         for now in range(self.latency):
-            for node in nodes:
-                value = self._step_of(node, now, images, analog, lines, states)
+            for step in moving:
+                value = self._step_of(step, now, constant, lines, states)
                 if value is None:
                     continue
+                index = now - self._starts[step.name]
                 if self.observer is not None:
-                    self.observer(node, value, now - self._starts[node.name])
-                if node is self._output_node:
-                    yield value
-                else:
-                    lines[node].append((now - self._starts[node.name], value))
-            for node, line in lines.items():
-                while line and line[0][0] + keep[node] <= now:
+                    self.observer(step, value, index)
+                lines[step.name].append((index, value))
+                if step.name in tapped:
+                    yield step.name, value
+            for name, line in lines.items():
+                while line and line[0][0] + keep[name] <= now:
                     line.popleft()
 
-    def _analog_values(self, nodes: list[fx.Node], images: Tensor) -> dict[fx.Node, Any]:
-        """What does not change over the timesteps, computed once."""
-        interpreter = fx.Interpreter(self.graph_module)
-        values: dict[fx.Node, Any] = {}
-        for node in nodes:
-            sized = self.kind(node) == "size" and node.op != "output" and all(n in values for n in node.all_input_nodes)
-            if sized or self.kind(node) == "analog":
-                if node.op == "placeholder":
-                    values[node] = images
-                else:
-                    values[node] = call_node(interpreter, node, lambda n: values[n])
-                if self.observer is not None:
-                    self.observer(node, values[node], None)
-        return values
-
     def _step_of(
-        self,
-        node: fx.Node,
-        now: int,
-        images: Tensor,
-        analog: dict[fx.Node, Any],
-        lines: dict[fx.Node, deque[tuple[int, Any]]],
-        states: dict[fx.Node, Any],
+        self, step: Step, now: int, analog: dict[str, Any], lines: dict[str, deque[tuple[int, Any]]], states: dict[str, Any]
     ) -> Any:
-        """Output of ``node`` at global step ``now``, or None while it is not its turn."""
-        if node in analog or node.op == "placeholder":
-            return None
-        index = now - self._start_of_inputs(node)
-        layer = module_of(self.graph_module, node)
-        delay = layer.neuron.delay if isinstance(layer, SpikingLayer) else 0
+        """Output of ``step`` at the global timestep ``now``, or None while it is not its turn."""
+        index = now - self._start_of_inputs(step)
+        layer = self.layers[step.name]
+        delay = self._delay(step)
         if not 0 <= index < self.timesteps + delay:
             return None
 
-        def look_up(source: fx.Node) -> Any:
-            if source in analog:
-                return analog[source]
-            return next(value for step, value in lines[source] if step == index)
+        def look_up(source: str) -> Any:
+            return analog[source] if source in analog else next(value for at, value in lines[source] if at == index)
 
         if isinstance(layer, SpikingLayer):
-            source = node.args[0]
-            assert isinstance(source, fx.Node)
-            current = look_up(source) if index < self.timesteps else None
-            if index == 0:
-                states[node] = layer.neuron.start(current)  # type: ignore[arg-type]
-            spikes = layer.neuron.step(current, states[node])
-            if index == self.timesteps + delay - 1:
-                del states[node]
+            current = look_up(step.inputs[0]) if index < self.timesteps else None
+            state = layer.neuron.start(current) if index == 0 else states.pop(step.name)  # type: ignore[arg-type]
+            spikes = layer.neuron.step(current, state)
+            if isinstance(spikes, tuple):
+                spikes, state = spikes
+            if index < self.timesteps + delay - 1:
+                states[step.name] = state
             return spikes
         if isinstance(layer, InputEncoder):
-            return layer.at(look_up(node.args[0]), index)  # type: ignore[arg-type]
+            return layer.at(look_up(step.inputs[0]), index)
         if isinstance(layer, PresentConstant):
-            return look_up(node.args[0])  # type: ignore[arg-type]
+            return look_up(step.inputs[0])
         if isinstance(layer, MaxPool):
-            state = states.pop(node) if index else layer.start()
-            pooled = layer.step(look_up(node.args[0]), state)  # type: ignore[arg-type]
+            state = states.pop(step.name) if index else layer.start()
+            pooled = layer.step(look_up(step.inputs[0]), state)
             if index < self.timesteps - 1:
-                states[node] = state
+                states[step.name] = state
             return pooled
-        return call_node(fx.Interpreter(self.graph_module), node, look_up)
+        return layer(*map(look_up, step.inputs))
 
-    def _decode_steps(self, steps: Iterator[Any], every_step: bool) -> Any:
-        """Weighted sum of the output train; holds one step at a time unless every prefix is asked for."""
-        if every_step:
-            return _map(lambda *train: self.code.decode_prefixes(torch.stack(train)), *steps)
-        weights, total = self.code.weights().tolist(), self.code.total
-        value: Any = None
-        for weight, step in zip(weights, steps, strict=True):
-            zero = _map(torch.zeros_like, step) if value is None else value
-            value = _map(lambda v, x, weight=weight: torch.add(v, x, alpha=weight), zero, step)
-        return _map(lambda v: v * (1.0 / total), value)
+    # ---- what one can keep and look at ----------------------------------------------------------------------------
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """What is no tensor: T, and the settings of neurons and amplitudes."""
+        settings = {name: _settings(layer) for name, layer in self.layers.items()}
+        return {"code": [type(self.code).__name__, self.timesteps, float(self.code.beta)], "settings": settings}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take thresholds and amplitudes of another conversion of the same network.
+
+        Raises:
+            ValueError: another T, code or kind of neuron than this network has.
+        """
+        own = self.get_extra_state()
+        if state["code"] != own["code"]:
+            said = "{}, T = {}, beta = {:g}"
+            raise ValueError(
+                f"the state dict is that of a network in {said.format(*state['code'])}, and this one is in "
+                f"{said.format(*own['code'])}; convert with the same method and timesteps first"
+            )
+        for name, settings in state["settings"].items():
+            fixed = [{k: v for k, v in each.items() if type(v) is not float} for each in (settings, own["settings"].get(name, {}))]
+            if fixed[0] != fixed[1]:
+                raise ValueError(f"the state dict does not fit layer {name}: it has {fixed[0]}, the network {fixed[1]}")
+            layer = self.layers[name]
+            holder = layer.neuron if isinstance(layer, SpikingLayer) else layer
+            for key, value in settings.items():
+                if type(value) is float:
+                    setattr(holder, key, value)
+
+    def __repr__(self) -> str:
+        """Layers with what they see and put out."""
+        rows = [("layer", "runs", "sees", "puts out")]
+        for step in self.steps:
+            layer = self.layers[step.name]
+            runs = layer.neuron if isinstance(layer, SpikingLayer) else layer
+            sees = ", ".join(self.kind(name) for name in step.inputs)
+            rows.append((step.name, str(runs).replace("\n", " "), sees, f"{step.kind} {list(step.shape)}"))
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows]
+        dense = ", ".join(self.dense_layers) or "none"
+        title = f"SpikingNetwork: T = {self.timesteps}, latency {self.latency}, {len(self.neurons)} layers of neurons"
+        return "\n".join([title, *lines, f"layers that see currents at every step, and multiply: {dense}"])
 
 
-class _Observed(fx.Interpreter):
-    """Runs a graph node by node and shows each value before a later node may overwrite it."""
-
-    def __init__(self, graph_module: fx.GraphModule, observer: NodeObserver) -> None:
-        super().__init__(graph_module)
-        self.observer = observer
-        self.extra_traceback = False  # errors read as they do unobserved
-
-    def run_node(self, n: fx.Node) -> Any:
-        """See ``fx.Interpreter``."""
-        value = super().run_node(n)
-        self.observer(n, value, None)
-        return value
-
-
-def _map(function: Callable[..., Any], first: Any, *others: Any) -> Any:
-    """Apply ``function`` to corresponding tensors of equally built outputs (tensor, tuple, list or dict)."""
-    if isinstance(first, Tensor):
-        return function(first, *others)
-    if isinstance(first, dict):
-        return {key: _map(function, first[key], *(other[key] for other in others)) for key in first}
-    if isinstance(first, (tuple, list)):
-        return type(first)(_map(function, *parts) for parts in zip(first, *others, strict=True))
-    return first
+def _settings(layer: nn.Module) -> dict[str, Any]:
+    """Numbers, flags and words that a layer was made with."""
+    holder = layer.neuron if isinstance(layer, SpikingLayer) else layer if isinstance(layer, (AddSpikes, InputEncoder)) else None
+    kinds = (bool, int, float, str)
+    values = {k: v for k, v in vars(holder).items() if isinstance(v, kinds) and not k.startswith("_")} if holder else {}
+    values.pop("training", None)
+    return values | ({"kind": type(holder).__name__} if holder else {})

@@ -1,28 +1,86 @@
-"""Small modules that the converter puts into a spiking network."""
+"""What runs in a spiking network in place of the trained network's operations."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from snncore.conversion.graph import Node, Stored, Value, channel_affine, mapped, run_operation
+from snncore.neurons import SpikingNeuron
 
-class Amplify(nn.Module):
-    """Spikes times their amplitude: a synapse of one weight per channel, for residual connections without a layer."""
 
-    def __init__(self, amplitude: Tensor) -> None:
+class Operation(nn.Module):
+    """An operation of the trained network as it is: ``[T*B, ...]`` is a batch like any other.
+
+    Args:
+        node: the operation.
+        tensors: its constants, by name.
+    """
+
+    def __init__(self, node: Node, tensors: dict[str, Tensor]) -> None:
         super().__init__()
-        self.register_buffer("amplitude", amplitude)
+        self.node = node
+        for name, tensor in tensors.items():
+            self.register_buffer(name, tensor.detach())
 
-    def forward(self, spikes: Tensor) -> Tensor:
+    def forward(self, *given: Tensor) -> Any:
+        """The result for values of ``node.inputs``."""
+        values = dict(zip(self.node.inputs, given, strict=True))
+
+        def look_up(leaf: Any) -> Any:
+            return values[leaf.name] if isinstance(leaf, Value) else getattr(self, leaf.name) if isinstance(leaf, Stored) else leaf
+
+        return run_operation(self.node, mapped(self.node.arguments, look_up))
+
+    def extra_repr(self) -> str:
+        """Parameters shown by ``print``."""
+        return self.node.operation
+
+
+class Sum(Operation):
+    """A sum of spikes over dimensions; also a mean, whose division is left to the amplitude."""
+
+
+class Synapses(Operation):
+    """A layer with weights; amplitudes of spikes are multiplied into them.
+
+    Attributes:
+        weight: as the trained network has it, times the amplitudes.
+        bias: or None.
+    """
+
+    def __init__(self, node: Node, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__(node, {})
+        self.weight = nn.Parameter(weight.detach(), requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+
+    def extra_repr(self) -> str:
+        """Parameters shown by ``print``."""
+        return f"{self.node.operation}, weight {list(self.weight.shape)}"
+
+
+class ChannelAffine(nn.Module):
+    """``scale x + shift`` per channel: spikes times their amplitude, or batch normalisation without a layer before it.
+
+    Args:
+        scale: ``[]`` or ``[C]`` (dimension 1).
+        shift: ``[C]``, or None.
+    """
+
+    def __init__(self, scale: Tensor, shift: Tensor | None = None) -> None:
+        super().__init__()
+        self.register_buffer("scale", scale)
+        self.register_buffer("shift", shift)
+
+    def forward(self, x: Tensor) -> Tensor:
         """``[B, C, ...]`` to the same shape."""
-        amplitude = self.get_buffer("amplitude").to(spikes)
-        if amplitude.dim() == 0:
-            return spikes * amplitude
-        return spikes * amplitude.view((1, -1) + (1,) * (spikes.dim() - 2))
+        scale, shift = self.get_buffer("scale").to(x), self.shift
+        if shift is not None:
+            return channel_affine(x, scale, shift.to(x))  # type: ignore[operator]
+        return x * (scale.view((1, -1) + (1,) * (x.dim() - 2)) if scale.dim() else scale)
 
 
 class AddSpikes(nn.Module):
@@ -30,44 +88,48 @@ class AddSpikes(nn.Module):
 
     Args:
         amplitude: of the spikes.
-        scratch: the current may be overwritten.
+
+    ``scratch``: the current may be overwritten.
     """
 
-    def __init__(self, amplitude: float, scratch: bool) -> None:
+    scratch = False
+
+    def __init__(self, amplitude: float) -> None:
         super().__init__()
-        self.amplitude, self.scratch = amplitude, scratch
+        self.amplitude = amplitude
 
     def forward(self, current: Tensor, spikes: Tensor) -> Tensor:
         """``[B, ...]`` and ``[B, ...]`` to the same shape."""
         return torch.add(current, spikes, alpha=self.amplitude, out=current if self.scratch else None)
 
+    def extra_repr(self) -> str:
+        """Parameters shown by ``print``."""
+        return f"amplitude={self.amplitude:g}"
+
 
 class SumPool(nn.Module):
     """Sum over windows: average pooling of spikes whose division is left to the amplitude, so that it only counts.
 
-    Windows over ``[B, C, L]`` are rows of height 1.
+    Args:
+        kernel, stride, padding: one number for each dimension that is pooled, one to three, the last ones.
     """
 
-    def __init__(
-        self,
-        kernel: tuple[int, int],
-        stride: tuple[int, int],
-        padding: tuple[int, int],
-        size: tuple[int, int] | None = None,
-    ) -> None:
+    def __init__(self, kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...]) -> None:
         super().__init__()
-        self.kernel, self.stride, self.padding, self.size = kernel, stride, padding, size
+        self.kernel, self.stride, self.padding = kernel, stride, padding
 
     def forward(self, spikes: Tensor) -> Tensor:
-        """``[B, C, H, W]`` or ``[B, C, L]`` to ``[B, C, H', W']`` or ``[B, C, L']``.
+        """``[B, C, ...]`` to ``[B, C, ...]``."""
+        if len(self.kernel) == 3:
+            return F.avg_pool3d(spikes, self.kernel, self.stride, self.padding, divisor_override=1)
+        if len(self.kernel) == 2:
+            return F.avg_pool2d(spikes, self.kernel, self.stride, self.padding, divisor_override=1)
+        window = (1, *self.kernel), (1, *self.stride), (0, *self.padding)
+        return F.avg_pool2d(spikes.unsqueeze(2), *window, divisor_override=1).squeeze(2)
 
-        Raises ValueError where the windows were made for another ``size``.
-        """
-        maps = spikes.unsqueeze(2) if spikes.dim() == 3 else spikes
-        if self.size is not None and tuple(maps.shape[2:]) != self.size:
-            raise ValueError(_other_size(self.size, tuple(maps.shape[2:])))
-        sums = F.avg_pool2d(maps, self.kernel, self.stride, self.padding, divisor_override=1)
-        return sums.squeeze(2) if spikes.dim() == 3 else sums
+    def extra_repr(self) -> str:
+        """Parameters shown by ``print``."""
+        return f"kernel={self.kernel}"
 
 
 class MaxPool(nn.Module):
@@ -81,12 +143,12 @@ class MaxPool(nn.Module):
     is the earliest spike of the window.
 
     Args:
-        pool: a max-pooling layer.
+        pool: the max-pooling operation.
         timesteps: T.
         recurrences: beta of each recurrence of the code.
     """
 
-    def __init__(self, pool: nn.Module, timesteps: int, recurrences: tuple[float, ...]) -> None:
+    def __init__(self, pool: Operation, timesteps: int, recurrences: tuple[float, ...]) -> None:
         super().__init__()
         self.pool, self.timesteps, self.recurrences = pool, timesteps, recurrences
 
@@ -110,37 +172,6 @@ class MaxPool(nn.Module):
         return x
 
 
-class Total(nn.Module):
-    """Sum over dimensions; also a mean, whose division is left to the amplitude."""
-
-    def __init__(self, dimensions: tuple[int, ...], keepdim: bool, count: int) -> None:
-        super().__init__()
-        self.dimensions, self.keepdim, self.count = dimensions, keepdim, count
-
-    def forward(self, spikes: Tensor) -> Tensor:
-        """``[B, ...]`` with ``dimensions`` summed. Raises ValueError where they do not hold ``count`` values."""
-        size = tuple(spikes.shape[d] for d in self.dimensions)
-        if math.prod(size) != self.count:
-            raise ValueError(_other_size((self.count,), size))
-        return torch.sum(spikes, dim=self.dimensions, keepdim=self.keepdim)
-
-
-def _other_size(expected: tuple[int, ...], got: tuple[int, ...]) -> str:
-    return f"the network was calibrated with feature maps of {expected} and got {got}; calibrate with images of this size"
-
-
-class Reshape(nn.Module):
-    """Reshape each sample; the leading dimension (samples, or timesteps times samples) is kept."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.shape = shape
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``[B, ...]`` to ``[B, *shape]``."""
-        return x.reshape(x.shape[0], *self.shape)
-
-
 class InputEncoder(nn.Module):
     """Turns images into spike trains in {-1, 0, 1} before the first layer; a subclass says which, in ``at``.
 
@@ -161,6 +192,10 @@ class InputEncoder(nn.Module):
         """All steps: ``[B, ...]`` to ``[T*B, ...]``."""
         return torch.cat([self.at(images, step) for step in range(self.timesteps)])
 
+    def extra_repr(self) -> str:
+        """Parameters shown by ``print``."""
+        return f"amplitude={self.amplitude:g}, timesteps={self.timesteps}"
+
 
 class PresentConstant(nn.Module):
     """Shows an analog input at every timestep: ``[B, ...]`` to ``[T*B, ...]`` (direct coding)."""
@@ -172,3 +207,26 @@ class PresentConstant(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Repeat over the timesteps."""
         return x.expand(self.timesteps, *x.shape).flatten(0, 1)
+
+
+class SpikingLayer(nn.Module):
+    """A neuron in the network: folds the timesteps out of the leading dimension and back.
+
+    Args:
+        neuron: the neuron.
+        constant: the input is analog ``[B, ...]`` and the same at every step; otherwise it is ``[T*B, ...]``.
+
+    ``scratch``: the input may be overwritten.
+    """
+
+    scratch = False
+
+    def __init__(self, neuron: SpikingNeuron, constant: bool) -> None:
+        super().__init__()
+        self.neuron, self.constant = neuron, constant
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes ``[T*B, ...]``."""
+        timesteps = self.neuron.code.timesteps
+        currents = x.expand(timesteps, *x.shape) if self.constant else x.unflatten(0, (timesteps, x.shape[0] // timesteps))
+        return self.neuron(currents, inplace=self.scratch and not self.constant).flatten(0, 1)

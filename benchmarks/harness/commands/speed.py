@@ -17,8 +17,7 @@ from benchmarks.errors import CannotRun
 from benchmarks.harness.commands.common import AsJson, console, print_json
 from benchmarks.models import build_model, model_spec
 from snncore import SpikingNetwork, convert, opi, rate, tmn, tsa
-from snncore.conversion import ConversionError
-from snncore.counting import OperationCounter
+from snncore.conversion import ConversionError, OperationCounter
 
 
 def speed_command(

@@ -1,4 +1,4 @@
-"""Operations of a spiking network, counted while it runs: by layer and by step.
+"""Operations of a converted network, counted while it runs: by layer and by step.
 
 An accumulate (AC) is one spike arriving over one synapse: the count of a layer is ``sum |s| * fan-out``, with the fan-out
 of every input position counted exactly. A multiply-accumulate (MAC) is what a layer needs whose input is real-valued: with
@@ -15,24 +15,20 @@ twice, and is charged their operations twice (``Counts.total``); papers leave th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
+from snncore.coding import Code
+from snncore.conversion.graph import run_operation
 from snncore.conversion.network import SpikingNetwork
-from snncore.conversion.operations import AddSpikes
-from snncore.conversion.rewriting import SpikingLayer
-from snncore.conversion.tracing import module_of
-from snncore.energy import Operations, energy_mj
-from snncore.neurons import FirstSpikeNeuron, SpikeTimeNeuron, SpikingNeuron
-from snncore.spike_times import LatencyLinear, fired_spikes, whole_spikes
-from snncore.synapses import LAYERS, SYNAPTIC, fan_out, layer_operations, node_operations
-
-__all__ = ["Counts", "LayerCounts", "NeuronCounts", "OperationCounter", "TrainCounter", "energy_mj", "fan_out"]
+from snncore.conversion.operations import AddSpikes, ChannelAffine, Operation, SpikingLayer, Sum, SumPool, Synapses
+from snncore.conversion.rewriting import Step
+from snncore.energy import Operations
+from snncore.neurons import SpikingNeuron
 
 Input = Literal["spikes", "constant", "current"]
 Presentation = Literal["once", "every step"]
@@ -167,8 +163,7 @@ class Counts:
 class OperationCounter:
     """Counts while a converted network runs, in either mode: ``with OperationCounter(network) as counts: network(images)``.
 
-    Looks once at each value that computes something, modules and functional operations alike, and keeps nothing of its size.
-    Counts add up over all runs of one counter.
+    Looks once at each value that computes something and keeps nothing of its size. Counts add up over all runs of one counter.
 
     Raises:
         RuntimeError: on entering, if the network is being observed already.
@@ -177,10 +172,10 @@ class OperationCounter:
     def __init__(self, network: SpikingNetwork) -> None:
         self.network = network
         self.counts = Counts(timesteps=network.timesteps)
+        self._shapes = {step.name: step.shape for step in network.steps}
+        self._receivers: dict[str, Receivers] = {}
+        self._before: dict[str, Tensor] = {}
         self._batch = 0
-        self._shapes: dict[fx.Node, tuple[int, ...]] = {}
-        self._receivers: dict[tuple[fx.Node, tuple[int, ...]], Receivers] = {}
-        self._idle: set[fx.Node] = set()
 
     def __enter__(self) -> Counts:
         if self.network.observer is not None:
@@ -191,207 +186,139 @@ class OperationCounter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.network.observer = None
 
-    def _observe(self, node: fx.Node, value: Any, step: int | None) -> None:
-        if not isinstance(value, Tensor) or node.op in ("get_attr", "output"):
-            return
-        self._shapes[node] = tuple(value.shape[1:])
-        if node.op == "placeholder":
-            self._batch = value.shape[0]
+    def _observe(self, step: Step | None, value: Tensor, at: int | None) -> None:
+        if step is None:
+            self._batch = len(value)
             self.counts.images += self._batch
-        elif self.network.kind(node) == "spikes":
-            self._spikes(node, value, step or 0)
-        if node.op != "placeholder" and node not in self._idle and not self._dense(node, step or 0):
-            self._idle.add(node)
+        elif step.kind == "spikes":
+            self._spikes(step, value, at or 0)
+        if step is not None:
+            self._dense(step, at or 0)
 
-    def _spikes(self, node: fx.Node, value: Tensor, first: int) -> None:
-        """Spikes of ``node`` from step ``first`` on: one accumulate per synapse of each layer that they go to."""
-        shape = tuple(value.shape[1:])
-        if (node, shape) not in self._receivers:
-            self._receivers[node, shape] = self._new_receivers(node, shape, value.device)
-        neuron, users, synapses = self._receivers[node, shape]
+    def _spikes(self, step: Step, value: Tensor, first: int) -> None:
+        """Spikes of ``step`` from timestep ``first`` on: one accumulate per synapse of each layer that they go to."""
+        value = self._events(step, value, first)
+        if step.name not in self._receivers:
+            self._receivers[step.name] = self._new_receivers(step, value.device)
+        neuron, users, synapses = self._receivers[step.name]
         if neuron is None and not users:
             return
         sums = _sum_over_images(value, self._batch, synapses)
-        for step, (negative, size, *accumulates) in enumerate(sums.tolist(), start=first):
+        for at, (negative, size, *accumulates) in enumerate(sums.tolist(), start=first):
             if neuron is not None:
-                fired = self.counts.neuron_layers.setdefault(node.name, _of_neuron(neuron, math.prod(shape)))
-                _add(fired.positive, step, size - negative)
-                _add(fired.negative, step, negative)
+                fired = self.counts.neuron_layers.setdefault(step.name, _of_neuron(neuron, math.prod(step.shape)))
+                _add(fired.positive, at, size - negative)
+                _add(fired.negative, at, negative)
             for user, count in zip(users, accumulates, strict=True):
                 arrived = self.counts.layers[user]
-                _add(arrived.positive, step, size - negative)
-                _add(arrived.negative, step, negative)
-                _add(arrived.accumulates, step, count)
+                _add(arrived.positive, at, size - negative)
+                _add(arrived.negative, at, negative)
+                _add(arrived.accumulates, at, count)
 
-    def _new_receivers(self, node: fx.Node, shape: tuple[int, ...], device: torch.device) -> Receivers:
-        layer = module_of(self.network.graph_module, node)
-        names, rows = [], [torch.ones(math.prod(shape[1:]), dtype=torch.float64)]
-        for user in node.users:
-            if _spikes_of(user, self.network.graph_module) is node:
-                module = module_of(self.network.graph_module, user)
-                assert module is not None
-                fans = fan_out(module, shape)
-                inputs, synapses = math.prod(shape), int(fans.sum())
-                self.counts.layers.setdefault(user.name, LayerCounts("spikes", inputs, synapses, dense=inputs))
+    def _events(self, step: Step, value: Tensor, first: int) -> Tensor:
+        """The spikes that travel, where a code's trains are not these themselves."""
+        code = self.network.code
+        if type(code).events is Code.events:
+            return value
+        train = value.unflatten(0, (-1, self._batch))
+        before = [self._before[step.name]] if first else []
+        self._before[step.name] = train[-1:]
+        return code.events(torch.cat([*before, train]))[len(before) :].flatten(0, 1)
+
+    def _new_receivers(self, step: Step, device: torch.device) -> Receivers:
+        layer = self.network.layers[step.name]
+        names, rows = [], [torch.ones(math.prod(step.shape[1:]), dtype=torch.float64)]
+        for user in self.network.steps:
+            module = self.network.layers[user.name]
+            if isinstance(module, SYNAPTIC) and user.inputs[-1] == step.name:
+                fans = fan_out(module, step.shape)
+                inputs, synapses = math.prod(step.shape), int(fans.sum())
+                dense = _layer_operations(module, step.shape, user.shape) if isinstance(module, Synapses) else inputs
+                self.counts.layers.setdefault(user.name, LayerCounts("spikes", inputs, synapses, dense))
                 names.append(user.name)
                 rows.append(fans[0].flatten())
         return layer.neuron if isinstance(layer, SpikingLayer) else None, names, torch.stack(rows).to(device)
 
-    def _dense(self, node: fx.Node, step: int) -> bool:
-        """Count the multiply-accumulates of ``node``, if its input is real-valued; whether it is."""
-        graph_module, layers = self.network.graph_module, self.counts.layers
-        if node.name in layers and layers[node.name].input == "spikes":
-            module = module_of(graph_module, node)
-            if isinstance(module, LAYERS):
-                layers[node.name].dense = layer_operations(module, self._shapes[node])
-            return False
-        sources = [source for source in node.all_input_nodes if source in self._shapes and source.op != "get_attr"]
-        kinds = {self.network.kind(source) for source in sources}
-        if not sources or "spikes" in kinds:
-            return False
-        given = self._shapes[sources[0]]
-        operations = node_operations(graph_module, node, given, self._shapes[node])
-        if operations is None:
-            return False
-        constant = kinds <= {"analog"}
-        layer = layers.setdefault(
-            node.name, LayerCounts("constant" if constant else "current", math.prod(given), operations, operations)
-        )
-        steps = 1 if constant or self.network.mode == "single-step" else self.network.timesteps
-        for t in range(step, step + steps):
-            _add(layer.multiplications, t, float(operations * self._batch))
-        return True
-
-
-class TrainCounter:
-    """Counts in a network of time-first layers while it runs: ``with TrainCounter(layers) as counter: layers(x)``.
-
-    Every convolution and linear layer counts its input. Spikes ``[T, B, ...]`` cost one accumulate per synapse that they
-    reach; an analog input ``[1, B, ...]``, which stays the same at every step, multiply-accumulates, once. Average pooling
-    must have been merged (`snncore.time_first.merge_average_pooling`).
-
-    Attributes:
-        accumulates: per layer, ``[T, B]`` of the last batch: what the spikes of each step of each image cost.
-        multiplications: per analog layer and image, for one presentation.
-        counts: sums over all images that ran.
-
-    Raises:
-        ValueError: the input of a layer is neither analog nor single spikes.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network
-        self.accumulates: dict[str, Tensor] = {}
-        self.multiplications: dict[str, float] = {}
-        self.counts = Counts()
-        self._first: str | None = None
-        self._handles: list[Any] = []
-        self._fan_outs: dict[tuple[str, tuple[int, ...], bool], Tensor] = {}
-
-    def __enter__(self) -> TrainCounter:
-        for name, layer in self.network.named_modules():
-            hook: Any = None
-            if isinstance(layer, LatencyLinear):
-                hook = partial(self._latency_values, name)
-            elif isinstance(layer, LAYERS):
-                hook = partial(self._train, name)
-            elif isinstance(layer, (FirstSpikeNeuron, SpikeTimeNeuron)):
-                hook = partial(self._neuron, name)
-            if hook is not None:
-                self._handles.append(layer.register_forward_hook(hook))
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
-
-    @torch.no_grad()
-    def _train(self, name: str, module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-        train, operations = inputs[0], layer_operations(module, out.shape[2:])
-        shape = tuple(train.shape[2:])
-        self._count_images(name, train.shape[1])
-        if train.shape[0] == 1:
-            self.multiplications[name] = float(operations)
-            layer = self._layer(name, LayerCounts("constant", math.prod(shape), operations, operations))
-            _add(layer.multiplications, 0, float(operations * train.shape[1]))
+    def _dense(self, step: Step, at: int) -> None:
+        """Count the multiply-accumulates of ``step``, if its inputs are real-valued."""
+        kinds = {self.network.kind(name) for name in step.inputs}
+        if "spikes" in kinds or step.kind == "decoded":
             return
-        per_step = []
-        for step in self._whole(name, train):
-            channels_last = _is_channels_last(step)
-            rows = (step.permute(0, 2, 3, 1) if channels_last else step).flatten(1)
-            weights = self._weights(name, module, shape, channels_last)
-            per_step.append(rows @ weights.to(rows))
-        layer = LayerCounts("spikes", math.prod(shape), int(weights[:, 1].sum()), operations)
-        self._arrived(name, layer, torch.stack(per_step))
-
-    def _whole(self, name: str, train: Tensor) -> Tensor:
-        """Spikes in {0, 1}; those with exact times count at the step at or after their time."""
-        if all(torch.equal(step * step, step) for step in train):
-            return train
-        whole = whole_spikes(train)
-        if not torch.allclose(whole.sum(0), train.sum(0)):
-            raise ValueError(f"layer {name} sees more than spikes in {{0, 1}}; merge average pooling before counting")
-        return whole
-
-    def _weights(self, name: str, module: nn.Module, shape: tuple[int, ...], channels_last: bool) -> Tensor:
-        """Ones and the fan-out of each input, ``[P, 2]``."""
-        key = (name, shape, channels_last)
-        if key not in self._fan_outs:
-            fans = fan_out(module, shape)
-            fans = (fans.movedim(0, -1) if channels_last else fans).flatten()
-            self._fan_outs[key] = torch.stack([torch.ones_like(fans), fans], 1)
-        return self._fan_outs[key]
-
-    @torch.no_grad()
-    def _latency_values(self, name: str, module: LatencyLinear, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-        spikes = _latency_counts(inputs[0], module.timesteps)  # [T, B]
-        self._count_images(name, spikes.shape[1])
-        neurons, values = out.shape[2], inputs[0].shape[1]
-        layer = LayerCounts("spikes", values, values * neurons, values * neurons)
-        self._arrived(name, layer, torch.stack([spikes, spikes * neurons], 2))
-
-    @torch.no_grad()
-    def _neuron(self, name: str, module: nn.Module, _: tuple[Tensor, ...], spikes: Tensor) -> None:
-        fired = self.counts.neuron_layers.setdefault(name, NeuronCounts(math.prod(spikes.shape[2:]), spikes.shape[0]))
-        spikes = fired_spikes(module, spikes)
-        each = spikes.sum(tuple(range(2, spikes.dim()))).double().sum(1)
-        for step, count in enumerate(each.tolist()):
-            _add(fired.positive, step, count)
-            _add(fired.negative, step, 0.0)
-
-    def _arrived(self, name: str, new: LayerCounts, counts: Tensor) -> None:
-        """Spikes and accumulates ``[T, B, 2]`` of a layer."""
-        self.accumulates[name] = counts[..., 1]
-        self.counts.timesteps = counts.shape[0]
-        layer = self._layer(name, new)
-        for step, (spikes, accumulates) in enumerate(counts.double().sum(1).tolist()):
-            _add(layer.positive, step, spikes)
-            _add(layer.negative, step, 0.0)
-            _add(layer.accumulates, step, accumulates)
-
-    def _layer(self, name: str, new: LayerCounts) -> LayerCounts:
-        return self.counts.layers.setdefault(name, new)
-
-    def _count_images(self, name: str, images: int) -> None:
-        self._first = self._first or name
-        self.counts.images += images if name == self._first else 0
+        given = self._shapes.get(step.inputs[0], self.network.image)
+        operations = _dense_operations(self.network.layers[step.name], given, step.shape)
+        if operations is None:
+            return
+        constant = kinds == {"analog"}
+        made = LayerCounts("constant" if constant else "current", math.prod(given), operations, operations)
+        layer = self.counts.layers.setdefault(step.name, made)
+        steps = 1 if constant or self.network.mode == "single-step" else self.network.timesteps
+        for t in range(at, at + steps):
+            _add(layer.multiplications, t, float(operations * self._batch))
 
 
-def _latency_counts(x: Tensor, timesteps: int) -> Tensor:
-    """Spikes of each step and sample ``[T, B]`` of values ``[B, N]`` in the latency code (``snncore.coding.latency_spikes``)."""
-    clipped = x.clamp(0, 1)
-    samples, values = clipped.nonzero(as_tuple=True)
-    steps = torch.floor((1 - clipped) * timesteps).clamp(max=timesteps - 1)[samples, values].long()
-    return torch.bincount(steps * len(x) + samples, minlength=timesteps * len(x)).view(timesteps, len(x)).to(x.dtype)
+SYNAPTIC = (Synapses, ChannelAffine, SumPool, Sum, AddSpikes)
+_PER_INPUT = ("avg_pool", "max_pool", "mean", "sum")
+_PER_OUTPUT = ("mul", "div")
 
 
-def _spikes_of(user: fx.Node, graph_module: fx.GraphModule) -> Any:
-    """The node whose spikes arrive at the synapses of ``user``, or None if it has no synapses."""
-    module = module_of(graph_module, user)
-    if isinstance(module, AddSpikes):
-        return user.args[1]
-    return user.args[0] if isinstance(module, SYNAPTIC) else None
+def fan_out(module: nn.Module, shape: tuple[int, ...]) -> Tensor:
+    """Number of synapses that each input position of a layer drives.
+
+    Padding is counted exactly: a corner pixel reaches fewer outputs than a central one.
+
+    Args:
+        module: a layer of synapses.
+        shape: of one sample, ``[C, ...]``.
+
+    Returns:
+        ``[C, ...]`` float64: the gradient of the summed output of the layer with all weights one.
+    """
+    if isinstance(module, (AddSpikes, ChannelAffine)):
+        return torch.ones(shape, dtype=torch.float64)
+    if isinstance(module, Synapses) and module.node.operation in ("linear", "matmul", "addmm"):
+        return torch.full(shape, float(module.node.shape[-1]), dtype=torch.float64)
+    with torch.enable_grad():
+        if not isinstance(module, Synapses):
+            x = torch.zeros(1, *shape, dtype=torch.float64, requires_grad=True)
+            (gradient,) = torch.autograd.grad(module(x).sum(), x)
+            return gradient[0]
+        # All channels of a convolution reach equally many outputs: one is enough.
+        x = torch.zeros(1, 1, *shape[1:], dtype=torch.float64, requires_grad=True)
+        kernel = torch.ones(1, 1, *module.weight.shape[2:], dtype=torch.float64)
+        out = run_operation(module.node, module.node.arguments | {"input": x, "weight": kernel, "bias": None, "groups": 1})
+        (gradient,) = torch.autograd.grad(out.sum(), x)
+    return (gradient[0] * (module.node.shape[0] // module.node["groups"])).expand(shape)
+
+
+def _layer_operations(layer: Synapses, given: tuple[int, ...], out: tuple[int, ...]) -> int:
+    """Dense operations of a layer with weights on one image, as syops-counter and the papers count them.
+
+    Weights times positions, and the bias; zeros of padding count like any input.
+    """
+    outputs, operation = math.prod(out), layer.node.operation
+    if "transpose" in operation:
+        positions = math.prod(given[1:])
+    else:
+        positions = outputs // (out[0] if operation.startswith("conv") else out[-1])
+    return layer.weight.numel() * positions + (outputs if layer.bias is not None else 0)
+
+
+def _dense_operations(module: nn.Module, given: tuple[int, ...], out: tuple[int, ...]) -> int | None:
+    """Dense operations of a step on one image of real values, or None for what computes nothing (shapes, sums, ReLU).
+
+    Layers see ``_layer_operations``, pooling one operation per input value (syops-counter's convention), scaling by constants
+    one per value.
+    """
+    if isinstance(module, Synapses):
+        return _layer_operations(module, given, out)
+    if isinstance(module, ChannelAffine):
+        return math.prod(out)
+    if isinstance(module, Operation):
+        if any(name in module.node.operation for name in _PER_INPUT):
+            return math.prod(given)
+        if module.node.operation in _PER_OUTPUT:
+            return math.prod(out)
+    return None
 
 
 def _of_neuron(neuron: SpikingNeuron, size: int) -> NeuronCounts:

@@ -1,0 +1,300 @@
+"""A recorded network: one functional list of ATen operations that runs, trains and is converted as often as one likes."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from snncore.quantization import ActivationQuantizer
+
+ACTIVATIONS = ("relu", "clip")
+"""Operations that become neurons; a quantised activation is a ``relu`` with a module."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """The result of a node, by name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor of the network, by name: a parameter, a buffer, or a constant that was computed from them."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class BatchSize:
+    """A number that depends on how many images there are."""
+
+
+@dataclass
+class Node:
+    """One operation.
+
+    Attributes:
+        name: its own, such as ``relu_3``; neurons are found by it.
+        operation: ATen name without overload, such as ``conv2d``.
+        overload: of the operation.
+        arguments: by the names of ATen's schema: ``Value``, ``Stored``, numbers, and lists of these.
+        shape: of the result for one image, without the dimension of the images.
+        origin: the user's source line, and the module that it stands in.
+        module: name of the quantiser that computes this activation.
+    """
+
+    name: str
+    operation: str
+    overload: str
+    arguments: dict[str, Any]
+    shape: tuple[int, ...]
+    origin: str
+    module: str | None = None
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the nodes that it reads, each once, in order."""
+        return list(dict.fromkeys(leaf.name for leaf in leaves(self.arguments) if isinstance(leaf, Value)))
+
+    @property
+    def stored(self) -> list[str]:
+        """Names of the tensors that it reads."""
+        return [leaf.name for leaf in leaves(self.arguments) if isinstance(leaf, Stored)]
+
+    @property
+    def source(self) -> str:
+        """The first node that it reads."""
+        return self.inputs[0]
+
+    def __getitem__(self, argument: str) -> Any:
+        return self.arguments[argument]
+
+    def get(self, argument: str, default: Any = None) -> Any:
+        """An argument, or ``default`` where the operation has none of that name or it is None."""
+        value = self.arguments.get(argument)
+        return default if value is None else value
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Everything in nested lists, tuples and dicts."""
+    if isinstance(value, (dict, list, tuple)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Nested lists, tuples and dicts with every leaf replaced."""
+    if isinstance(value, dict):
+        return {key: mapped(item, change) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [mapped(item, change) for item in value]
+    return change(value)
+
+
+def aten(operation: str, overload: str) -> Callable[..., Any]:
+    """The ATen operation of that name."""
+    found: Callable[..., Any] = getattr(getattr(torch.ops.aten, operation), overload)
+    return found
+
+
+def run_operation(node: Node, given: dict[str, Any]) -> Any:
+    """The result of a node on arguments with values in place of names; of several results the first."""
+    if node.operation == "reshape":
+        return given["self"].reshape(-1, *node.shape)
+    if node.operation == "every_image":
+        return given["self"].expand(len(given["images"]), *node.shape)
+    if node.operation == "affine":
+        return channel_affine(given["self"], given["scale"], given["shift"])
+    result = aten(node.operation, node.overload)(**given)
+    return result[0] if isinstance(result, (tuple, list)) else result
+
+
+def channel_affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """``scale x + shift`` per channel (dimension 1): batch normalisation that follows no layer to fold it into."""
+    shape = (1, -1) + (1,) * (x.dim() - 2)
+    return x * scale.view(shape) + shift.view(shape)
+
+
+class RecordedNetwork(nn.Module):
+    """Runs as the network that it was recorded from, in evaluation mode; made by ``record`` and ``quantize``.
+
+    Attributes:
+        nodes: by name, in the order of execution; the first is the input.
+        outputs: the structure of the result, with a ``Value`` in place of each tensor.
+        users: names of the nodes that read each node.
+        image: shape of one image.
+        fingerprint: of the network that was recorded, see ``fingerprint_of``; None once it was changed.
+    """
+
+    def __init__(self, nodes: Iterable[Node], outputs: Any, tensors: dict[str, Tensor], fingerprint: str | None) -> None:
+        super().__init__()
+        self.nodes = {node.name: node for node in nodes}
+        self.outputs, self.fingerprint = outputs, fingerprint
+        self.image = next(iter(self.nodes.values())).shape
+        for name, tensor in tensors.items():
+            self.store(name, tensor)
+        self.link()
+        self.eval()
+
+    def link(self) -> None:
+        """Drop what the outputs do not depend on, and find the users of every node."""
+        needed = names_in(self.outputs)
+        for node in reversed(self.nodes.values()):
+            if node.name in needed:
+                needed.update(node.inputs)
+        self.nodes = {name: node for name, node in self.nodes.items() if name in needed or node.operation == "input"}
+        self.users: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for node in self.nodes.values():
+            for source in node.inputs:
+                self.users[source].append(node.name)
+        used = {name for node in self.nodes.values() for name in node.stored}
+        for name in [*self._parameters, *self._buffers]:
+            if name not in used:
+                delattr(self, name)
+
+    def store(self, name: str, tensor: Tensor) -> Stored:
+        """Keep a tensor; parameters stay parameters."""
+        if name in self._parameters or name in self._buffers:
+            delattr(self, name)
+        if isinstance(tensor, nn.Parameter):
+            self.register_parameter(name, tensor)
+        else:
+            self.register_buffer(name, tensor)
+        return Stored(name)
+
+    def tensor(self, stored: Stored) -> Tensor:
+        """The value of a stored tensor."""
+        value: Tensor = getattr(self, stored.name)
+        return value
+
+    def redirect(self, moved: dict[str, str]) -> None:
+        """Let readers of some nodes read others instead, and drop what nothing reads then."""
+
+        def other(leaf: Any) -> Any:
+            return Value(moved[leaf.name]) if isinstance(leaf, Value) and leaf.name in moved else leaf
+
+        for node in self.nodes.values():
+            node.arguments = mapped(node.arguments, other)
+        self.outputs = tree_map(other, self.outputs)
+        self.link()
+
+    @property
+    def activations(self) -> list[Node]:
+        """Nodes that become neurons, in order."""
+        return [node for node in self.nodes.values() if node.operation in ACTIVATIONS]
+
+    def quantizer(self, node: Node) -> ActivationQuantizer | None:
+        """The quantiser behind an activation, or None."""
+        found = node.module and self.get_submodule(node.module)
+        return found if isinstance(found, ActivationQuantizer) else None
+
+    def call(self, node: Node, values: dict[str, Any]) -> Any:
+        """Run one node on the values of others, by name."""
+        if node.module is not None:
+            return self.get_submodule(node.module)(values[node.source])
+
+        def look_up(leaf: Any) -> Any:
+            return values[leaf.name] if isinstance(leaf, Value) else self.tensor(leaf) if isinstance(leaf, Stored) else leaf
+
+        return run_operation(node, mapped(node.arguments, look_up))
+
+    def forward(self, images: Tensor, observe: Callable[[Node, Any], None] | None = None) -> Any:
+        """As the trained network.
+
+        Args:
+            images: ``[B, ...]``.
+            observe: called with each node and its value.
+
+        Raises:
+            ValueError: images of another shape than those it was recorded with.
+        """
+        check_images(images, self.image)
+        values: dict[str, Any] = {}
+        last = {source: node.name for node in self.nodes.values() for source in node.inputs}
+        wanted = names_in(self.outputs)
+        for node in self.nodes.values():
+            values[node.name] = images if node.operation == "input" else self.call(node, values)
+            if observe is not None:
+                observe(node, values[node.name])
+            for source in node.inputs:
+                if last[source] == node.name and source not in wanted:
+                    del values[source]
+        return structured(self.outputs, values)
+
+    def evaluate(self, target: str, images: Tensor, known: dict[str, Tensor]) -> Tensor:
+        """Output of the node ``target``, computed from the images and the outputs of nodes that are ``known`` by name."""
+        needed: set[str] = set()
+        waiting = [target]
+        while waiting:
+            name = waiting.pop()
+            if name not in needed and name not in known:
+                needed.add(name)
+                waiting += self.nodes[name].inputs
+        values: dict[str, Any] = dict(known)
+        for name, node in self.nodes.items():
+            if name in needed:
+                values[name] = images if node.operation == "input" else self.call(node, values)
+        result: Tensor = values[target]
+        return result
+
+    def describe(self) -> str:
+        """Operations and how they are connected, to tell networks apart (not their weights)."""
+
+        def shown(leaf: Any) -> str:
+            return str(tuple(self.tensor(leaf).shape) if isinstance(leaf, Stored) else getattr(leaf, "name", leaf))
+
+        lines = [
+            f"{name} {node.operation} {mapped(node.arguments, shown)} {node.shape} {self.quantizer(node) or ''}"
+            for name, node in self.nodes.items()
+        ]
+        return "\n".join([*lines, str(self.outputs)])
+
+    def changed(self) -> RecordedNetwork:
+        """A copy to be changed, of the nodes and all tensors."""
+        made = copy.deepcopy(self)
+        made.fingerprint = None
+        return made
+
+    def extra_repr(self) -> str:
+        """Parameters shown by ``print``."""
+        return f"{len(self.nodes)} operations on images {list(self.image)}"
+
+
+def check_images(images: Tensor, expected: tuple[int, ...]) -> None:
+    """Raise ValueError unless ``images`` is a batch of images of the shape that the network was recorded with."""
+    if tuple(images.shape) == expected:
+        raise ValueError(f"got one image {list(images.shape)} without the dimension of the batch; pass images[None]")
+    if tuple(images.shape[1:]) != expected:
+        raise ValueError(
+            f"the network was recorded for images [B, {', '.join(map(str, expected))}] and got {list(images.shape)}; "
+            "calibrate and convert it with images of this size"
+        )
+
+
+def names_in(outputs: Any) -> set[str]:
+    """Names of nodes in a structure of outputs."""
+    return {leaf.name for leaf in tree_leaves(outputs) if isinstance(leaf, Value)}
+
+
+def structured(outputs: Any, values: dict[str, Any]) -> Any:
+    """The structure of outputs with values in place of names."""
+    return tree_map(lambda leaf: values[leaf.name] if isinstance(leaf, Value) else leaf, outputs)
+
+
+def fingerprint_of(network: nn.Module) -> str:
+    """Digest of the modules, parameters and buffers of a network, by which a change of it is noticed."""
+    digest = hashlib.blake2b(repr(network).encode(), digest_size=16)
+    for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,116 @@
+"""ANN-to-SNN conversion: ``convert``, and what a conversion method is."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from snncore.coding import check_timesteps
+from snncore.conversion.calibration import Calibration, Percentile, ThresholdRule, calibration_of
+from snncore.conversion.errors import ConversionError
+from snncore.conversion.graph import Node
+from snncore.conversion.network import Mode, SpikingNetwork
+from snncore.conversion.operations import InputEncoder
+from snncore.conversion.rewriting import Rewriter
+from snncore.neurons import SpikingNeuron
+
+QuantizedNeuron = Callable[[float, int, int], SpikingNeuron]
+"""``(clip, levels, timesteps)`` of a quantised activation to its neuron; ConversionError where the levels do not fit."""
+
+
+@dataclass(frozen=True)
+class ConversionMethod:
+    """How activations become spikes.
+
+    Attributes:
+        name: for messages.
+        neuron: ``(threshold, timesteps) -> SpikingNeuron``.
+        threshold: rule that finds a layer's full threshold from its activations.
+        anytime: the first t steps of a train of T steps are the train of t steps, so one run gives every t <= T.
+        quantized: neuron of a quantised activation; None for one by the threshold rule, as for any other.
+        full_precision: converts activations that are not quantised; requires ``quantized`` where it is False.
+        encoder: ``(largest size of an input value, timesteps) -> InputEncoder``; direct coding unless given.
+    """
+
+    name: str
+    neuron: Callable[[float, int], SpikingNeuron]
+    threshold: ThresholdRule = Percentile(99.99)
+    anytime: bool = False
+    quantized: QuantizedNeuron | None = None
+    full_precision: bool = True
+    encoder: Callable[[float, int], InputEncoder] | None = None
+
+
+def convert(
+    ann: nn.Module,
+    calibration: Calibration | Iterable[Tensor],
+    method: ConversionMethod | None = None,
+    timesteps: int = 8,
+    mode: Mode = "multi-step",
+    neurons: Mapping[str, SpikingNeuron] | None = None,
+) -> SpikingNetwork:
+    """Convert a trained network into a spiking one.
+
+    Works on any network that ``torch.export`` can read and whose operations have a rule (``snncore.conversion.rules``):
+    layers with weights, batch norm, ReLU in any spelling, pooling, sums, products with constants, concatenation, reshaping. The
+    trained network is left as it was.
+
+    Args:
+        ann: the trained network.
+        calibration: batches of training images, or the result of ``calibrate`` (to use it for several conversions).
+        method: ``tmn()`` by default; also ``tsa()``, ``rate()``, ``opi()`` or your own.
+        timesteps: T, firing steps (pre-charge not counted).
+        mode: see ``SpikingNetwork``.
+        neurons: some or all of the neurons, by the names of the activations, in place of the method's own: for methods that
+            choose them by procedures of their own.
+
+    Returns:
+        The spiking network.
+
+    Raises:
+        ConversionError: an operation without spiking counterpart (with its source line), a network that cannot be read, NaN; a
+            method that needs quantised activations where one is not, or other levels than it has.
+        ValueError: timesteps, mode or an argument of the method out of range.
+    """
+    check_timesteps(timesteps)
+    method = method or _default()
+    code = method.neuron(1.0, timesteps).code
+    calibration = calibration_of(ann, calibration)
+    chosen = neurons_of(calibration, method, timesteps) | dict(neurons or {})
+    encoder = method.encoder and method.encoder(calibration.peak, timesteps)
+    return SpikingNetwork(Rewriter(calibration.network, chosen.__getitem__, code, encoder).run(), code, mode)
+
+
+def _default() -> ConversionMethod:
+    from snncore.conversion.presets import tmn
+
+    return tmn()
+
+
+def neurons_of(calibration: Calibration, method: ConversionMethod, timesteps: int) -> dict[str, SpikingNeuron]:
+    """The method's own neuron for every activation of a calibrated network, by name; raises as ``convert`` does."""
+    return {node.name: _neuron(node, calibration, method, timesteps) for node in calibration.network.activations}
+
+
+def _neuron(node: Node, calibration: Calibration, method: ConversionMethod, timesteps: int) -> SpikingNeuron:
+    quantizer = calibration.network.quantizer(node)
+    if quantizer is not None and method.quantized is not None:
+        return method.quantized(quantizer.clip.item(), quantizer.levels, timesteps)
+    if quantizer is None and not method.full_precision:
+        raise ConversionError(
+            f"{node.origin}: {method.name} converts networks of quantised activations, and this one is a plain ReLU; "
+            "quantise the network first (snncore.conversion.quantize) and fine-tune it"
+        )
+    histogram = calibration.histograms[node.name]
+    threshold = method.threshold(histogram, method.neuron(1.0, timesteps).code)
+    if threshold <= 0 and histogram.maximum > 0:
+        raise ConversionError(
+            f"{node.name}: the threshold came out as 0, since nearly all activations are 0; use Percentile(..., positive_only=True)"
+        )
+    if threshold <= 0:
+        warnings.warn(f"{node.name}: no calibration image activates this layer; its threshold is set to 1", stacklevel=4)
+        threshold = 1.0
+    return method.neuron(threshold, timesteps)

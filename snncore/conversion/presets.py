@@ -1,0 +1,117 @@
+"""Conversion methods that need nothing but a trained network, and the only home of their defaults."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from snncore.conversion.calibration import Percentile, ThresholdRule
+from snncore.conversion.encoders import PotentialEncoder
+from snncore.conversion.errors import ConversionError
+from snncore.conversion.method import ConversionMethod
+from snncore.conversion.operations import InputEncoder
+from snncore.neurons import IntegrateFireNeuron, MomentumNeuron, SpikingNeuron
+
+Encoding = Literal["potential", "direct"]
+"""How an image comes in: as spikes from an initial potential, or as a constant current."""
+
+
+def tmn(precharge: int = 1, ratio: float = 0.5, ternary: bool = True, threshold: ThresholdRule | None = None) -> ConversionMethod:
+    """CSS coding with the ternary momentum neuron (TMN paper, Algorithms 1 and 2).
+
+    A quantised activation of L levels takes T >= log2(L + 1) steps, and its threshold is such that one unit of the code is
+    one level. Where ``L < 2**T - 1`` the code can tell more than the clip: values above it are not clipped.
+
+    Args:
+        precharge: steps of integration before the first spike, at most as many as there are timesteps: after T steps no
+            input is left to wait for.
+        ratio: predictive over full threshold (1 and ``ternary=False``: no predictive spiking).
+        ternary: spikes in {-1, 0, 1}, otherwise {0, 1}.
+        threshold: rule for the full threshold; the 99.99th percentile of the activations by default.
+
+    Raises:
+        ValueError: an argument out of range; raised by ``convert``, where T is known.
+    """
+
+    def neuron(v: float, timesteps: int) -> SpikingNeuron:
+        return MomentumNeuron(v, timesteps, precharge=precharge, ratio=ratio, ternary=ternary)
+
+    def quantized(clip: float, levels: int, timesteps: int) -> SpikingNeuron:
+        units = 2**timesteps - 1
+        if units < levels:
+            raise ConversionError(
+                f"TMN in T = {timesteps} tells {units} levels from 0 and the network has {levels}; "
+                f"use T = {levels.bit_length()} or more, or a network of fewer levels"
+            )
+        return neuron(clip * units / levels, timesteps)
+
+    return ConversionMethod("TMN", neuron, threshold or Percentile(99.99), quantized=quantized)
+
+
+def tsa(
+    precharge: int = 1,
+    beta: float = 1.5,
+    threshold: ThresholdRule | None = None,
+    ternary: bool = True,
+    encoding: Encoding = "potential",
+) -> ConversionMethod:
+    """CSS coding with the ternary self-amplifying neuron (CSS paper, Algorithms 1 and 2).
+
+    The threshold of a quantised activation is its clip; the code's own levels, which are not even, replace the network's.
+
+    Args:
+        precharge: length of the silent period, at most T: after T steps no input is left to wait for.
+        beta: amplification of the membrane potential per step, in (1, 3].
+        threshold: rule for the full threshold; the 99.99th percentile of the activations by default.
+        ternary: spikes in {-1, 0, 1} at half the threshold; otherwise {0, 1} at the full one, our reading of the paper's
+            comparison. The input code stays signed, as images are.
+        encoding: ``"potential"``, the paper's (Theorem 2), or ``"direct"``: a constant current, as TMN has it.
+
+    Raises:
+        ValueError: an unknown encoding; another argument out of range, raised by ``convert``, where T is known.
+    """
+    if encoding not in get_args(Encoding):
+        raise ValueError(f"unknown encoding {encoding!r}; known: {', '.join(get_args(Encoding))}")
+
+    def neuron(v: float, timesteps: int) -> SpikingNeuron:
+        ratio = 0.5 if ternary else 1.0
+        return MomentumNeuron(v, timesteps, beta, precharge, ratio, ternary, gate="tsa-relu")
+
+    def quantized(clip: float, levels: int, timesteps: int) -> SpikingNeuron:
+        return neuron(clip, timesteps)
+
+    def encoder(peak: float, timesteps: int) -> InputEncoder:
+        return PotentialEncoder(peak, timesteps, beta)
+
+    return ConversionMethod(
+        "TSA",
+        neuron,
+        threshold or Percentile(99.99),
+        quantized=quantized,
+        encoder=encoder if encoding == "potential" else None,
+    )
+
+
+def rate(initial: float = 0.0, threshold: ThresholdRule | None = None) -> ConversionMethod:
+    """Plain rate coding with soft-reset integrate-and-fire neurons.
+
+    Args:
+        initial: initial membrane potential as a fraction of the threshold.
+        threshold: rule for the threshold; the 99.99th percentile of the activations by default.
+    """
+
+    def neuron(v: float, timesteps: int) -> SpikingNeuron:
+        return IntegrateFireNeuron(v, timesteps, initial)
+
+    return ConversionMethod("rate", neuron, threshold or Percentile(99.99), anytime=True)
+
+
+def opi(threshold: ThresholdRule | None = None) -> ConversionMethod:
+    """Rate coding from half the threshold: optimised potential initialisation (Bu et al., AAAI 2022).
+
+    The threshold of a clipped or quantised activation is its clip.
+    """
+
+    def quantized(clip: float, levels: int, timesteps: int) -> SpikingNeuron:
+        return IntegrateFireNeuron(clip, timesteps, 0.5)
+
+    return ConversionMethod("OPI", rate(0.5).neuron, threshold or Percentile(99.99), anytime=True, quantized=quantized)

@@ -1,0 +1,75 @@
+"""Pooling, means and sums: spikes are added up, and the division is left to their amplitude."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from snncore.conversion.graph import Node
+from snncore.conversion.operations import MaxPool, Operation, Sum, SumPool
+from snncore.conversion.rewriting import Rewriter, Signal, rule
+
+
+@rule("avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
+def average_pool(rewriter: Rewriter, node: Node) -> Signal:
+    """A sum over equal windows; where the divisor varies from window to window, currents are pooled."""
+    source = rewriter.signals[node.source]
+    dimensions = int(node.operation[-2])
+    window = _window(node, source.shape[1:])
+    if source.kind != "spikes" or source.offset is not None or window is None or len(source.shape) != dimensions + 1:
+        return rewriter.linear(node)
+    amplitude = source.scale / math.prod(window.kernel)
+    return rewriter.emit(node.name, window, [source], "spikes", node.shape, amplitude=amplitude, signed=source.signed)
+
+
+def _window(node: Node, before: tuple[int, ...]) -> SumPool | None:
+    n = int(node.operation[-2])
+    if node.operation.startswith("adaptive"):
+        if len(before) != n or any(b % a for b, a in zip(before, node.shape[1:], strict=True)):
+            return None
+        kernel = tuple(b // a for b, a in zip(before, node.shape[1:], strict=True))
+        return SumPool(kernel, kernel, (0,) * n)
+    kernel = _each(node["kernel_size"], n)
+    padding = _each(node.get("padding") or 0, n)
+    if (any(padding) and not node["count_include_pad"]) or node["ceil_mode"] or node.get("divisor_override"):
+        return None
+    return SumPool(kernel, _each(node.get("stride") or kernel, n), padding)
+
+
+def _each(value: int | list[int] | tuple[int, ...], n: int) -> tuple[int, ...]:
+    given = (value,) if isinstance(value, int) else tuple(value)
+    return given * n if len(given) == 1 else given
+
+
+@rule("max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
+def max_pool(rewriter: Rewriter, node: Node) -> Signal:
+    """The largest decoded value of a window, as a train; see ``MaxPool``."""
+    source = rewriter.signals[node.source]
+    if source.kind == "analog":
+        return rewriter.operation(node, [source], "analog")
+    if source.kind == "spikes":
+        one_per_window = source.scale.dim() == 0 or len(source.shape) == int(node.operation[-2]) + 1
+        if not (rewriter.pools_spikes and one_per_window and source.offset is None and bool((source.scale >= 0).all())):
+            source = rewriter.current(source, node)
+    pool = MaxPool(Operation(node, {}), rewriter.timesteps, rewriter.code.recurrences)
+    return replace(rewriter.emit(node.name, pool, [source], source.kind, node.shape), amplitude=source.amplitude, signed=source.signed)
+
+
+@rule("mean", "sum")
+def total(rewriter: Rewriter, node: Node) -> Signal:
+    """Mean or sum over dimensions of an image."""
+    source = rewriter.signals[node.source]
+    rank = len(source.shape) + 1
+    given = node.get("dim")
+    dims = sorted(d % rank for d in ([given] if isinstance(given, int) else given or range(rank)))
+    if 0 in dims:
+        verb = "averages" if node.operation == "mean" else "sums"
+        raise rewriter.refuse(node, f"{verb} over the batch", "name the dimensions, without the first")
+    if source.kind != "spikes" or source.offset is not None or (source.scale.dim() and 1 in dims):
+        return rewriter.linear(node)
+    count = math.prod(source.shape[d - 1] for d in dims)
+    summed = replace(
+        node, operation="sum", overload="dim_IntList", arguments={"self": node["self"], "dim": dims, "keepdim": node.get("keepdim", False)}
+    )
+    amplitude = source.scale / (count if node.operation == "mean" else 1)
+    return rewriter.operation(summed, [source], "spikes", Sum, amplitude=amplitude, signed=source.signed)

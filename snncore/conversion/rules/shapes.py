@@ -1,0 +1,67 @@
+"""Operations that move values without changing them, and interpolation."""
+
+from __future__ import annotations
+
+import torch
+
+from snncore.conversion.graph import Node
+from snncore.conversion.rewriting import Rewriter, Signal, rule
+
+MOVES = (
+    *("reshape", "permute", "transpose", "swapaxes", "movedim", "slice", "select", "narrow", "flip", "roll", "index_select"),
+    *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle", "expand", "repeat", "tile", "im2col", "unfold"),
+    *("repeat_interleave", "constant_pad_nd", "pad", "mT", "t"),
+    *(f"{kind}_pad{n}d" for kind in ("reflection", "replication") for n in (1, 2, 3)),
+    *(f"{kind}{n}d" for kind in ("upsample_nearest", "_upsample_nearest_exact") for n in (1, 2, 3)),
+)
+INTERPOLATIONS = ("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d")
+INTERPOLATIONS += ("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa")
+
+
+@rule(*MOVES)
+def move(rewriter: Rewriter, node: Node) -> Signal:
+    """Spikes stay spikes; padding with zeros is silence."""
+    _check_images_apart(rewriter, node)
+    source = rewriter.signals[node.source]
+    if source.kind == "analog":
+        return rewriter.operation(node, [source], "analog")
+    padded = node.get("value", 0.0) not in (0, 0.0)
+    if source.kind != "spikes" or padded or (amplitude := _amplitude(rewriter, node, source)) is None:
+        return rewriter.linear(node)
+    return rewriter.operation(node, [source], "spikes", amplitude=amplitude, signed=source.signed)
+
+
+def _amplitude(rewriter: Rewriter, node: Node, source: Signal) -> torch.Tensor | None:
+    if source.offset is not None:
+        return None
+    if source.scale.dim() == 0:
+        return source.scale
+    zeros_have_none = {"value": torch.nan} if "value" in node.arguments and node.get("mode", "constant") == "constant" else {}
+    changed = Node(node.name, node.operation, node.overload, node.arguments | zeros_have_none, node.shape, node.origin)
+    return rewriter.amplitude_behind(changed, [source])
+
+
+@rule("every_image")
+def constant(rewriter: Rewriter, node: Node) -> Signal:
+    """A constant that is joined to every image, such as a class token."""
+    images = Signal(node["images"].name, "analog", rewriter.network.image)
+    return rewriter.operation(node, [images], "analog")
+
+
+@rule(*INTERPOLATIONS)
+def interpolate(rewriter: Rewriter, node: Node) -> Signal:
+    """Weighted means of neighbours: linear, on currents."""
+    return rewriter.linear(node)
+
+
+def _check_images_apart(rewriter: Rewriter, node: Node) -> None:
+    """Refuse what moves values from one image to another."""
+    shape = rewriter.signals[node.source].shape
+    values = torch.arange(2 * torch.Size(shape).numel(), dtype=torch.float64).view(2, *shape)
+    try:
+        both = rewriter.result(node, {node.source: values})
+        apart = torch.cat([rewriter.result(node, {node.source: each[None]}) for each in values])
+    except (RuntimeError, IndexError):
+        both, apart = values, values[:1]
+    if not torch.equal(both, apart):
+        raise rewriter.refuse(node, "moves values between the images of a batch", "keep the first dimension of every signal")

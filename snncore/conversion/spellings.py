@@ -1,0 +1,81 @@
+"""Operations that are another one under a different name, and those that do nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from snncore.conversion.graph import Stored, Value
+
+Call = tuple[str, str, dict[str, Any]]
+"""Operation, overload, arguments."""
+_IDENTITIES = ("clone", "alias", "detach", "contiguous", "lift_fresh", "lift_fresh_copy", "positive")
+_RESHAPES = ("view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_copy", "_reshape_copy")
+_BATCH_NORMS = ("_native_batch_norm_legit_no_training", "cudnn_batch_norm", "native_batch_norm", "batch_norm")
+_DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout")
+
+
+def canonical(
+    operation: str,
+    overload: str,
+    given: dict[str, Any],
+    shape: tuple[int, ...],
+    shape_of: Callable[[Value], tuple[int, ...]],
+    tensors: dict[str, Tensor],
+) -> Call | Value:
+    """The one spelling of an operation that has several, or the signal itself where nothing is done to it.
+
+    Args:
+        operation, overload, given: as recorded.
+        shape: of the result for one image.
+        shape_of: that of a signal.
+        tensors: stored ones by name.
+    """
+    source = given.get("self", given.get("input"))
+    same = isinstance(source, Value) and shape == shape_of(source)
+    if operation in _IDENTITIES and same:
+        return source
+    if operation in _DROPOUTS and given.get("train", given.get("training")) is False:
+        return source
+    if operation in _RESHAPES or (operation in ("expand", "slice") and same):
+        return source if same else ("reshape", "", {"self": source})
+    if operation in _BATCH_NORMS:
+        return "batch_norm", "", {"self": source, **{k: given.get(k) for k in ("weight", "bias", "running_mean", "running_var", "eps")}}
+    if operation.endswith("_with_indices"):
+        return operation.removesuffix("_with_indices"), "default", given
+    if bounds := _bounds(operation, given, tensors):
+        source, low, high = bounds
+        if low == 0 and high == math.inf:
+            return "relu", "default", {"self": source}
+        if low == 0 and 0 < high:
+            return "clip", "default", {"self": source, "min": 0, "max": high}
+    return operation, overload, given
+
+
+def _bounds(operation: str, given: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Any, float, float] | None:
+    """Of an operation that limits a signal: the signal, and its least and largest value; None for another operation."""
+
+    def number(value: Any, absent: float) -> float:
+        if isinstance(value, Stored) and len(each := tensors[value.name].unique()) == 1:
+            return float(each)
+        return absent if value is None else value if isinstance(value, (int, float)) else math.nan
+
+    source = given.get("self")
+    if operation == "relu6":
+        return source, 0, 6
+    if operation == "hardtanh":
+        return source, given["min_val"], given["max_val"]
+    if operation in ("clamp", "clamp_min", "clip"):
+        return source, number(given.get("min"), -math.inf), number(given.get("max"), math.inf)
+    if operation == "threshold" and given["threshold"] == given["value"]:
+        return source, given["value"], math.inf
+    if operation == "leaky_relu" and given["negative_slope"] == 0:
+        return source, 0, math.inf
+    if operation in ("maximum", "max") and "other" in given:
+        constant, signal = sorted((source, given["other"]), key=lambda leaf: isinstance(leaf, Value))
+        if not isinstance(constant, Value):
+            return signal, number(constant, math.nan), math.inf
+    return None
