@@ -115,6 +115,16 @@ def test_a_new_file_of_code_is_a_change(checkout: Path) -> None:
 
 
 @needs_git
+def test_what_tox_leaves_in_a_checkout_is_no_change(checkout: Path) -> None:
+    shutil.copy(Path(__file__).parents[3] / ".gitignore", checkout)
+    git(checkout, "add", ".gitignore")
+    git(checkout, "commit", "-m", "ignore")
+    (checkout / ".venv").write_text(".tox/test")  # a file, by uv 0.13, which names the environment in it
+    (checkout / ".tox").symlink_to(checkout / "reports")
+    assert record_of(root=checkout)["git"]["dirty"] is False
+
+
+@needs_git
 def test_inside_a_git_hook_it_is_still_the_commit_of_the_packages(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
