@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, unreadable
 from benchmarks.harness.files import atomic_write_bytes
 
 PACKAGES = (
@@ -159,7 +159,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise CannotRun(f"{path}: there is no such file; write it with `snnbench run`") from error
     except OSError as error:
-        raise CannotRun(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        raise unreadable(path, error) from error
     except ValueError as error:
         raise CannotRun(f"{path}: is not JSON ({error}); restore it or delete it and run again") from error
     if not isinstance(record, dict):

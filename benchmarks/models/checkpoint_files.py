@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, refuse_broken_link, unreadable
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 HOW_TO_CONVERT = "save it as safetensors.torch.save_file(model.state_dict(), 'NAME.safetensors') where you trust it"
@@ -32,6 +32,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     if path.suffix not in SUFFIXES:
         raise CannotRun(f"{path}: a checkpoint ends in {', '.join(SUFFIXES)}; {HOW_TO_CONVERT}")
+    refuse_broken_link(path)
     if not path.is_file():
         raise CannotRun(f"{path}: there is no such checkpoint file; check the path")
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
@@ -70,7 +71,7 @@ def checkpoint_hash(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise CannotRun(f"{path}: the checkpoint cannot be read ({error.strerror}); check the path") from error
+        raise unreadable(path, error) from error
 
 
 def _with_sorted_metadata(content: bytes) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, refuse_broken_link
 from benchmarks.models.checkpoint_files import SUFFIXES, checkpoint_hash, read_checkpoint
 from benchmarks.paths import weights_dir
 
@@ -20,20 +20,25 @@ _SHOWN = 3
 def find_checkpoint(name: str, explicit: Mapping[str, Path]) -> Path | None:
     """The checkpoint file called ``name``: ``explicit[name]``, else the one in ``SNNBENCH_WEIGHTS``, else None.
 
-    CannotRun where the explicit file or the folder does not exist.
+    CannotRun where the explicit file or the folder does not exist, or the file is a link that points nowhere.
     """
     if name in explicit:
         path = Path(explicit[name])
+        refuse_broken_link(path)
         if not path.is_file():
             raise CannotRun(f"the checkpoint given as {name}={path} does not exist; check the path")
         return path
     folder = weights_dir()
     if folder is None:
         return None
+    refuse_broken_link(folder)
     if not folder.is_dir():
         raise CannotRun(f"SNNBENCH_WEIGHTS={folder} is not a folder; correct or unset it")
-    candidates = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
-    return next((path for path in candidates if path.is_file()), None)
+    for path in (folder / f"{name}{suffix}" for suffix in SUFFIXES):
+        refuse_broken_link(path)
+        if path.is_file():
+            return path
+    return None
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -329,10 +330,16 @@ def truncated(path: Path) -> Path:
     return path
 
 
+def broken_link(path: Path) -> Path:
+    path.symlink_to("gone")
+    return path
+
+
 @pytest.mark.parametrize(
     ("write", "said"),
     [
         (lambda path: path, "does not exist"),
+        (broken_link, "is a link that points nowhere (to gone)"),
         (truncated, "damaged or cut short"),
         (of_another_network, "does not fit"),
         (with_pickle, "refused, because it holds more than tensors"),
@@ -350,6 +357,12 @@ def test_weights_that_cannot_be_used(finished: Any, write: Callable[[Path], Path
     assert said in refusal and (path.name in refusal or "sklearn/digits" in refusal)
     assert finished.files() == before
     assert not (finished.folder / "executed").exists()
+
+
+def test_weights_behind_a_link_to_another_name(finished: Any, weights_folder: Path) -> None:
+    shutil.copy(weights_folder / "tiny.safetensors", finished.folder / "blob")
+    (finished.folder / "own.safetensors").symlink_to("blob")
+    assert finished.run("figure4b", "--weights", f"tiny={finished.folder / 'own.safetensors'}").code == 0
 
 
 def test_a_network_without_weights_and_recipe_is_not_run(bench: Any) -> None:

@@ -189,6 +189,22 @@ def test_an_explicit_checkpoint_comes_first(tmp_path: Path, monkeypatch: pytest.
     assert find_checkpoint("none", {}) is None
 
 
+@pytest.mark.parametrize("link", ["", "torchvision", "torchvision/vgg16.safetensors", "torchvision/vgg16.pt"])
+def test_a_link_that_points_nowhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: nn.Module, link: str) -> None:
+    monkeypatch.setenv("SNNBENCH_WEIGHTS", str(tmp_path / "weights"))
+    broken = tmp_path / "weights" / link
+    broken.parent.mkdir(parents=True, exist_ok=True)
+    broken.symlink_to("gone")
+    said = rf"{broken} is a link that points nowhere \(to gone\)"
+    path = tmp_path / "weights" / "torchvision" / "vgg16.pt"
+    with pytest.raises(CannotRun, match=said):
+        find_checkpoint("torchvision/vgg16", {})
+    if link in ("", "torchvision", "torchvision/vgg16.pt"):
+        for read in (checkpoint_hash, read_metadata, lambda path: find_checkpoint("net", {"net": path})):
+            with pytest.raises(CannotRun, match=said):
+                read(path)
+
+
 def test_without_a_folder_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SNNBENCH_WEIGHTS", raising=False)
     assert find_checkpoint("net", {}) is None
