@@ -199,16 +199,17 @@ def _run_git(root: Path, *arguments: str) -> str | None:
     command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=60, check=True
+            command, capture_output=True, env=environment, timeout=60, check=True
         )
     except (OSError, subprocess.SubprocessError):  # no git, no checkout, or no commit yet
         return None
-    return done.stdout.strip()
+    return os.fsdecode(done.stdout).rstrip("\r\n")  # paths, in whatever encoding the locale has
 
 
 def _cpu_model() -> str:
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     except OSError:
         found = None
     return found[1].strip() if found else platform.processor() or platform.machine()
