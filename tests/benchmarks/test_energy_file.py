@@ -33,7 +33,7 @@ def test_a_table_from_a_file(tmp_path: Path, encoding: str) -> None:
 def test_files_that_are_refused(tmp_path: Path, text: str | None, said: str) -> None:
     path = tmp_path / "mine.toml"
     if text is not None:
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     with pytest.raises(CannotRun, match=said) as refusal:
         read_energy_table(path)
     assert "mine.toml" in str(refusal.value) and "\n" not in str(refusal.value)

@@ -298,7 +298,7 @@ def test_cache_that_cannot_be_written(
     mirror: Path, write_parquet: WriteParquet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_parquet(mirror / FILE, _images(1), [0])
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("SNNBENCH_CACHE", str(tmp_path / "file"))
     assert "SNNBENCH_CACHE" in _refused()
 
@@ -369,7 +369,7 @@ def _pretend_downloaded(parquet: Path, tmp_path: Path) -> None:
     target = tmp_path / "hf-datasets" / "uoft-cs___cifar10" / "plain_text" / "0.0.0" / "0123456789abcdef"
     shutil.copytree(built, target)
     (target / "parquet-test.arrow").rename(target / "cifar10-test.arrow")
-    info = json.loads((target / "dataset_info.json").read_text())
+    info = json.loads((target / "dataset_info.json").read_text(encoding="utf-8"))
     info["splits"]["test"]["dataset_name"] = "cifar10"
     info.update(dataset_name="cifar10", config_name="plain_text", builder_name="parquet")
-    (target / "dataset_info.json").write_text(json.dumps(info))
+    (target / "dataset_info.json").write_text(json.dumps(info), encoding="utf-8")

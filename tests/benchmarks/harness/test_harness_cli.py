@@ -224,9 +224,9 @@ def test_a_paper_for_which_a_profile_has_no_network(bench: Any) -> None:
 
 
 def test_rows_of_a_profile_without_the_section(bench: Any) -> None:
-    text = (bench.folder / "tiny.toml").read_text()
+    text = (bench.folder / "tiny.toml").read_text(encoding="utf-8")
     start, end = text.index("[papers.tmn.timesteps]"), text.index("[papers.tmn.figure4a]")
-    (bench.folder / "short.toml").write_text(text[:start] + text[end:])
+    (bench.folder / "short.toml").write_text(text[:start] + text[end:], encoding="utf-8")
     refusal = bench.run("timesteps", "--rows", "1", profile="short.toml").refusal
     assert "timesteps has no row 1; it has no rows in this profile" in refusal
 
@@ -437,7 +437,7 @@ def test_results_that_cannot_be_written_are_noticed_first(finished: Any, number:
 
 
 def test_a_results_folder_that_is_a_file(bench: Any) -> None:
-    (bench.folder / "results").write_text("")
+    (bench.folder / "results").write_text("", encoding="utf-8")
     assert "cannot be written" in bench.run("figure1d").refusal
 
 
@@ -488,8 +488,8 @@ def nonsense(lines: list[str]) -> list[str]:
 @pytest.mark.parametrize("command", ["check", "report", "run"])
 def test_a_table_edited_into_nonsense(finished: Any, command: str, edit: Callable[[list[str]], list[str]], said: str) -> None:
     path = finished.results / "timesteps.csv"
-    content = "".join(edit(path.read_text().splitlines(keepends=True)))
-    path.write_text(content)
+    content = "".join(edit(path.read_text(encoding="utf-8").splitlines(keepends=True)))
+    path.write_text(content, encoding="utf-8")
     arguments = {
         "check": ("check", "tmn", "timesteps", "--profile", "tiny.toml", "--jobs", "1", "--json"),
         "report": ("report", "tmn", "--profile", "tiny.toml"),
@@ -497,7 +497,7 @@ def test_a_table_edited_into_nonsense(finished: Any, command: str, edit: Callabl
     }[command]
     refusal = finished.call(*arguments).refusal
     assert "timesteps.csv" in refusal and said in refusal and "snnbench run" in refusal
-    assert path.read_text() == content
+    assert path.read_text(encoding="utf-8") == content
 
 
 def test_damaged_correctness(finished: Any) -> None:
