@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, unreadable
 from snncore.energy import EnergyTable
 
 
@@ -16,9 +16,9 @@ def read_energy_table(path: Path) -> EnergyTable:
         CannotRun: no such file, no TOML, or a constant that is missing, unknown or no number from 0 up.
     """
     try:
-        constants = tomllib.loads(path.read_text("utf-8"))
+        constants = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
-        raise CannotRun(f"energy table {path} cannot be read: {error.strerror or error}") from error
+        raise unreadable(path, error) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CannotRun(f"energy table {path} is not valid TOML: {' '.join(str(error).split())}") from error
     try:

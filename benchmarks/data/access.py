@@ -48,7 +48,8 @@ def open_images(name: str, split: str, offline: bool = False) -> ImageSet | Imag
 def locate(name: str, split: str) -> Located:
     """Where a split is, found without decoding anything and without the network.
 
-    CannotRun for an unknown name or split, and where SNNBENCH_DATA or SNNBENCH_IMAGENET is no folder.
+    CannotRun for an unknown name or split, and where SNNBENCH_DATA or SNNBENCH_IMAGENET is no folder or
+    lacks a part of the split.
     """
     spec = dataset_spec(name)
     check_split(name, split)

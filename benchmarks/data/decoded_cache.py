@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmarks.data.decoding import one_line
 from benchmarks.data.images import ImageSet, fingerprint_of, sample_digests
 from benchmarks.data.registry import DatasetSpec
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, unreadable
 from benchmarks.paths import cache_dir
 
 _LAYOUT = "1"
@@ -57,7 +57,7 @@ def files_digest(files: Sequence[Path]) -> str:
             with file.open("rb") as stream:
                 total.update(hashlib.file_digest(stream, "blake2b").digest())
         except OSError as error:
-            raise CannotRun(f"{file} cannot be read: {error.strerror}; check its permissions") from error
+            raise unreadable(file, error) from error
     return total.hexdigest()
 
 

@@ -55,7 +55,8 @@ def load_pixels(image: PIL.Image.Image, at: str) -> PIL.Image.Image:
 def check_labels(labels: list[Any], spec: DatasetSpec, file: str) -> None:
     """Raise CannotRun, naming the file and the row, unless every label is an integer in 0 .. classes - 1."""
     for row, label in enumerate(labels):
-        if not isinstance(label, int) or not 0 <= label < spec.classes:
+        # Not isinstance: a bool is an int, but no class.
+        if type(label) is not int or not 0 <= label < spec.classes:
             raise CannotRun(
                 f"{file}, row {row}: the label is {label!r}; {spec.name} has labels 0 to {spec.classes - 1}"
             )

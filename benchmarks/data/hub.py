@@ -1,13 +1,15 @@
 """Data sets in the Hugging Face Hub's layout, through the ``datasets`` library.
 
 Looked for in this order: the folder ``SNNBENCH_DATA``, which mirrors the Hub
-(``<org>/<name>/<split>-*.parquet``, or in one folder below, as ``hf download`` leaves it); then the
-Hub by name. Offline, "the Hub" means what ``datasets`` has downloaded before. Decoded images are cached,
+(``<org>/<name>/<split>-NNNNN-of-MMMMM.parquet``, or in one folder below, as ``hf download`` leaves it); then
+the Hub by name. Offline, "the Hub" means what ``datasets`` has downloaded before. Decoded images are cached,
 keyed by the bytes of the files they came from.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +26,7 @@ from benchmarks.data.decoded_cache import cached_set, files_digest
 from benchmarks.data.decoding import check_labels, decode_image, one_line
 from benchmarks.data.images import ImageSet, image_set
 from benchmarks.data.registry import DatasetSpec, describe_count
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, refuse_broken_link, unreadable
 from benchmarks.paths import data_mirror
 
 _ROWS_AT_ONCE = 1000
@@ -56,22 +58,73 @@ def source_files(spec: DatasetSpec, split: str, offline: bool = False) -> Source
 
 
 def mirror_files(spec: DatasetSpec, split: str) -> SourceFiles | None:
-    """The split's files in the mirror, None where it has none; CannotRun where the mirror is no folder."""
+    """The split's files in the mirror, None where it has none.
+
+    CannotRun where the mirror is no folder, or where the files are not all the shards of the split, each once.
+    """
     root, prefix = data_mirror(), f"{spec.hub_split(split)}-"
     if root is None:
         return None
+    refuse_broken_link(root / spec.name)
     if not root.is_dir():
         raise CannotRun(
             f"SNNBENCH_DATA={root} is not a folder; set it to one that mirrors the Hub, or unset it"
         )
-    files = sorted(path for path in (root / spec.name).glob("**/*.parquet") if path.name.startswith(prefix))
+    present = list(_files_below(root / spec.name))
+    files = sorted(path for path in present if path.name.startswith(prefix) and path.suffix == ".parquet")
+    for path in files or present:
+        refuse_broken_link(path)
     folders = sorted({path.parent for path in files})
     if len(folders) > 1:
         raise CannotRun(
             f"{root / spec.name} has {prefix}*.parquet in several folders:"
             f" {', '.join(str(folder) for folder in folders)}; keep the files in one"
         )
-    return SourceFiles("local mirror", tuple(files)) if files else None
+    if not files:
+        return None
+    _check_shards(files, prefix)
+    return SourceFiles("local mirror", tuple(files))
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    """Files at any depth, links that point nowhere among them; links to folders are followed, each folder once."""
+
+    def refuse(error: OSError) -> None:
+        raise unreadable(Path(error.filename), error)
+
+    seen = set()
+    for folder, below, names in os.walk(root, followlinks=True, onerror=refuse) if root.is_dir() else ():
+        if (real := os.path.realpath(folder)) in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        yield from (Path(folder, name) for name in names)
+
+
+def _check_shards(files: Sequence[Path], prefix: str) -> None:
+    """Raise CannotRun unless these are all files ``<prefix>NNNNN-of-MMMMM[-<hash>].parquet``, each once."""
+    shards: dict[str, Path] = {}
+    for file in files:
+        shard = re.fullmatch(rf"({re.escape(prefix)}\d{{5}}-of-\d{{5}})(-[0-9a-f]+)?\.parquet", file.name)
+        if shard is None:
+            raise CannotRun(
+                f"{file}: files of the Hub are called {prefix}NNNNN-of-MMMMM.parquet;"
+                " remove this one if it is a copy, else give it its name on the Hub"
+            )
+        if shard[1] in shards:
+            raise CannotRun(f"{file} and {shards[shard[1]].name} are the same part of the split; remove one")
+        shards[shard[1]] = file
+    total = int(next(iter(shards))[-5:])
+    due = [f"{prefix}{number:05}-of-{total:05}" for number in range(total)]
+    if strangers := [file for name, file in shards.items() if name not in due]:
+        raise CannotRun(
+            f"{strangers[-1]} is not one of the {total:,} files of {files[0].name}; keep the files of one download"
+        )
+    if missing := [name for name in due if name not in shards]:
+        raise CannotRun(
+            f"{files[0].parent / missing[0]}.parquet is missing (here are {len(files):,} of {total:,} files);"
+            " get it, or remove the others"
+        )
 
 
 def hub_files(spec: DatasetSpec, split: str, offline: bool = False) -> SourceFiles:

@@ -21,7 +21,7 @@ from benchmarks.data.decoding import check_labels, one_line
 from benchmarks.data.hub import check_columns, hub_files, library_mode, mirror_files
 from benchmarks.data.registry import check_split, dataset_spec, describe_count
 from benchmarks.data.stream import PRESET, Entry, ImageStream, Preset, Source, in_order
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, refuse_broken_link, unreadable
 
 IMAGENET = "ILSVRC/imagenet-1k"
 
@@ -44,6 +44,7 @@ def folder_from_environment(split: str) -> Path | None:
     if not root:
         return None
     folder = Path(root) / _FOLDERS[split]
+    refuse_broken_link(folder)
     if not folder.is_dir():
         raise CannotRun(
             f"SNNBENCH_IMAGENET: {folder} is not a folder; it must hold one folder of images per class"
@@ -62,6 +63,8 @@ def from_folder(
 
     advice = f"it must hold {classes:,} folders named by synset (n01440764, ...), each with its images"
     try:
+        for path in folder.iterdir():
+            refuse_broken_link(path)
         listing = ImageFolder(str(folder))
     except OSError as error:
         raise CannotRun(f"{folder}: {one_line(error)}; {advice}") from error
@@ -71,10 +74,17 @@ def from_folder(
         raise CannotRun(f"{folder} has {len(listing.classes):,} class folders{also}; {advice}")
     paths = [Path(path) for path, _ in listing.samples]
     entries = [
-        Entry(path.name, path.stat().st_size, label, place)
+        Entry(path.name, _size(path), label, place)
         for place, (path, (_, label)) in enumerate(zip(paths, listing.samples, strict=True))
     ]
     return _stream(entries, _Files(tuple(paths)), split, "image folder", preset, workers)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def from_tables(
@@ -131,7 +141,7 @@ class _Files:
         try:
             return path.read_bytes(), str(path)
         except OSError as error:
-            raise CannotRun(f"{path} cannot be read: {error.strerror}; get the file again") from error
+            raise unreadable(path, error) from error
 
 
 @dataclass(frozen=True)

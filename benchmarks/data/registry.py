@@ -177,7 +177,14 @@ def dataset_spec(name: str) -> DatasetSpec:
 
 
 def describe_count(spec: DatasetSpec, split: str, count: int) -> str:
-    """How much is there, in words: "all 10,000 test images", "5,000 of 50,000 training images"."""
+    """How much is there, in words: "all 10,000 test images", "5,000 of 50,000 training images".
+
+    CannotRun where there is more than the data set has.
+    """
     official = spec.count(split)
     words = "training images" if split == "train" else "test images"
+    if count > official:
+        raise CannotRun(
+            f"{spec.name}: here are {count:,} {words}, but the data set has {official:,}; remove what does not belong to it"
+        )
     return f"all {count:,} {words}" if count == official else f"{count:,} of {official:,} {words}"

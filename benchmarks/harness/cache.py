@@ -19,7 +19,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, unreadable
 from benchmarks.harness.files import atomic_write_bytes, cannot_write, pack_arrays, unpack_arrays
 
 _SUFFIXES = (".csv", ".py", ".toml")
@@ -61,7 +61,7 @@ def _content_digest(path: Path) -> str:
         if path.suffix == ".py":
             data = ast.dump(_WithoutTexts().visit(ast.parse(data))).encode("utf-8", "surrogatepass")
     except OSError as error:
-        raise CannotRun(f"{path}: cannot be read ({error.strerror}); check path and permissions") from error
+        raise unreadable(path, error) from error
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         why = getattr(error, "msg", str(error))
@@ -157,7 +157,7 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise CannotRun(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        raise unreadable(path, error) from error
     except ValueError:
         return None
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, unreadable
 from benchmarks.harness.files import atomic_write_bytes
 
 PACKAGES = (
@@ -159,7 +159,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise CannotRun(f"{path}: there is no such file; write it with `snnbench run`") from error
     except OSError as error:
-        raise CannotRun(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        raise unreadable(path, error) from error
     except ValueError as error:
         raise CannotRun(f"{path}: is not JSON ({error}); restore it or delete it and run again") from error
     if not isinstance(record, dict):
@@ -199,16 +199,17 @@ def _run_git(root: Path, *arguments: str) -> str | None:
     command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=60, check=True
+            command, capture_output=True, env=environment, timeout=60, check=True
         )
     except (OSError, subprocess.SubprocessError):  # no git, no checkout, or no commit yet
         return None
-    return done.stdout.strip()
+    return os.fsdecode(done.stdout).rstrip("\r\n")  # paths, in whatever encoding the locale has
 
 
 def _cpu_model() -> str:
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     except OSError:
         found = None
     return found[1].strip() if found else platform.processor() or platform.machine()

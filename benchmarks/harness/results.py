@@ -32,7 +32,7 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, unreadable
 from benchmarks.harness.files import atomic_write_bytes, pack_arrays, unpack_arrays
 
 Kind = Literal["text", "int", "float", "sci"]
@@ -165,7 +165,7 @@ def read_table(path: Path, schema: TableSchema) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise CannotRun(f"{path}: there is no such table; write it with `snnbench run`") from error
     except OSError as error:
-        raise CannotRun(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        raise unreadable(path, error) from error
     try:
         return _parse(_split(data, schema), schema)
     except _BadCell as bad:
@@ -482,7 +482,7 @@ def read_correctness(path: Path) -> dict[str, NDArray[np.bool_]]:
     except FileNotFoundError as error:
         raise CannotRun(f"{path}: there is no such file; write it with `snnbench run`") from error
     except OSError as error:
-        raise CannotRun(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        raise unreadable(path, error) from error
     except (ValueError, KeyError, TypeError) as error:
         why = " ".join(str(error).split())
         raise CannotRun(

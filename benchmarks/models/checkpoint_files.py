@@ -17,10 +17,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, refuse_broken_link, unreadable
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 HOW_TO_CONVERT = "save it as safetensors.torch.save_file(model.state_dict(), 'NAME.safetensors') where you trust it"
+
+WRAPPERS = ("state_dict", "model", "model_state_dict", "net")
+"""Keys under which training scripts save a state dict beside other things."""
 
 Checkpoint = tuple[dict[str, Tensor], dict[str, str]]
 
@@ -32,6 +35,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     if path.suffix not in SUFFIXES:
         raise CannotRun(f"{path}: a checkpoint ends in {', '.join(SUFFIXES)}; {HOW_TO_CONVERT}")
+    refuse_broken_link(path)
     if not path.is_file():
         raise CannotRun(f"{path}: there is no such checkpoint file; check the path")
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
@@ -70,7 +74,7 @@ def checkpoint_hash(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise CannotRun(f"{path}: the checkpoint cannot be read ({error.strerror}); check the path") from error
+        raise unreadable(path, error) from error
 
 
 def _with_sorted_metadata(content: bytes) -> bytes:
@@ -107,11 +111,13 @@ def _read_torch(path: Path) -> Checkpoint:
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
     metadata: dict[str, str] = {}
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        metadata = {key: value for key, value in content.items() if isinstance(value, str)}
-        content = content["state_dict"]
+    if isinstance(content, dict) and (key := next((key for key in WRAPPERS if isinstance(content.get(key), dict)), None)):
+        metadata = {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, str)}
+        content = content[key]
     if not isinstance(content, dict) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
-        raise CannotRun(f"{path}: it does not hold a state dict of tensors by name; {HOW_TO_CONVERT}")
+        raise CannotRun(
+            f"{path}: it does not hold a state dict of tensors by name, alone or under {', '.join(WRAPPERS)}; {HOW_TO_CONVERT}"
+        )
     return dict(content), metadata

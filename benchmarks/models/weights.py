@@ -7,33 +7,38 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, refuse_broken_link
 from benchmarks.models.checkpoint_files import SUFFIXES, checkpoint_hash, read_checkpoint
 from benchmarks.paths import weights_dir
 
 __all__ = ["checkpoint_hash", "find_checkpoint", "load_checkpoint", "read_metadata"]
 
-_PREFIX = "module."  # what DataParallel puts before every name
+_WRAPPERS = {"module", "_orig_mod"}  # what DataParallel and torch.compile put into the names of what they wrap
 _SHOWN = 3
 
 
 def find_checkpoint(name: str, explicit: Mapping[str, Path]) -> Path | None:
     """The checkpoint file called ``name``: ``explicit[name]``, else the one in ``SNNBENCH_WEIGHTS``, else None.
 
-    CannotRun where the explicit file or the folder does not exist.
+    CannotRun where the explicit file or the folder does not exist, or the file is a link that points nowhere.
     """
     if name in explicit:
         path = Path(explicit[name])
+        refuse_broken_link(path)
         if not path.is_file():
             raise CannotRun(f"the checkpoint given as {name}={path} does not exist; check the path")
         return path
     folder = weights_dir()
     if folder is None:
         return None
+    refuse_broken_link(folder)
     if not folder.is_dir():
         raise CannotRun(f"SNNBENCH_WEIGHTS={folder} is not a folder; correct or unset it")
-    candidates = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
-    return next((path for path in candidates if path.is_file()), None)
+    for path in (folder / f"{name}{suffix}" for suffix in SUFFIXES):
+        refuse_broken_link(path)
+        if path.is_file():
+            return path
+    return None
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -44,18 +49,28 @@ def read_metadata(path: Path) -> dict[str, str]:
 def load_checkpoint(model: nn.Module, path: Path, architecture: str = "") -> dict[str, str]:
     """Load the file into ``model`` and return its metadata (``mean`` and ``std`` are JSON lists, where given).
 
-    A plain state dict, one under ``"state_dict"`` and names that start with ``module.`` are all taken.
+    Names may hold the ``module.`` of DataParallel and the ``_orig_mod.`` of torch.compile, around the network or a part.
     ``architecture``: the network's name, for messages. CannotRun, with ``model`` unchanged, where the file is
     missing, damaged, refused (see ``read_checkpoint``), does not fit the network, or holds a value that is not
     finite.
     """
     tensors, metadata = read_checkpoint(path)
-    if tensors and all(name.startswith(_PREFIX) for name in tensors):
-        tensors = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
+    tensors = _unwrapped(tensors, path)
     _check_fit(model, tensors, path, architecture)
     _check_finite(tensors, path)
     model.load_state_dict(tensors, strict=False)  # only num_batches_tracked can be missing here
     return metadata
+
+
+def _unwrapped(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The tensors by their names in the network itself; CannotRun where two have the same."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        plain = ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+        if plain in found:
+            raise CannotRun(f"{path}: it holds {plain} twice, once as {name}; save the state dict of one network")
+        found[plain] = tensor
+    return found
 
 
 def _check_fit(model: nn.Module, tensors: Mapping[str, Tensor], path: Path, architecture: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import dataset_spec
-from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.errors import CannotRun, NotAvailable, refuse_broken_link
 from benchmarks.methods import threshold_rule
 from benchmarks.models import model_spec
 from benchmarks.training import quantizer, recipe
@@ -118,8 +118,9 @@ def load_profile(name: str) -> Profile:
         text = _shipped(name)
     elif name.endswith(".toml"):
         try:
-            text = Path(name).read_text(encoding="utf-8")
+            text = Path(name).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
+            refuse_broken_link(Path(name))
             why = error.__class__.__name__
             raise CannotRun(f"profile {name} cannot be read ({why}); give the path of a TOML file") from error
     else:

@@ -54,7 +54,7 @@ def make_lab(profile: str, weights: list[str] | None, offline: bool, device: str
         name, separator, path = entry.partition("=")
         if not (name and separator and path):
             raise CannotRun(f"--weights {entry!r} is not of the form NAME=FILE, e.g. cifar10_resnet20=weights/net.safetensors")
-        pairs.append((name, str(Path(path).resolve())))
+        pairs.append((name, str(Path(path).absolute())))  # not resolved: a link may point to a name without its suffix
     loaded = load_profile(profile)
     known = {choice.weights for choice in loaded.networks}
     for name, _ in pairs:

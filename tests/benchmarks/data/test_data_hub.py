@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +113,76 @@ def test_same_split_in_two_folders_is_refused(mirror: Path, write_parquet: Write
     assert "several folders" in _refused()
 
 
+HASH = "-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["00000-of-00001", "00000-of-00001 (1)"], r"test-00000-of-00001 \(1\)\.parquet: .* remove this one"),
+        (["00000-of-00001 (1)"], r"test-00000-of-00001 \(1\)\.parquet: .* test-NNNNN-of-MMMMM\.parquet"),
+        (["0-of-1"], r"test-0-of-1\.parquet: "),
+        (["00000-of-00002"], r"test-00001-of-00002\.parquet is missing \(here are 1 of 2 files\)"),
+        (["00001-of-00002"], r"test-00000-of-00002\.parquet is missing"),
+        (["00000-of-00001", f"00000-of-00001{HASH}"], rf"test-00000-of-00001\.parquet and test-00000-of-00001{HASH}\.parquet are the same part"),
+        (["00000-of-00001", "00000-of-00002", "00001-of-00002"], "keep the files of one download"),
+        (["00002-of-00002"], "is not one of the 2 files"),
+        (["00000-of-00000"], "is not one of the 0 files"),
+    ],
+)
+def test_files_that_are_not_each_part_of_the_split_once_are_refused(
+    mirror: Path, write_parquet: WriteParquet, names: list[str], said: str
+) -> None:
+    for name in names:
+        write_parquet(mirror / CIFAR / f"test-{name}.parquet", _images(1), [0])
+    assert re.search(said, _refused())
+
+
+def test_files_that_are_not_of_the_split_are_let_be(mirror: Path, write_parquet: WriteParquet) -> None:
+    write_parquet(mirror / CIFAR / f"test-00000-of-00001{HASH}.parquet", _images(1), [0])
+    write_parquet(mirror / CIFAR / "train-00000-of-00002.parquet", _images(1), [0])
+    (mirror / CIFAR / ".cache").mkdir()
+    (mirror / CIFAR / ".cache" / "test-00000-of-00001.parquet.lock").touch()
+    (mirror / CIFAR / "notes").symlink_to("nowhere")
+    assert len(load(CIFAR, "test", offline=True)) == 1
+
+
+def test_more_images_than_the_data_set_has_are_refused(mirror: Path, write_parquet: WriteParquet) -> None:
+    spec = dataset_spec("ylecun/mnist")
+    write_parquet(mirror / spec.name / "test-00000-of-00001.parquet", _images(1, (28, 28)) * 10_001, [0] * 10_001, ("image", "label"))
+    assert "here are 10,001 test images, but the data set has 10,000" in _refused(name=spec.name)
+
+
+def test_links_to_folders_are_followed_and_each_folder_is_read_once(
+    mirror: Path, write_parquet: WriteParquet, tmp_path: Path
+) -> None:
+    elsewhere = write_parquet(tmp_path / "elsewhere" / "test-00000-of-00001.parquet", _images(3), [0, 1, 2]).parent
+    (mirror / CIFAR).mkdir(parents=True)
+    for name in ("data", "again"):
+        (mirror / CIFAR / name).symlink_to(elsewhere)
+    (elsewhere / "circle").symlink_to(mirror / CIFAR)
+    assert len(load(CIFAR, "test", offline=True)) == 3
+
+
+@pytest.mark.parametrize("link", ["", "uoft-cs", CIFAR, f"{CIFAR}/data", FILE])
+def test_a_link_that_points_nowhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str) -> None:
+    monkeypatch.setenv("SNNBENCH_DATA", str(tmp_path / "mirror"))
+    broken = tmp_path / "mirror" / link
+    broken.parent.mkdir(parents=True, exist_ok=True)
+    broken.symlink_to("gone")
+    assert f"{broken} is a link that points nowhere (to gone)" in _refused()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_not_passed_over(mirror: Path, write_parquet: WriteParquet) -> None:
+    folder = write_parquet(mirror / CIFAR / "data" / "test-00000-of-00001.parquet", _images(1), [0]).parent
+    folder.chmod(0)
+    try:
+        assert f"{folder}: cannot be read (Permission denied); check its permissions" in _refused()
+    finally:
+        folder.chmod(0o700)
+
+
 @pytest.mark.parametrize("keep", [0, 5, 2000, -8])
 def test_truncated_parquet_names_the_file(mirror: Path, write_parquet: WriteParquet, keep: int) -> None:
     path = write_parquet(mirror / FILE, _images(4), [0, 1, 2, 3])
@@ -157,9 +229,10 @@ def test_label_out_of_range(mirror: Path, write_parquet: WriteParquet, label: in
     assert f"row 1: the label is {label}" in message and "0 to 9" in message
 
 
-def test_labels_that_are_words(mirror: Path, write_parquet: WriteParquet) -> None:
-    write_parquet(mirror / FILE, _images(2), ["cat", "dog"])
-    assert "the label is 'cat'" in _refused()
+@pytest.mark.parametrize("labels", [["cat", "dog"], [True, False], [1.0, 2.0]])
+def test_labels_of_another_type(mirror: Path, write_parquet: WriteParquet, labels: list[object]) -> None:
+    write_parquet(mirror / FILE, _images(2), labels)
+    assert f"{mirror / FILE}, row 0: the label is {labels[0]!r}; " in _refused()
 
 
 def test_empty_split(mirror: Path, write_parquet: WriteParquet) -> None:
@@ -225,7 +298,7 @@ def test_cache_that_cannot_be_written(
     mirror: Path, write_parquet: WriteParquet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_parquet(mirror / FILE, _images(1), [0])
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("SNNBENCH_CACHE", str(tmp_path / "file"))
     assert "SNNBENCH_CACHE" in _refused()
 
@@ -296,7 +369,7 @@ def _pretend_downloaded(parquet: Path, tmp_path: Path) -> None:
     target = tmp_path / "hf-datasets" / "uoft-cs___cifar10" / "plain_text" / "0.0.0" / "0123456789abcdef"
     shutil.copytree(built, target)
     (target / "parquet-test.arrow").rename(target / "cifar10-test.arrow")
-    info = json.loads((target / "dataset_info.json").read_text())
+    info = json.loads((target / "dataset_info.json").read_text(encoding="utf-8"))
     info["splits"]["test"]["dataset_name"] = "cifar10"
     info.update(dataset_name="cifar10", config_name="plain_text", builder_name="parquet")
-    (target / "dataset_info.json").write_text(json.dumps(info))
+    (target / "dataset_info.json").write_text(json.dumps(info), encoding="utf-8")

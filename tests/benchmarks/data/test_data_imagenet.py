@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.models import ResNet18_Weights
 
 from benchmarks.data import load, locate, normalised_batches, open_images
-from benchmarks.data.imagenet import IMAGENET, from_folder, open_imagenet
+from benchmarks.data.imagenet import IMAGENET, folder_from_environment, from_folder, open_imagenet
 from benchmarks.data.stream import Entry, ImageStream, Preset
 from benchmarks.errors import CannotRun
 
@@ -109,8 +109,18 @@ def test_image_that_vanished_is_named(folder: Path) -> None:
     stream = _stream(folder)
     victim = folder / SYNSETS[1] / "ILSVRC2012_val_00000004.JPEG"
     victim.unlink()
-    with pytest.raises(CannotRun, match="00000004.JPEG cannot be read"):
+    with pytest.raises(CannotRun, match="00000004.JPEG: cannot be read"):
         _all(stream)
+
+
+@pytest.mark.parametrize("link", ["", SYNSETS[2], f"{SYNSETS[1]}/ILSVRC2012_val_00000004.JPEG"])
+def test_a_link_that_points_nowhere_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str) -> None:
+    monkeypatch.setenv("SNNBENCH_IMAGENET", str(folder.parent))
+    broken = folder / link
+    broken.rename(tmp_path / "moved")
+    broken.symlink_to("gone")
+    with pytest.raises(CannotRun, match=f"{broken} is a link that points nowhere"):
+        _stream(folder_from_environment("test") or folder)
 
 
 def test_folders_that_would_give_wrong_labels_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -174,6 +184,9 @@ def test_parquet_without_file_names_or_with_wrong_labels_or_damaged(
         open_imagenet("test")
     write_parquet(path, images, [0, 1000], columns, names=["a.JPEG", "b.JPEG"])
     with pytest.raises(CannotRun, match="label is 1000"):
+        open_imagenet("test")
+    write_parquet(path, images, [True, False], columns, names=["a.JPEG", "b.JPEG"])
+    with pytest.raises(CannotRun, match="label is True"):
         open_imagenet("test")
     write_parquet(path, images, [0, 1], ("img", "label"), names=["a.JPEG", "b.JPEG"])
     with pytest.raises(CannotRun, match="no column image"):

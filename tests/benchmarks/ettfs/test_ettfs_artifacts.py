@@ -97,7 +97,7 @@ class Ran(NamedTuple):
 
 def tiny(folder: Path, text: str = "") -> Profile:
     path = folder / "tiny.toml"
-    path.write_text(text or PROFILE + "".join(NETWORK.format(*network) for network in NETWORKS))
+    path.write_text(text or PROFILE + "".join(NETWORK.format(*network) for network in NETWORKS), encoding="utf-8")
     return load_profile(str(path))
 
 

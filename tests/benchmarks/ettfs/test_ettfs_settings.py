@@ -172,6 +172,6 @@ def test_from_a_file(tmp_path: Path) -> None:
     path.write_text(
         'name = "own"\ntitle = "t"\ncalibration = "maximum"\ncalibration_images = 1\nbatch = 1\nshard = 1\nnetworks = []\n'
         '[[papers.ettfs.networks]]\npaper_dataset = "MNIST"\nnetwork = "SMLP"\ndataset = "sklearn/digits"\nlayout = "64-20-10"\n'
-        'recipes = { ETTFS = "ettfs-digits" }\nseeds = { default = [0, 1] }\nvalidation = 60\n'
+        'recipes = { ETTFS = "ettfs-digits" }\nseeds = { default = [0, 1] }\nvalidation = 60\n', encoding="utf-8"
     )
     assert choices(load_profile(str(path))) == [Choice(**NETWORK)]

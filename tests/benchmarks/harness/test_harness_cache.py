@@ -146,7 +146,7 @@ def digest_of(folder: Path, **files: str) -> str:
     for name, content in files.items():
         path = folder / name.replace("__", "/").replace("_dot_", ".")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
     return source_digest([folder])
 
 
@@ -197,7 +197,7 @@ def test_place_and_order_do_not_count(tmp_path: Path) -> None:
 
 
 def test_broken_and_missing_sources(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("x = 1\ndef (:\n")
+    (tmp_path / "a.py").write_text("x = 1\ndef (:\n", encoding="utf-8")
     with pytest.raises(CannotRun, match=r"a\.py: line 2 is not valid Python") as caught:
         source_digest([tmp_path])
     assert "\n" not in str(caught.value)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -223,9 +224,9 @@ def test_a_paper_for_which_a_profile_has_no_network(bench: Any) -> None:
 
 
 def test_rows_of_a_profile_without_the_section(bench: Any) -> None:
-    text = (bench.folder / "tiny.toml").read_text()
+    text = (bench.folder / "tiny.toml").read_text(encoding="utf-8")
     start, end = text.index("[papers.tmn.timesteps]"), text.index("[papers.tmn.figure4a]")
-    (bench.folder / "short.toml").write_text(text[:start] + text[end:])
+    (bench.folder / "short.toml").write_text(text[:start] + text[end:], encoding="utf-8")
     refusal = bench.run("timesteps", "--rows", "1", profile="short.toml").refusal
     assert "timesteps has no row 1; it has no rows in this profile" in refusal
 
@@ -329,10 +330,16 @@ def truncated(path: Path) -> Path:
     return path
 
 
+def broken_link(path: Path) -> Path:
+    path.symlink_to("gone")
+    return path
+
+
 @pytest.mark.parametrize(
     ("write", "said"),
     [
         (lambda path: path, "does not exist"),
+        (broken_link, "is a link that points nowhere (to gone)"),
         (truncated, "damaged or cut short"),
         (of_another_network, "does not fit"),
         (with_pickle, "refused, because it holds more than tensors"),
@@ -350,6 +357,12 @@ def test_weights_that_cannot_be_used(finished: Any, write: Callable[[Path], Path
     assert said in refusal and (path.name in refusal or "sklearn/digits" in refusal)
     assert finished.files() == before
     assert not (finished.folder / "executed").exists()
+
+
+def test_weights_behind_a_link_to_another_name(finished: Any, weights_folder: Path) -> None:
+    shutil.copy(weights_folder / "tiny.safetensors", finished.folder / "blob")
+    (finished.folder / "own.safetensors").symlink_to("blob")
+    assert finished.run("figure4b", "--weights", f"tiny={finished.folder / 'own.safetensors'}").code == 0
 
 
 def test_a_network_without_weights_and_recipe_is_not_run(bench: Any) -> None:
@@ -424,7 +437,7 @@ def test_results_that_cannot_be_written_are_noticed_first(finished: Any, number:
 
 
 def test_a_results_folder_that_is_a_file(bench: Any) -> None:
-    (bench.folder / "results").write_text("")
+    (bench.folder / "results").write_text("", encoding="utf-8")
     assert "cannot be written" in bench.run("figure1d").refusal
 
 
@@ -475,8 +488,8 @@ def nonsense(lines: list[str]) -> list[str]:
 @pytest.mark.parametrize("command", ["check", "report", "run"])
 def test_a_table_edited_into_nonsense(finished: Any, command: str, edit: Callable[[list[str]], list[str]], said: str) -> None:
     path = finished.results / "timesteps.csv"
-    content = "".join(edit(path.read_text().splitlines(keepends=True)))
-    path.write_text(content)
+    content = "".join(edit(path.read_text(encoding="utf-8").splitlines(keepends=True)))
+    path.write_text(content, encoding="utf-8")
     arguments = {
         "check": ("check", "tmn", "timesteps", "--profile", "tiny.toml", "--jobs", "1", "--json"),
         "report": ("report", "tmn", "--profile", "tiny.toml"),
@@ -484,7 +497,7 @@ def test_a_table_edited_into_nonsense(finished: Any, command: str, edit: Callabl
     }[command]
     refusal = finished.call(*arguments).refusal
     assert "timesteps.csv" in refusal and said in refusal and "snnbench run" in refusal
-    assert path.read_text() == content
+    assert path.read_text(encoding="utf-8") == content
 
 
 def test_damaged_correctness(finished: Any) -> None:

@@ -80,6 +80,19 @@ def test_a_copy_of_a_profile_must_be_renamed_once_it_is_changed(tmp_path: Path) 
     assert load_profile(str(own)).batch == 50
 
 
+def test_a_byte_order_mark_changes_nothing(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[3] / "benchmarks" / "profiles" / "embedded.toml"
+    own = tmp_path / "own.toml"
+    own.write_text(shipped.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert load_profile(str(own)) == load_profile("embedded")
+
+
+def test_a_link_that_points_nowhere_is_no_profile(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").symlink_to("gone.toml")
+    with pytest.raises(CannotRun, match=r"own\.toml is a link that points nowhere \(to gone\.toml\)"):
+        load_profile(str(tmp_path / "own.toml"))
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[[networks", b""])
 def test_files_that_are_no_profile(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "own.toml").write_bytes(content)

@@ -48,9 +48,9 @@ def test_a_note_works_in_another_process(tmp_path: Path) -> None:
 def test_half_written_and_foreign_files_are_passed_over(tmp_path: Path) -> None:
     notes = Notes(tmp_path, [1.0, 1.0, 1.0])
     notes.note(0)(0.5, "whole")
-    (tmp_path / "1").write_text('[0.7, "ha')
-    (tmp_path / "2.new").write_text('[0.7, "being written"]')
-    (tmp_path / "other").write_text("")
+    (tmp_path / "1").write_text('[0.7, "ha', encoding="utf-8")
+    (tmp_path / "2.new").write_text('[0.7, "being written"]', encoding="utf-8")
+    (tmp_path / "other").write_text("", encoding="utf-8")
     assert notes.read() == (0.5, "whole")
 
 

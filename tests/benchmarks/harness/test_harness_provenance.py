@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def record_of(**changes: Any) -> dict[str, Any]:
     return collect(**{**arguments, **changes})
 
 
+ROOT = Path(__file__).parents[3]
+
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
 
@@ -44,7 +47,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("code.py", "results/t.csv", "reports/t.md"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text("old")
+        path.write_text("old", encoding="utf-8")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "first")
     return tmp_path
@@ -73,7 +76,7 @@ def test_peak_memory_is_in_megabytes() -> None:
     assert 50 < peak < 100_000
     status = Path("/proc/self/status")
     if status.exists():
-        own_kib = int(status.read_text().partition("VmHWM:")[2].split()[0])
+        own_kib = int(status.read_text(encoding="utf-8").partition("VmHWM:")[2].split()[0])
         assert record_of()["peak_memory_mb"] >= 0.99 * own_kib * 1024 / 1e6
 
 
@@ -98,20 +101,30 @@ def test_a_record_says_nothing_about_whose_machine_it_was(tmp_path: Path) -> Non
 @needs_git
 def test_the_commit_and_whether_it_is_what_ran(checkout: Path) -> None:
     state = record_of(root=checkout)["git"]
-    head = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True)
+    head = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, encoding="utf-8")
     assert state == {"commit": head.stdout.strip(), "dirty": False}
-    (checkout / "results" / "t.csv").write_text("new")
-    (checkout / "results" / "u.csv").write_text("new")
-    (checkout / "reports" / "t.md").write_text("new")
+    (checkout / "results" / "t.csv").write_text("new", encoding="utf-8")
+    (checkout / "results" / "u.csv").write_text("new", encoding="utf-8")
+    (checkout / "reports" / "t.md").write_text("new", encoding="utf-8")
     assert record_of(root=checkout)["git"]["dirty"] is False
-    (checkout / "code.py").write_text("new")
+    (checkout / "code.py").write_text("new", encoding="utf-8")
     assert record_of(root=checkout)["git"]["dirty"] is True
 
 
 @needs_git
 def test_a_new_file_of_code_is_a_change(checkout: Path) -> None:
-    (checkout / "method.py").write_text("")
+    (checkout / "method.py").write_text("", encoding="utf-8")
     assert record_of(root=checkout)["git"]["dirty"] is True
+
+
+@needs_git
+def test_what_tox_leaves_in_a_checkout_is_no_change(checkout: Path) -> None:
+    shutil.copy(ROOT / ".gitignore", checkout)
+    git(checkout, "add", ".gitignore")
+    git(checkout, "commit", "-m", "ignore")
+    (checkout / ".venv").write_text(".tox/test", encoding="utf-8")  # a file, by uv 0.13, which names the environment in it
+    (checkout / ".tox").symlink_to(checkout / "reports")
+    assert record_of(root=checkout)["git"]["dirty"] is False
 
 
 @needs_git
@@ -139,6 +152,19 @@ def test_no_commit_outside_a_checkout_inside_another_one_or_without_git(
 
 
 @needs_git
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")
+@pytest.mark.parametrize("name", ["m\u00fcller".encode(), "m\u00fcller".encode("latin-1")])
+@pytest.mark.parametrize("utf8", ["0", "1"])
+def test_a_checkout_whose_path_the_locale_cannot_spell(checkout: Path, name: bytes, utf8: str) -> None:
+    expected = record_of(root=checkout)["git"]
+    moved = shutil.copytree(checkout, checkout / os.fsdecode(name))
+    program = "import sys, pathlib; from benchmarks.harness.provenance import _git; print(_git(pathlib.Path(sys.argv[1])))"
+    environment = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": utf8}
+    told = subprocess.run([sys.executable, "-c", program, moved], env=environment, cwd=ROOT, capture_output=True, check=True)
+    assert told.stdout.decode().strip() == str(expected)
+
+
+@needs_git
 def test_a_checkout_without_a_commit(tmp_path: Path) -> None:
     git(tmp_path, "init")
     assert record_of(root=tmp_path)["git"] == {"commit": "", "dirty": None}
@@ -156,9 +182,9 @@ def test_written_with_a_changed_table_and_left_alone_otherwise(tmp_path: Path) -
 
 def test_a_run_killed_between_table_and_record_is_mended_by_the_next(tmp_path: Path) -> None:
     path, table = tmp_path / "table1.json", tmp_path / "table1.csv"
-    table.write_text("first")
+    table.write_text("first", encoding="utf-8")
     write_provenance(path, record_of(table=table), table_changed=True)
-    table.write_text("second")  # and killed before the record
+    table.write_text("second", encoding="utf-8")  # and killed before the record
     record = record_of(table=table)
     assert write_provenance(path, record, table_changed=False)
     assert read_provenance(path)["table_sha256"] == record["table_sha256"]
@@ -195,7 +221,7 @@ def test_a_run_of_some_rows_keeps_what_stands_behind_the_others(tmp_path: Path) 
     assert record["checkpoints"] == {"x": "c", "y": "c"}
     assert record["seeds"] == [0, 1, 2]
 
-    path.write_text("{")
+    path.write_text("{", encoding="utf-8")
     assert with_earlier(part("a", "mnist", "x", 1), path) == part("a", "mnist", "x", 1)
 
 

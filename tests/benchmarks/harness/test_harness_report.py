@@ -33,7 +33,7 @@ def store(tables: Tables, root: Path, profile: str, provenance: bool = True) -> 
         path = root / profile / "tmn" / f"{name}.csv"
         write_table(path, table, ARTIFACTS[name].schema)
         if provenance:
-            path.with_suffix(".json").write_text(json.dumps(record(path, profile, ARTIFACTS[name].schema.version)))
+            path.with_suffix(".json").write_text(json.dumps(record(path, profile, ARTIFACTS[name].schema.version)), encoding="utf-8")
 
 
 def record(path: Path, profile: str, version: int) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def test_a_table_changed_by_hand_is_named(root: Path, tmn_tables: Make) -> None:
 
 def test_tables_from_different_commits_are_told_apart(root: Path) -> None:
     path = root / "workstation" / "tmn" / "table2.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"git": {"commit": "a" * 40, "dirty": True}}))
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"git": {"commit": "a" * 40, "dirty": True}}), encoding="utf-8")
     assert "commit `aaaaaaaaaa` with uncommitted changes (`table2`)" in rerender(root)
 
 
@@ -207,16 +207,16 @@ def test_commits_behind_earlier_rows_are_named(root: Path) -> None:
     path = root / "workstation" / "tmn" / "table2.json"
     earlier = [{"commit": letter * 40, "dirty": dirty} for letter, dirty in (("b", False), ("c", True))]
     git = {"commit": "a" * 40, "dirty": False, "earlier": earlier}
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"git": git}))
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"git": git}), encoding="utf-8")
     named = "commit `aaaaaaaaaa`, earlier rows `cccccccccc` with uncommitted changes and `bbbbbbbbbb` (`table2`)"
     assert named in rerender(root)
 
 
 def test_machines_behind_earlier_rows_are_named(root: Path) -> None:
     path = root / "workstation" / "tmn" / "table2.json"
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     earlier = {"cpu": {"model": "Old", "cores": 4, "capability": "AVX2"}, "gpu": ["Card"], "system": "Linux x86_64"}
-    path.write_text(json.dumps(record | {"earlier_machines": [earlier]}))
+    path.write_text(json.dumps(record | {"earlier_machines": [earlier]}), encoding="utf-8")
     assert ", earlier rows Old, 4 cores, AVX2, Card, Linux x86_64 (`table2`)" in rerender(root)
 
 
@@ -332,7 +332,7 @@ def test_no_table_at_all_is_an_error_with_the_command(tmp_path: Path) -> None:
 def test_a_table_edited_into_nonsense_is_an_error_and_leaves_the_old_page(root: Path) -> None:
     before = rerender(root)
     path = root / "workstation" / "tmn" / "timesteps.csv"
-    path.write_text(path.read_text().replace(",92.60,", ",92.6o,", 1))
+    path.write_text(path.read_text(encoding="utf-8").replace(",92.60,", ",92.6o,", 1), encoding="utf-8")
     with pytest.raises(CannotRun, match="ann_metric"):
         rerender(root)
     assert page_of(root, "workstation") == before

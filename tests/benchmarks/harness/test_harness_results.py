@@ -74,7 +74,7 @@ def test_the_bytes_of_a_table(path: Path) -> None:
 
 
 def test_reading_gives_typed_columns_in_order(path: Path) -> None:
-    path.write_text(TEXT)
+    path.write_text(TEXT, encoding="utf-8")
     frame = read_table(path, SCHEMA)
     assert list(frame.columns) == SCHEMA.names
     assert [str(kind) for kind in frame.dtypes] == [
@@ -92,7 +92,7 @@ def test_reading_gives_typed_columns_in_order(path: Path) -> None:
 
 
 def test_writing_what_was_read_changes_nothing(path: Path) -> None:
-    path.write_text(TEXT)
+    path.write_text(TEXT, encoding="utf-8")
     os.utime(path, (1, 1))
     assert not write_table(path, read_table(path, SCHEMA), SCHEMA)
     assert path.stat().st_mtime == 1
@@ -101,9 +101,9 @@ def test_writing_what_was_read_changes_nothing(path: Path) -> None:
 
 def test_column_order_of_the_frame_and_empty_tables(path: Path) -> None:
     write_table(path, frame_of(ROWS)[SCHEMA.names[::-1]], SCHEMA)
-    assert path.read_text() == TEXT
+    assert path.read_text(encoding="utf-8") == TEXT
     write_table(path, frame_of([]), SCHEMA)
-    assert path.read_text() == TEXT.splitlines(keepends=True)[0]
+    assert path.read_text(encoding="utf-8") == TEXT.splitlines(keepends=True)[0]
     assert len(read_table(path, SCHEMA)) == 0
 
 
@@ -218,7 +218,7 @@ def test_a_file_edited_into_nonsense(path: Path, case: str) -> None:
 
 
 def test_needless_quotes_after_an_empty_cell(path: Path) -> None:
-    path.write_text('name,number,x,y,note\n,1,"0.500",,\n')
+    path.write_text('name,number,x,y,note\n,1,"0.500",,\n', encoding="utf-8")
     with pytest.raises(CannotRun, match="line 2, column 'x': is not quoted"):
         read_table(path, FREE)
 
@@ -277,7 +277,7 @@ def test_any_edit_is_read_as_the_same_table_or_refused(
     ],
 )
 def test_a_bad_frame_is_not_written(path: Path, row: int, column: str, value: Any, why: str) -> None:
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
     frame = frame_of(ROWS)
     frame.loc[row, column] = value
     with pytest.raises(CannotRun) as caught:
@@ -286,7 +286,7 @@ def test_a_bad_frame_is_not_written(path: Path, row: int, column: str, value: An
     assert f"line {row + 2}, column " in message
     assert why in message
     assert "\n" not in message
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
 
 
 def test_a_frame_with_other_columns_is_not_written(path: Path) -> None:
@@ -303,11 +303,11 @@ def test_a_bound_is_on_the_printed_value(path: Path) -> None:
     frame = frame_of(ROWS)
     frame.loc[0, "ann_metric"] = 100.0000001
     assert write_table(path, frame, SCHEMA)
-    assert ",100.00," in path.read_text()
+    assert ",100.00," in path.read_text(encoding="utf-8")
 
 
 def test_a_full_disk_keeps_the_old_table(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -316,7 +316,7 @@ def test_a_full_disk_keeps_the_old_table(path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(CannotRun, match="free some disk space") as caught:
         write_table(path, frame_of(ROWS), SCHEMA)
     assert str(path) in str(caught.value)
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
@@ -329,7 +329,7 @@ def test_no_such_table(tmp_path: Path) -> None:
 
 def test_a_table_without_status_goes_by_nullable(path: Path) -> None:
     schema = TableSchema("t", 1, (Column("k", "text"),), (Column("x", "float", nullable=False),))
-    path.write_text("k,x\na,\n")
+    path.write_text("k,x\na,\n", encoding="utf-8")
     with pytest.raises(CannotRun, match="line 2, column 'x': is empty"):
         read_table(path, schema)
 
@@ -337,7 +337,7 @@ def test_a_table_without_status_goes_by_nullable(path: Path) -> None:
 def test_always_columns_go_by_nullable(path: Path) -> None:
     columns = (Column("n", "int", nullable=False), Column("status", "text"))
     schema = TableSchema("t", 1, (Column("k", "text"),), columns, always=("n",))
-    path.write_text("k,n,status\na,3,not run: x\nb,,not run: x\n")
+    path.write_text("k,n,status\na,3,not run: x\nb,,not run: x\n", encoding="utf-8")
     with pytest.raises(CannotRun, match="line 3, column 'n': is empty"):
         read_table(path, schema)
 
@@ -345,14 +345,14 @@ def test_always_columns_go_by_nullable(path: Path) -> None:
 def test_required_measures_are_empty_where_not_run(path: Path) -> None:
     columns = (Column("n", "int", nullable=False), Column("status", "text", nullable=False))
     schema = TableSchema("t", 1, (Column("k", "text"),), columns)
-    path.write_text("k,n,status\na,,not run: x\n")
+    path.write_text("k,n,status\na,,not run: x\n", encoding="utf-8")
     assert read_table(path, schema)["n"].isna().all()
 
 
 def test_a_table_of_one_column(path: Path) -> None:
     schema = TableSchema("t", 1, (Column("k", "text"),), ())
     write_table(path, pd.DataFrame({"k": [None, "a"]}), schema)
-    assert path.read_text() == 'k\n""\na\n'
+    assert path.read_text(encoding="utf-8") == 'k\n""\na\n'
     assert read_table(path, schema)["k"].fillna("-").tolist() == ["-", "a"]
 
 

@@ -234,22 +234,22 @@ def test_the_size_of_shards_does_not_matter(finished: Any, shard: int) -> None:
 def test_rows_are_reproduced_and_others_kept(finished: Any) -> None:
     reference = finished.files()
     path = finished.results / "timesteps.csv"
-    lines = path.read_text().splitlines(keepends=True)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     assert finished.run("timesteps", "--rows", "2").code == 0
     assert finished.files() == reference
 
-    path.write_text("".join(lines[:2] + lines[3:]))  # row 2 is missing
+    path.write_text("".join(lines[:2] + lines[3:]), encoding="utf-8")  # row 2 is missing
     assert finished.run("timesteps", "--rows", "2").code == 0
-    assert path.read_text() == "".join(lines)
+    assert path.read_text(encoding="utf-8") == "".join(lines)
     assert finished.tables() == {name: content for name, (content, _) in reference.items() if not name.endswith(".json")}
 
 
 def test_a_run_of_some_rows_keeps_the_provenance_of_the_others(finished: Any) -> None:
     table, beside = finished.results / "timesteps.csv", finished.results / "timesteps.json"
-    lines, whole = table.read_text().splitlines(keepends=True), read_provenance(beside)
+    lines, whole = table.read_text(encoding="utf-8").splitlines(keepends=True), read_provenance(beside)
     earlier = {"commit": "a" * 40, "dirty": False}
     write_provenance(beside, whole | {"git": earlier}, table_changed=True)
-    table.write_text("".join(lines[:2] + lines[3:]))
+    table.write_text("".join(lines[:2] + lines[3:]), encoding="utf-8")
     assert finished.run("timesteps", "--rows", "2").code == 0
     record = read_provenance(beside)
     assert record["git"] == whole["git"] | {"earlier": [earlier]}
@@ -257,7 +257,7 @@ def test_a_run_of_some_rows_keeps_the_provenance_of_the_others(finished: Any) ->
         name: whole[name] for name in ("datasets", "checkpoints", "seeds")
     }
 
-    table.write_text("".join(lines[:2] + lines[3:]))
+    table.write_text("".join(lines[:2] + lines[3:]), encoding="utf-8")
     assert finished.run("timesteps").code == 0
     assert read_provenance(beside)["git"] == whole["git"]
 
@@ -276,17 +276,17 @@ def test_a_row_that_was_not_run_leaves_no_trace_once_it_is(finished: Any) -> Non
     reference = finished.tables()
     without = finished.write_profile(('paper_dataset = "CIFAR-10"', 'paper_dataset = "CIFAR-9"'))
     assert finished.run("figure4b", profile=without).code == 0
-    assert len((finished.results / "figure4b.csv").read_text().splitlines()) == 1 + 3
+    assert len((finished.results / "figure4b.csv").read_text(encoding="utf-8").splitlines()) == 1 + 3
     for row in ("3", "1", "2"):
         assert finished.run("figure4b", "--rows", row).code == 0
     assert finished.tables() == reference
 
 
 def test_rows_that_the_profile_no_longer_has_are_dropped(finished: Any) -> None:
-    before = (finished.results / "figure4a.csv").read_text()
+    before = (finished.results / "figure4a.csv").read_text(encoding="utf-8")
     profile = finished.write_profile(("precharge = [0, 1]", "precharge = [1]"))
     assert finished.run("figure4a", "--rows", "1", profile=profile).code == 0
-    after = (finished.results / "figure4a.csv").read_text()
+    after = (finished.results / "figure4a.csv").read_text(encoding="utf-8")
     assert len(after.splitlines()) == 1 + (len(before.splitlines()) - 1) // 2
     assert set(after.splitlines()) <= set(before.splitlines())
 
@@ -325,7 +325,7 @@ class Own(Rate):
 @pytest.fixture
 def own_method(finished: Any) -> Callable[[float], None]:
     def write(initial: float) -> None:
-        (finished.folder / "own_method_of_a_test.py").write_text(OWN_METHOD.format(initial=initial))
+        (finished.folder / "own_method_of_a_test.py").write_text(OWN_METHOD.format(initial=initial), encoding="utf-8")
         sys.modules.pop("own_method_of_a_test", None)
         running._DIGESTS.clear()
 
@@ -339,13 +339,13 @@ def test_a_method_by_import_path_runs_and_its_code_counts(finished: Any, own_met
     profile = finished.write_profile(("rate = [2, 4] }", f'rate = [2, 4], "{path}" = [2, 4] }}'))
 
     def measured() -> list[list[str]]:
-        own_rows = [line.split(",") for line in (finished.results / "timesteps.csv").read_text().splitlines() if path in line]
+        own_rows = [line.split(",") for line in (finished.results / "timesteps.csv").read_text(encoding="utf-8").splitlines() if path in line]
         assert len(own_rows) == 2 and all(row[-1] == "stand-in" for row in own_rows)
         return [row[5:] for row in own_rows]
 
     own_method(0.0)
     assert finished.run("timesteps", profile=profile).code == 0
-    rate_rows = [line.split(",")[5:] for line in (finished.results / "timesteps.csv").read_text().splitlines() if ",rate," in line]
+    rate_rows = [line.split(",")[5:] for line in (finished.results / "timesteps.csv").read_text(encoding="utf-8").splitlines() if ",rate," in line]
     assert measured() == rate_rows  # it is plain rate coding under another name
 
     ran_again = count_runs(finished, ConversionLoss)
@@ -409,8 +409,8 @@ def test_check_sees_another_predictive_threshold(finished: Any) -> None:
 
 def test_check_names_a_missing_row(finished: Any) -> None:
     path = finished.results / "figure4c.csv"
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(lines[:1] + lines[2:]))
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:1] + lines[2:]), encoding="utf-8")
     ran = finished.check("figure4c")
     assert ran.code == 1
     assert [(d["row"], d["column"]) for d in differences(ran, "figure4c")] == [("0.40,all", "rows")]
@@ -426,8 +426,8 @@ def test_check_names_what_has_no_correctness(finished: Any) -> None:
 
 def test_check_of_some_rows_looks_at_those_alone(finished: Any) -> None:
     path = finished.results / "timesteps.csv"
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(lines[:-1]))
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]), encoding="utf-8")
     assert finished.check("timesteps", "--rows", "1-4").code == 0
     assert finished.check("timesteps").code == 1
 

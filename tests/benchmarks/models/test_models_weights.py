@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,16 +57,53 @@ def test_safetensors_with_metadata(trained: nn.Module, model: nn.Module, tmp_pat
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".pth"])
-@pytest.mark.parametrize("form", ["plain", "wrapped", "prefixed", "both"])
-def test_torch_files(trained: nn.Module, model: nn.Module, tmp_path: Path, suffix: str, form: str) -> None:
-    state: dict[str, Tensor] = trained.state_dict()
-    if form in ("prefixed", "both"):
-        state = {f"module.{name}": value for name, value in state.items()}
-    wrap = form in ("wrapped", "both")
+@pytest.mark.parametrize("key", ["", "state_dict", "model", "model_state_dict", "net"])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_torch_files(trained: nn.Module, model: nn.Module, tmp_path: Path, suffix: str, key: str, prefix: str) -> None:
+    state: dict[str, Tensor] = {f"{prefix}{name}": value for name, value in trained.state_dict().items()}
     path = tmp_path / f"net{suffix}"
-    torch.save({"state_dict": state, "epoch": 3, "mean": "[0.1]"} if wrap else state, path)
-    assert load_checkpoint(model, path) == ({"mean": "[0.1]"} if wrap else {})
+    torch.save({key: state, "optimizer": {"state": {}}, "epoch": 3, 4: "", "mean": "[0.1]"} if key else state, path)
+    assert load_checkpoint(model, path) == ({"mean": "[0.1]"} if key else {})
     assert same(model, trained)
+
+
+def compiled(network: nn.Module) -> nn.Module:
+    return torch.compile(network)  # type: ignore[return-value]
+
+
+def compiled_and_parallel_parts(network: nn.Module) -> nn.Module:
+    network.layer1, network.layer2 = compiled(network.layer1), nn.DataParallel(network.layer2)
+    return network
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        compiled,
+        nn.DataParallel,
+        lambda network: compiled(nn.DataParallel(network)),
+        lambda network: nn.DataParallel(compiled(network)),
+        compiled_and_parallel_parts,
+    ],
+)
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_wrapped_networks(
+    trained: nn.Module, model: nn.Module, tmp_path: Path, suffix: str, wrap: Callable[[nn.Module], nn.Module]
+) -> None:
+    path, state = tmp_path / f"net{suffix}", wrap(copy.deepcopy(trained)).state_dict()
+    assert state.keys() != model.state_dict().keys()
+    if suffix == ".pt":
+        torch.save(state, path)
+    else:
+        write_checkpoint(path, state, {})
+    load_checkpoint(model, path)
+    assert same(model, trained)
+
+
+def test_a_tensor_under_two_names_is_refused(trained: nn.Module, model: nn.Module, tmp_path: Path) -> None:
+    path, state = tmp_path / "net.safetensors", trained.state_dict()
+    write_checkpoint(path, state | {"_orig_mod.fc.bias": state["fc.bias"] + 1}, {})
+    assert "it holds fc.bias twice, once as " in refused(model, path)
 
 
 def test_batch_counters_may_be_missing(trained: nn.Module, model: nn.Module, tmp_path: Path) -> None:
@@ -101,6 +140,10 @@ def test_a_pickle_with_code_is_refused_and_not_run(model: nn.Module, tmp_path: P
 def test_a_file_without_a_state_dict_is_refused(model: nn.Module, tmp_path: Path) -> None:
     path = tmp_path / "net.pt"
     torch.save([torch.zeros(2)], path)
+    assert "state dict" in refused(model, path)
+    torch.save({"weights": model.state_dict(), "epoch": 3}, path)
+    assert "alone or under state_dict, model, model_state_dict, net; save it as" in refused(model, path)
+    torch.save({"model": {"epoch": 3}}, path)
     assert "state dict" in refused(model, path)
 
 
@@ -187,6 +230,22 @@ def test_an_explicit_checkpoint_comes_first(tmp_path: Path, monkeypatch: pytest.
     assert find_checkpoint("other", {}) == tmp_path / "other.pth"
     assert find_checkpoint("torchvision/vgg16", {}) == tmp_path / "torchvision" / "vgg16.pt"
     assert find_checkpoint("none", {}) is None
+
+
+@pytest.mark.parametrize("link", ["", "torchvision", "torchvision/vgg16.safetensors", "torchvision/vgg16.pt"])
+def test_a_link_that_points_nowhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: nn.Module, link: str) -> None:
+    monkeypatch.setenv("SNNBENCH_WEIGHTS", str(tmp_path / "weights"))
+    broken = tmp_path / "weights" / link
+    broken.parent.mkdir(parents=True, exist_ok=True)
+    broken.symlink_to("gone")
+    said = rf"{broken} is a link that points nowhere \(to gone\)"
+    path = tmp_path / "weights" / "torchvision" / "vgg16.pt"
+    with pytest.raises(CannotRun, match=said):
+        find_checkpoint("torchvision/vgg16", {})
+    if link in ("", "torchvision", "torchvision/vgg16.pt"):
+        for read in (checkpoint_hash, read_metadata, lambda path: find_checkpoint("net", {"net": path})):
+            with pytest.raises(CannotRun, match=said):
+                read(path)
 
 
 def test_without_a_folder_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
