@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
+from snncore.conversion.tracing import module_of
+from snncore.counting import OperationCounter
+from snncore.synapses import LAYERS
 from torch import Tensor, fx
 
 from benchmarks.crosscheck import rule
@@ -17,9 +20,6 @@ from benchmarks.errors import CannotRun
 from snncore import SpikingNetwork
 from snncore.conversion.operations import SumPool, Total
 from snncore.conversion.rewriting import SpikingLayer
-from snncore.conversion.tracing import module_of
-from snncore.counting import OperationCounter
-from snncore.synapses import LAYERS
 
 TOLERANCE = 1e-3
 """Largest relative difference behind the corrections."""

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import math
 
-from torch import nn
-
 from snncore.counting import Counts
+from torch import nn
 
 
 def accumulates(counts: Counts, name: str, layer: nn.Module) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from snncore.counting import TrainCounter
 from torch import Tensor, nn
 
 from benchmarks.data.images import ImageSet
@@ -18,7 +19,6 @@ from benchmarks.methods.direct import SpikingClassifier
 from benchmarks.methods.ettfs import SingleSpikeWarning
 from benchmarks.training.recipes import Recipe, recipe
 from benchmarks.training.spiking_cache import SpikingTask, trained_spiking
-from snncore.counting import TrainCounter
 from snncore.neurons.first_spike import FirstSpikeNeuron
 from snncore.spike_times import fired_spikes
 from snncore.time_first import AvgPool2d, merge_average_pooling

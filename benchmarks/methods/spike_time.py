@@ -15,6 +15,7 @@ from math import sqrt
 from typing import Any, ClassVar
 
 import torch
+from snncore.synapses import LAYERS
 from torch import Tensor, nn
 
 from benchmarks.errors import CannotRun, NotAvailable
@@ -24,7 +25,6 @@ from snncore.coding import latency_spikes
 from snncore.decoding import TemporalWeighting, first_spike
 from snncore.neurons.spike_time import Postsynaptic, SpikeTimeNeuron
 from snncore.spike_times import BinaryLinear, EarliestSpikePool2d, LatencyLinear, relative_target_loss
-from snncore.synapses import LAYERS
 
 S4NN_MARGIN = 3 / 64
 """Gamma as a share of T; S4NN has 3 steps of 256. Ours: on validation images of MNIST better than 0.1, 0.15 and 0.4."""

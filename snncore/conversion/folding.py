@@ -43,7 +43,9 @@ def fold_batch_norm(network: RecordedNetwork) -> None:
         elif alone and layer.operation == "linear" and len(layer.shape) == 1:
             fused = network.tensor(layer["weight"]) * scale[:, None], shift if own is None else shift + scale * own
         else:
-            tensors = {"scale": network.store(f"{node.name}_scale", scale), "shift": network.store(f"{node.name}_shift", shift)}
+            each = {"scale": scale, "shift": shift}
+            along = [-1] + [1] * (len(node.shape) - 1)  # dimension 1
+            tensors = {name: network.store(f"{node.name}_{name}", tensor.view(along)) for name, tensor in each.items()}
             node.operation, node.arguments = "affine", {"self": Value(node.source)} | tensors
             continue
         for name, tensor in zip(("weight", "bias"), fused, strict=True):

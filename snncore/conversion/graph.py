@@ -114,15 +114,9 @@ def run_operation(node: Node, given: dict[str, Any]) -> Any:
     if node.operation == "every_image":
         return given["self"].expand(len(given["images"]), *node.shape)
     if node.operation == "affine":
-        return channel_affine(given["self"], given["scale"], given["shift"])
+        return given["self"] * given["scale"] + given["shift"]
     result = aten(node.operation, node.overload)(**given)
     return result[0] if isinstance(result, (tuple, list)) else result
-
-
-def channel_affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """``scale x + shift`` per channel (dimension 1): batch normalisation that follows no layer to fold it into."""
-    shape = (1, -1) + (1,) * (x.dim() - 2)
-    return x * scale.view(shape) + shift.view(shape)
 
 
 class RecordedNetwork(nn.Module):

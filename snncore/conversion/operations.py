@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from snncore.conversion.graph import Node, Stored, Value, channel_affine, mapped, run_operation
+from snncore.conversion.graph import Node, Stored, Value, mapped, run_operation
 from snncore.neurons import SpikingNeuron
 
 
@@ -63,11 +63,10 @@ class Synapses(Operation):
 
 
 class ChannelAffine(nn.Module):
-    """``scale x + shift`` per channel: spikes times their amplitude, or batch normalisation without a layer before it.
+    """``scale x + shift``: spikes times their amplitude, or batch normalisation without a layer before it.
 
     Args:
-        scale: ``[]`` or ``[C]`` (dimension 1).
-        shift: ``[C]``, or None.
+        scale, shift: ``[]``, or as ``[C, 1, 1]`` for values ``[B, C, H, W]``; ``shift`` may be None.
     """
 
     def __init__(self, scale: Tensor, shift: Tensor | None = None) -> None:
@@ -76,11 +75,9 @@ class ChannelAffine(nn.Module):
         self.register_buffer("shift", shift)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[B, C, ...]`` to the same shape."""
-        scale, shift = self.get_buffer("scale").to(x), self.shift
-        if shift is not None:
-            return channel_affine(x, scale, shift.to(x))  # type: ignore[operator]
-        return x * (scale.view((1, -1) + (1,) * (x.dim() - 2)) if scale.dim() else scale)
+        """``[B, ...]`` to the same shape."""
+        scaled = x * self.get_buffer("scale").to(x)
+        return scaled if self.shift is None else scaled + self.get_buffer("shift").to(x)
 
 
 class AddSpikes(nn.Module):

@@ -25,7 +25,18 @@ from torch.utils._pytree import tree_unflatten
 
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.folding import fold_batch_norm
-from snncore.conversion.graph import BatchSize, Node, RecordedNetwork, Stored, Value, aten, check_images, fingerprint_of, leaves, mapped
+from snncore.conversion.graph import (
+    BatchSize,
+    Node,
+    RecordedNetwork,
+    Stored,
+    Value,
+    aten,
+    check_images,
+    fingerprint_of,
+    leaves,
+    mapped,
+)
 from snncore.conversion.spellings import canonical
 from snncore.quantization import ActivationQuantizer, recording
 

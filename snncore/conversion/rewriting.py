@@ -28,7 +28,15 @@ from torch.utils._pytree import tree_map
 from snncore.coding import Code
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.graph import ACTIVATIONS, Node, RecordedNetwork, Stored, Value, mapped, names_in, run_operation
-from snncore.conversion.operations import AddSpikes, ChannelAffine, InputEncoder, Operation, PresentConstant, SpikingLayer, Synapses
+from snncore.conversion.operations import (
+    AddSpikes,
+    ChannelAffine,
+    InputEncoder,
+    Operation,
+    PresentConstant,
+    SpikingLayer,
+    Synapses,
+)
 from snncore.neurons import SpikingNeuron
 
 Kind = Literal["analog", "spikes", "current", "decoded"]
@@ -40,8 +48,9 @@ NeuronFactory = Callable[[str], SpikingNeuron]
 class Signal:
     """What a step of the spiking network puts out.
 
-    ``amplitude`` and ``offset`` of spikes: 0-dimensional, or ``[C]`` per channel (dimension 1). ``signed``: spikes that may
-    stand for negative values, as those of an encoded image do.
+    ``amplitude`` and ``offset`` of spikes: 0-dimensional where all are the same, else of the shape of an image's values with
+    size 1 where they do not differ, such as ``[C, 1, 1]``. ``signed``: spikes that may stand for negative values, as those of
+    an encoded image do.
     """
 
     step: str
@@ -169,8 +178,7 @@ class Rewriter:
         """Spikes times their amplitude; other signals as they are."""
         if signal.kind != "spikes":
             return signal
-        shift = None if signal.offset is None else signal.offset.expand(signal.shape[0])
-        module = ChannelAffine(signal.scale if shift is None else signal.scale.expand(signal.shape[0]), shift)
+        module = ChannelAffine(signal.scale, signal.offset)
         return self.emit(f"amplify_{node.name}_{signal.step}", module, [signal], "current", signal.shape)
 
     def shown(self, signal: Signal, node: Node) -> Signal:
@@ -179,31 +187,23 @@ class Rewriter:
             return signal
         return self.emit(f"present_{node.name}_{signal.step}", PresentConstant(self.timesteps), [signal], "current", signal.shape)
 
-    def constant_sum(self, node: Node, signal: Signal, constant: Tensor) -> Signal:
-        """A current plus the tensor that ``node`` calls ``offset``, the same for all images."""
-        return self.emit(node.name, Operation(node, {"offset": constant}), [signal], "current", signal.shape)
-
     def feeds_layers(self, node: Node) -> bool:
         """Whether nothing but layers with weights reads a signal: amplitudes and offsets cost nothing there."""
         users = self.network.users[node.name]
         return bool(users) and all(self.network.nodes[name].operation in LAYERS for name in users)
 
     def amplitude_behind(self, node: Node, signals: list[Signal]) -> Tensor | None:
-        """Amplitudes of spikes behind an operation that moves values or scales them: ``[]`` or ``[C]``.
+        """Amplitudes of spikes behind an operation that moves values or scales them, by running it on the amplitudes.
 
-        The operation itself runs on the amplitudes of all values of an image. None where values of one channel differ, or an
-        offset would have to be moved along.
+        None where a signal is not spikes, or has an offset that would have to be moved along.
         """
         if any(signal.kind != "spikes" or signal.offset is not None for signal in signals):
             return None
-        maps = {s: _map_of(signal) for s, signal in zip(node.inputs, signals, strict=True)}
-        found = self.result(node, maps)[0]
-        channels = found.reshape(found.shape[0] if found.dim() else 1, -1)
-        first = channels.nan_to_num(nan=-torch.inf).amax(1)  # padding has no amplitude
-        if not bool(((channels == first[:, None]) | channels.isnan()).all()):
-            return None
-        first = torch.where(first == -torch.inf, first.amax(), first)
-        return first[0].clone() if bool((first == first[0]).all()) else first
+        maps = {
+            name: signal.scale.to("cpu", torch.float64).expand(signal.shape)[None]
+            for name, signal in zip(node.inputs, signals, strict=True)
+        }
+        return _reduced(self.result(node, maps)[0])
 
     def result(self, node: Node, values: dict[str, Tensor]) -> Tensor:
         """The operation of a node on float64 values ``[B, ...]`` of its inputs."""
@@ -320,9 +320,11 @@ class Rewriter:
                 module.scratch = fresh and readers[step.inputs[0]] == 1
 
 
-def _map_of(signal: Signal) -> Tensor:
-    """Amplitudes of all values of an image, ``[1, ...]`` float64."""
-    amplitude = signal.scale.to("cpu", torch.float64)
-    if amplitude.dim():
-        amplitude = amplitude.view(-1, *[1] * (len(signal.shape) - 1))
-    return amplitude.expand(signal.shape)[None]
+def _reduced(amplitudes: Tensor) -> Tensor:
+    """Amplitudes of all values of an image, NaN where there is none, with size 1 in dimensions along which they are the same."""
+    for dim in range(amplitudes.dim()):
+        largest = amplitudes.nan_to_num(nan=-torch.inf).amax(dim, keepdim=True)
+        if bool(((amplitudes == largest) | amplitudes.isnan()).all()):
+            amplitudes = largest
+    amplitudes = torch.where(amplitudes.isfinite(), amplitudes, amplitudes[amplitudes.isfinite()].amax())
+    return amplitudes.flatten()[0].clone() if amplitudes.numel() == 1 else amplitudes.clone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from snncore.conversion.graph import Node
@@ -16,7 +17,7 @@ def average_pool(rewriter: Rewriter, node: Node) -> Signal:
     source = rewriter.signals[node.source]
     dimensions = int(node.operation[-2])
     window = _window(node, source.shape[1:])
-    if source.kind != "spikes" or source.offset is not None or window is None or len(source.shape) != dimensions + 1:
+    if window is None or len(source.shape) != dimensions + 1 or not _alike(source, range(2, dimensions + 2)):
         return rewriter.linear(node)
     amplitude = source.scale / math.prod(window.kernel)
     return rewriter.emit(node.name, window, [source], "spikes", node.shape, amplitude=amplitude, signed=source.signed)
@@ -48,8 +49,9 @@ def max_pool(rewriter: Rewriter, node: Node) -> Signal:
     if source.kind == "analog":
         return rewriter.operation(node, [source], "analog")
     if source.kind == "spikes":
-        one_per_window = source.scale.dim() == 0 or len(source.shape) == int(node.operation[-2]) + 1
-        if not (rewriter.pools_spikes and one_per_window and source.offset is None and bool((source.scale >= 0).all())):
+        rank = len(source.shape) + 1
+        alike = _alike(source, range(rank - int(node.operation[-2]), rank))
+        if not (rewriter.pools_spikes and alike and bool((source.scale >= 0).all())):
             source = rewriter.current(source, node)
     pool = MaxPool(Operation(node, {}), rewriter.timesteps, rewriter.code.recurrences)
     return replace(rewriter.emit(node.name, pool, [source], source.kind, node.shape), amplitude=source.amplitude, signed=source.signed)
@@ -65,11 +67,20 @@ def total(rewriter: Rewriter, node: Node) -> Signal:
     if 0 in dims:
         verb = "averages" if node.operation == "mean" else "sums"
         raise rewriter.refuse(node, f"{verb} over the batch", "name the dimensions, without the first")
-    if source.kind != "spikes" or source.offset is not None or (source.scale.dim() and 1 in dims):
+    if not _alike(source, dims):
         return rewriter.linear(node)
     count = math.prod(source.shape[d - 1] for d in dims)
     summed = replace(
         node, operation="sum", overload="dim_IntList", arguments={"self": node["self"], "dim": dims, "keepdim": node.get("keepdim", False)}
     )
     amplitude = source.scale / (count if node.operation == "mean" else 1)
+    if amplitude.dim():
+        kept = [size for d, size in enumerate(amplitude.shape, start=1) if d not in dims or len(node.shape) == len(source.shape)]
+        amplitude = amplitude.reshape(kept)
     return rewriter.operation(summed, [source], "spikes", Sum, amplitude=amplitude, signed=source.signed)
+
+
+def _alike(signal: Signal, dims: Iterable[int]) -> bool:
+    """Whether a signal is spikes whose amplitudes do not differ along these dimensions (0: the images)."""
+    plain = signal.kind == "spikes" and signal.offset is None
+    return plain and (signal.scale.dim() == 0 or all(signal.scale.shape[d - 1] == 1 for d in dims))

@@ -26,15 +26,13 @@ def move(rewriter: Rewriter, node: Node) -> Signal:
     if source.kind == "analog":
         return rewriter.operation(node, [source], "analog")
     padded = node.get("value", 0.0) not in (0, 0.0)
-    if source.kind != "spikes" or padded or (amplitude := _amplitude(rewriter, node, source)) is None:
+    if padded or (amplitude := _amplitude(rewriter, node, source)) is None:
         return rewriter.linear(node)
     return rewriter.operation(node, [source], "spikes", amplitude=amplitude, signed=source.signed)
 
 
 def _amplitude(rewriter: Rewriter, node: Node, source: Signal) -> torch.Tensor | None:
-    if source.offset is not None:
-        return None
-    if source.scale.dim() == 0:
+    if source.kind == "spikes" and source.offset is None and source.scale.dim() == 0:
         return source.scale
     zeros_have_none = {"value": torch.nan} if "value" in node.arguments and node.get("mode", "constant") == "constant" else {}
     changed = Node(node.name, node.operation, node.overload, node.arguments | zeros_have_none, node.shape, node.origin)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from snncore.conversion.graph import Node, Stored, Value
 from snncore.conversion.operations import ChannelAffine, Synapses
-from snncore.conversion.rewriting import Rewriter, Signal, rule
+from snncore.conversion.rewriting import Kind, Rewriter, Signal, rule
 
 WEIGHT, BIAS = Stored("weight"), Stored("bias")
 
@@ -58,58 +58,44 @@ def _layer(rewriter: Rewriter, node: Node, inputs_at: int, weight: str = "weight
         raise rewriter.refuse(node, "has weights that are signals", "keep the weights constant")
     values: Tensor = rewriter.constant(node[weight])
     added: Tensor | None = rewriter.constant(node.get(bias))
+    stored: dict[str, Any] = {weight: WEIGHT} | ({bias: BIAS} if added is not None else {})
+    node = replace(node, arguments=node.arguments | stored)
     source = rewriter.signals[node.source]
-    arguments: dict[str, Any] = node.arguments | {weight: WEIGHT} | ({bias: BIAS} if added is not None else {})
-    node = replace(node, arguments=arguments)
-    beyond_channels = len(source.shape) > 1 and node.operation in ("linear", "matmul")
-    if source.kind == "spikes" and beyond_channels and (source.scale.dim() or source.offset is not None):
-        source = rewriter.current(source, node)
+    channels = 0 if node.operation.startswith("conv") else len(source.shape) - 1
+    if source.kind == "spikes" and source.scale.numel() > 1 and source.scale.numel() != source.scale.shape[channels]:
+        source = rewriter.current(source, node)  # amplitudes that differ within a channel
     if source.kind != "spikes":
-        return rewriter.emit(node.name, Synapses(node, values, added), [source], _linear(source), node.shape)
-    scaled = _scaled(values, source.scale, inputs_at, node.get("groups", 1))
+        kind: Kind = "analog" if source.kind == "analog" else "current"
+        return rewriter.emit(node.name, Synapses(node, values, added), [source], kind, node.shape)
+    scaled = _scaled(values, source.scale.flatten(), inputs_at, node.get("groups", 1))
     if source.offset is None:
         return rewriter.emit(node.name, Synapses(node, scaled, added), [source], "current", node.shape)
-    return _with_offset(rewriter, node, source, scaled, values, added)
-
-
-def _linear(source: Signal) -> Any:
-    return "analog" if source.kind == "analog" else "current"
-
-
-def _with_offset(
-    rewriter: Rewriter, node: Node, source: Signal, scaled: Tensor, values: Tensor, bias: Tensor | None
-) -> Signal:
-    """The layer on spikes, and what it makes of their offset as a current that is the same for every image."""
-    assert source.offset is not None
-    offset = source.offset.to(values).expand(source.shape[0]).view(-1, *[1] * (len(source.shape) - 1)).expand(source.shape)
-    shift = Synapses(node, values, bias)(offset[None])[0]
-    without_bias = replace(node, arguments={name: None if leaf == BIAS else leaf for name, leaf in node.arguments.items()})
-    layer = rewriter.emit(node.name, Synapses(without_bias, scaled, None), [source], "current", node.shape)
-    added = Node(f"{node.name}_offset", "add", "Tensor", {"self": Value(layer.step), "other": Stored("offset")}, node.shape, node.origin)
-    return rewriter.constant_sum(added, layer, shift)
+    # What the layer makes of the offset is a current that is the same for every image.
+    current = Synapses(node, values, added)(source.offset.to(values).expand(source.shape)[None])[0]
+    alone = replace(node, arguments={name: None if leaf == BIAS else leaf for name, leaf in node.arguments.items()})
+    layer = rewriter.emit(node.name, Synapses(alone, scaled, None), [source], "current", node.shape)
+    one = torch.ones((), dtype=current.dtype, device=current.device)
+    return rewriter.emit(f"{node.name}_offset", ChannelAffine(one, current), [layer], "current", node.shape)
 
 
 def _scaled(weight: Tensor, amplitude: Tensor, inputs_at: int, groups: int) -> Tensor:
-    """Weights times the amplitude of each input channel."""
+    """Weights times the amplitude of each input channel, ``[C]`` or ``[1]``."""
     amplitude = amplitude.to(weight.device, torch.float64)
-    if amplitude.dim():
-        if inputs_at == 1:
-            amplitude = amplitude.view(groups, -1).repeat_interleave(weight.shape[0] // groups, dim=0)
-        else:
-            amplitude = amplitude[:, None]
-        amplitude = amplitude.view(*amplitude.shape, *[1] * (weight.dim() - 2))
-    return (weight.double() * amplitude).to(weight.dtype)
+    if len(amplitude) > 1 and inputs_at == 1:
+        amplitude = amplitude.view(groups, -1).repeat_interleave(weight.shape[0] // groups, dim=0)
+    shape = amplitude.shape if inputs_at == 1 else (*amplitude.shape, 1)
+    return (weight.double() * amplitude.reshape(*shape, *[1] * (weight.dim() - len(shape)))).to(weight.dtype)
 
 
 @rule("affine")
 def batch_norm(rewriter: Rewriter, node: Node) -> Signal:
-    """Batch normalisation without a layer before it: spikes stay spikes of another amplitude with an offset."""
+    """Batch normalisation without a layer before it: between spikes and layers another amplitude and an offset."""
     scale, shift = rewriter.constant(node["scale"]), rewriter.constant(node["shift"])
     source = rewriter.signals[node.source]
-    if source.kind == "spikes" and source.offset is None:
-        if rewriter.feeds_layers(node):
-            return replace(source, amplitude=source.scale.to(scale.device) * scale.double(), offset=shift.double(), shape=node.shape)
-        scale = scale * source.scale.to(scale)
-    else:
+    if source.kind != "spikes" or source.offset is not None:
         source = rewriter.current(source, node)
-    return rewriter.emit(node.name, ChannelAffine(scale, shift), [source], _linear(source), node.shape)
+        kind: Kind = "analog" if source.kind == "analog" else "current"
+        return rewriter.emit(node.name, ChannelAffine(scale, shift), [source], kind, node.shape)
+    if rewriter.feeds_layers(node):
+        return replace(source, amplitude=source.scale.to(scale.device) * scale.double(), offset=shift.double())
+    return rewriter.emit(node.name, ChannelAffine(scale * source.scale.to(scale), shift), [source], "current", node.shape)
