@@ -25,7 +25,7 @@ import torch
 from benchmarks.data.decoded_cache import cached_set, files_digest
 from benchmarks.data.decoding import check_labels, decode_image, one_line
 from benchmarks.data.images import ImageSet, image_set
-from benchmarks.data.registry import DatasetSpec, describe_count
+from benchmarks.data.registry import DatasetSpec, describe_found
 from benchmarks.errors import CannotRun, refuse_broken_link, unreadable
 from benchmarks.paths import data_mirror
 
@@ -49,7 +49,7 @@ def load_hub(spec: DatasetSpec, split: str, offline: bool = False) -> ImageSet:
     """
     found = source_files(spec, split, offline)
     stored = cached_set(spec, split, files_digest(found.files), lambda: _decode(spec, split, found))
-    return replace(stored, source=f"{found.where}: {describe_count(spec, split, len(stored))}")
+    return replace(stored, source=f"{found.where}: {describe_found(spec, split, len(stored))}")
 
 
 def source_files(spec: DatasetSpec, split: str, offline: bool = False) -> SourceFiles:

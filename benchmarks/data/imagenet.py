@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.data.decoding import check_labels, one_line
 from benchmarks.data.hub import check_columns, hub_files, library_mode, mirror_files
-from benchmarks.data.registry import check_split, dataset_spec, describe_count
+from benchmarks.data.registry import check_split, dataset_spec, describe_found
 from benchmarks.data.stream import PRESET, Entry, ImageStream, Preset, Source, in_order
 from benchmarks.errors import CannotRun, refuse_broken_link, unreadable
 
@@ -161,5 +161,5 @@ def _stream(
     ordered = in_order(entries)
     if not ordered:
         raise CannotRun(f"{spec.name}: the {split} split is empty ({where}); {spec.how_to_get}")
-    words = describe_count(spec, split, len(ordered))
+    words = describe_found(spec, split, len(ordered))
     return ImageStream(spec.name, split, ordered, reader, f"{where}: {words}", preset, workers)

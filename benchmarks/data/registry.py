@@ -176,15 +176,18 @@ def dataset_spec(name: str) -> DatasetSpec:
     return DATASETS[name]
 
 
-def describe_count(spec: DatasetSpec, split: str, count: int) -> str:
-    """How much is there, in words: "all 10,000 test images", "5,000 of 50,000 training images".
+def describe_found(spec: DatasetSpec, split: str, count: int) -> str:
+    """``describe_count`` of what a mirror or folder holds; CannotRun where that is more than the data set has."""
+    if count > spec.count(split):
+        raise CannotRun(
+            f"{spec.name}: the {split} split has {count:,} images here, but {spec.count(split):,} officially;"
+            " remove what does not belong to it"
+        )
+    return describe_count(spec, split, count)
 
-    CannotRun where there is more than the data set has.
-    """
+
+def describe_count(spec: DatasetSpec, split: str, count: int) -> str:
+    """How much is there, in words: "all 10,000 test images", "5,000 of 50,000 training images"."""
     official = spec.count(split)
     words = "training images" if split == "train" else "test images"
-    if count > official:
-        raise CannotRun(
-            f"{spec.name}: here are {count:,} {words}, but the data set has {official:,}; remove what does not belong to it"
-        )
     return f"all {count:,} {words}" if count == official else f"{count:,} of {official:,} {words}"

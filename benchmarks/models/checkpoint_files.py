@@ -108,7 +108,11 @@ def _read_torch(path: Path) -> Checkpoint:
         raise CannotRun(
             f"{path}: refused, because it holds more than tensors and loading it could run code; {HOW_TO_CONVERT}"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except RuntimeError as error:
+        if "TorchScript" in str(error):
+            raise CannotRun(f"{path}: it is a TorchScript program, not a state dict; {HOW_TO_CONVERT}") from error
+        raise _damaged(path, error) from error
+    except (EOFError, OSError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
     metadata: dict[str, str] = {}
     if isinstance(content, dict) and (key := next((key for key in WRAPPERS if isinstance(content.get(key), dict)), None)):

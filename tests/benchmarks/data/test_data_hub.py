@@ -150,7 +150,7 @@ def test_files_that_are_not_of_the_split_are_let_be(mirror: Path, write_parquet:
 def test_more_images_than_the_data_set_has_are_refused(mirror: Path, write_parquet: WriteParquet) -> None:
     spec = dataset_spec("ylecun/mnist")
     write_parquet(mirror / spec.name / "test-00000-of-00001.parquet", _images(1, (28, 28)) * 10_001, [0] * 10_001, ("image", "label"))
-    assert "here are 10,001 test images, but the data set has 10,000" in _refused(name=spec.name)
+    assert "the test split has 10,001 images here, but 10,000 officially" in _refused(name=spec.name)
 
 
 def test_links_to_folders_are_followed_and_each_folder_is_read_once(

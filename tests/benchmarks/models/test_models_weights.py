@@ -147,6 +147,12 @@ def test_a_file_without_a_state_dict_is_refused(model: nn.Module, tmp_path: Path
     assert "state dict" in refused(model, path)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_torchscript_program_is_refused_as_what_it_is(model: nn.Module, tmp_path: Path) -> None:
+    torch.jit.trace(model, torch.zeros(1, 1, 8, 8)).save(tmp_path / "net.pt")
+    assert "TorchScript program, not a state dict" in refused(model, tmp_path / "net.pt")
+
+
 def test_another_network_is_refused_with_what_differs(model: nn.Module, tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     write_checkpoint(path, build_model("resnet18-thin", 10, 1).state_dict(), {})
