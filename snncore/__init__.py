@@ -7,10 +7,6 @@ from snncore.neurons import (
     FirstSpikeNeuron,
     IntegrateFireNeuron,
     MomentumNeuron,
-    OffsetSpikeNeuron,
-    SignedIntegrateFireNeuron,
-    SpikeTimeNeuron,
-    TimeWindowNeuron,
 )
 
 __all__ = [
@@ -21,12 +17,8 @@ __all__ = [
     "FirstSpikeNeuron",
     "IntegrateFireNeuron",
     "MomentumNeuron",
-    "OffsetSpikeNeuron",
     "RateCode",
-    "SignedIntegrateFireNeuron",
-    "SpikeTimeNeuron",
     "SpikingNetwork",
-    "TimeWindowNeuron",
     "calibrate",
     "convert",
     "opi",

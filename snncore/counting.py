@@ -16,23 +16,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import partial
 from types import TracebackType
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from snncore.conversion.network import SpikingNetwork
 from snncore.conversion.operations import AddSpikes
 from snncore.conversion.rewriting import SpikingLayer
 from snncore.conversion.tracing import module_of
 from snncore.energy import Operations, energy_mj
-from snncore.neurons import FirstSpikeNeuron, SpikeTimeNeuron, SpikingNeuron
-from snncore.spike_times import LatencyLinear, fired_spikes, whole_spikes
+from snncore.neurons import SpikingNeuron
 from snncore.synapses import LAYERS, SYNAPTIC, fan_out, layer_operations, node_operations
 
-__all__ = ["Counts", "LayerCounts", "NeuronCounts", "OperationCounter", "TrainCounter", "energy_mj", "fan_out"]
+__all__ = ["Counts", "LayerCounts", "NeuronCounts", "OperationCounter", "energy_mj", "fan_out"]
 
 Input = Literal["spikes", "constant", "current"]
 Presentation = Literal["once", "every step"]
@@ -261,129 +259,6 @@ class OperationCounter:
         for t in range(step, step + steps):
             _add(layer.multiplications, t, float(operations * self._batch))
         return True
-
-
-class TrainCounter:
-    """Counts in a network of time-first layers while it runs: ``with TrainCounter(layers) as counter: layers(x)``.
-
-    Every convolution and linear layer counts its input. Spikes ``[T, B, ...]`` cost one accumulate per synapse that they
-    reach; an analog input ``[1, B, ...]``, which stays the same at every step, multiply-accumulates, once. Average pooling
-    must have been merged (`snncore.time_first.merge_average_pooling`).
-
-    Attributes:
-        accumulates: per layer, ``[T, B]`` of the last batch: what the spikes of each step of each image cost.
-        multiplications: per analog layer and image, for one presentation.
-        counts: sums over all images that ran.
-
-    Raises:
-        ValueError: the input of a layer is neither analog nor single spikes.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network
-        self.accumulates: dict[str, Tensor] = {}
-        self.multiplications: dict[str, float] = {}
-        self.counts = Counts()
-        self._first: str | None = None
-        self._handles: list[Any] = []
-        self._fan_outs: dict[tuple[str, tuple[int, ...], bool], Tensor] = {}
-
-    def __enter__(self) -> TrainCounter:
-        for name, layer in self.network.named_modules():
-            hook: Any = None
-            if isinstance(layer, LatencyLinear):
-                hook = partial(self._latency_values, name)
-            elif isinstance(layer, LAYERS):
-                hook = partial(self._train, name)
-            elif isinstance(layer, (FirstSpikeNeuron, SpikeTimeNeuron)):
-                hook = partial(self._neuron, name)
-            if hook is not None:
-                self._handles.append(layer.register_forward_hook(hook))
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
-
-    @torch.no_grad()
-    def _train(self, name: str, module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-        train, operations = inputs[0], layer_operations(module, out.shape[2:])
-        shape = tuple(train.shape[2:])
-        self._count_images(name, train.shape[1])
-        if train.shape[0] == 1:
-            self.multiplications[name] = float(operations)
-            layer = self._layer(name, LayerCounts("constant", math.prod(shape), operations, operations))
-            _add(layer.multiplications, 0, float(operations * train.shape[1]))
-            return
-        per_step = []
-        for step in self._whole(name, train):
-            channels_last = _is_channels_last(step)
-            rows = (step.permute(0, 2, 3, 1) if channels_last else step).flatten(1)
-            weights = self._weights(name, module, shape, channels_last)
-            per_step.append(rows @ weights.to(rows))
-        layer = LayerCounts("spikes", math.prod(shape), int(weights[:, 1].sum()), operations)
-        self._arrived(name, layer, torch.stack(per_step))
-
-    def _whole(self, name: str, train: Tensor) -> Tensor:
-        """Spikes in {0, 1}; those with exact times count at the step at or after their time."""
-        if all(torch.equal(step * step, step) for step in train):
-            return train
-        whole = whole_spikes(train)
-        if not torch.allclose(whole.sum(0), train.sum(0)):
-            raise ValueError(f"layer {name} sees more than spikes in {{0, 1}}; merge average pooling before counting")
-        return whole
-
-    def _weights(self, name: str, module: nn.Module, shape: tuple[int, ...], channels_last: bool) -> Tensor:
-        """Ones and the fan-out of each input, ``[P, 2]``."""
-        key = (name, shape, channels_last)
-        if key not in self._fan_outs:
-            fans = fan_out(module, shape)
-            fans = (fans.movedim(0, -1) if channels_last else fans).flatten()
-            self._fan_outs[key] = torch.stack([torch.ones_like(fans), fans], 1)
-        return self._fan_outs[key]
-
-    @torch.no_grad()
-    def _latency_values(self, name: str, module: LatencyLinear, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-        spikes = _latency_counts(inputs[0], module.timesteps)  # [T, B]
-        self._count_images(name, spikes.shape[1])
-        neurons, values = out.shape[2], inputs[0].shape[1]
-        layer = LayerCounts("spikes", values, values * neurons, values * neurons)
-        self._arrived(name, layer, torch.stack([spikes, spikes * neurons], 2))
-
-    @torch.no_grad()
-    def _neuron(self, name: str, module: nn.Module, _: tuple[Tensor, ...], spikes: Tensor) -> None:
-        fired = self.counts.neuron_layers.setdefault(name, NeuronCounts(math.prod(spikes.shape[2:]), spikes.shape[0]))
-        spikes = fired_spikes(module, spikes)
-        each = spikes.sum(tuple(range(2, spikes.dim()))).double().sum(1)
-        for step, count in enumerate(each.tolist()):
-            _add(fired.positive, step, count)
-            _add(fired.negative, step, 0.0)
-
-    def _arrived(self, name: str, new: LayerCounts, counts: Tensor) -> None:
-        """Spikes and accumulates ``[T, B, 2]`` of a layer."""
-        self.accumulates[name] = counts[..., 1]
-        self.counts.timesteps = counts.shape[0]
-        layer = self._layer(name, new)
-        for step, (spikes, accumulates) in enumerate(counts.double().sum(1).tolist()):
-            _add(layer.positive, step, spikes)
-            _add(layer.negative, step, 0.0)
-            _add(layer.accumulates, step, accumulates)
-
-    def _layer(self, name: str, new: LayerCounts) -> LayerCounts:
-        return self.counts.layers.setdefault(name, new)
-
-    def _count_images(self, name: str, images: int) -> None:
-        self._first = self._first or name
-        self.counts.images += images if name == self._first else 0
-
-
-def _latency_counts(x: Tensor, timesteps: int) -> Tensor:
-    """Spikes of each step and sample ``[T, B]`` of values ``[B, N]`` in the latency code (``snncore.coding.latency_spikes``)."""
-    clipped = x.clamp(0, 1)
-    samples, values = clipped.nonzero(as_tuple=True)
-    steps = torch.floor((1 - clipped) * timesteps).clamp(max=timesteps - 1)[samples, values].long()
-    return torch.bincount(steps * len(x) + samples, minlength=timesteps * len(x)).view(timesteps, len(x)).to(x.dtype)
 
 
 def _spikes_of(user: fx.Node, graph_module: fx.GraphModule) -> Any:

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods.direct import DirectMethod, Encoder, SpikingClassifier, time_first_layers
+from benchmarks.methods.spike_time_layers import BinaryLinear, EarliestSpikePool2d, LatencyLinear, relative_target_loss
+from benchmarks.methods.spike_time_neuron import Postsynaptic, SpikeTimeNeuron
 from benchmarks.models.layouts import Dense, parse_layout
 from snncore.coding import latency_spikes
 from snncore.decoding import TemporalWeighting, first_spike
-from snncore.neurons.spike_time import Postsynaptic, SpikeTimeNeuron
-from snncore.spike_times import BinaryLinear, EarliestSpikePool2d, LatencyLinear, relative_target_loss
+from snncore.initialization import fan_in
 from snncore.synapses import LAYERS
 
 S4NN_MARGIN = 3 / 64
@@ -117,8 +118,8 @@ class _SpikeTimeMethod(DirectMethod):
         for layer in layers:
             low, high = chosen["output_weights" if layer is layers[-1] else "hidden_weights"]
             if scale := chosen.get("fan_in_weights"):
-                fan_in = layer.weight[0].numel()
-                mean, reach = scale[0] / fan_in, scale[1] * sqrt(3 / fan_in)
+                inputs = fan_in(layer.weight)
+                mean, reach = scale[0] / inputs, scale[1] * sqrt(3 / inputs)
                 low, high = mean - reach, mean + reach
             uniform = torch.rand(layer.weight.shape, generator=generator, dtype=torch.float64)
             with torch.no_grad():

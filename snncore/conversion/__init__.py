@@ -8,7 +8,7 @@ from snncore.conversion.errors import ConversionError
 from snncore.conversion.fine_tuning import FineTuning, fine_tune_layers
 from snncore.conversion.layerwise import Layer, LayerRule, NeuronMaker
 from snncore.conversion.network import SpikingNetwork
-from snncore.conversion.quantized import cos, qcfs, quantize, signed_rate
+from snncore.conversion.quantized import quantize
 
 __all__ = [
     "AdjustedAmplitudes",
@@ -32,13 +32,10 @@ __all__ = [
     "amplitude_factor",
     "calibrate",
     "convert",
-    "cos",
     "fine_tune_layers",
     "opi",
-    "qcfs",
     "quantize",
     "rate",
-    "signed_rate",
     "tmn",
     "tsa",
 ]

@@ -1,4 +1,4 @@
-"""Quantised networks: made from trained ones, and the methods that convert nothing else."""
+"""Quantised networks, made from trained ones."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterable
 from torch import Tensor, fx, nn
 
 from snncore.coding import RateCode
-from snncore.conversion.calibration import Calibration, LeastSquares, Percentile, calibration_of
-from snncore.conversion.convert import ConversionMethod, QuantizedNeuron
+from snncore.conversion.calibration import Calibration, LeastSquares, calibration_of
 from snncore.conversion.tracing import call_module, module_of, trace_network
-from snncore.neurons import IntegrateFireNeuron, OffsetSpikeNeuron, SignedIntegrateFireNeuron, SpikingNeuron
 from snncore.quantization import ActivationQuantizer
 
 
@@ -53,29 +51,3 @@ def quantize(
     traced.recompile()
     traced.delete_all_unused_submodules()
     return traced.requires_grad_(True)
-
-
-def qcfs() -> ConversionMethod:
-    """Rate coding of a quantised network: threshold = clip, from half the threshold (Bu et al., ICLR 2022)."""
-    return _rate("QCFS", lambda clip, levels, timesteps: IntegrateFireNeuron(clip, timesteps, 0.5))
-
-
-def cos(presimulation: int | None = 4) -> ConversionMethod:
-    """As ``qcfs`` with offset spikes calibrated in ``presimulation`` steps (Hao et al., ICLR 2023), at most T; None: in T."""
-
-    def neuron(clip: float, levels: int, timesteps: int) -> OffsetSpikeNeuron:
-        return OffsetSpikeNeuron(clip, timesteps, timesteps if presimulation is None else presimulation)
-
-    return _rate("COS", neuron, anytime=presimulation is not None)
-
-
-def signed_rate(margin: float = 0.0) -> ConversionMethod:
-    """As ``qcfs`` with spikes that are taken back: QFFS (``margin = 0``) and Fast-SNN (``margin = 0.001``)."""
-    return _rate("signed rate", lambda clip, levels, timesteps: SignedIntegrateFireNeuron(clip, timesteps, margin))
-
-
-def _rate(name: str, quantized: QuantizedNeuron, anytime: bool = True) -> ConversionMethod:
-    def neuron(v: float, timesteps: int) -> SpikingNeuron:
-        return quantized(v, timesteps, timesteps)
-
-    return ConversionMethod(name, neuron, Percentile(99.99), anytime=anytime, quantized=quantized, full_precision=False)

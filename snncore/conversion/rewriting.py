@@ -39,7 +39,7 @@ from snncore.conversion.tracing import (
     call_module,
     module_of,
 )
-from snncore.neurons import SpikingNeuron, TimeCode
+from snncore.neurons import SpikingNeuron
 from snncore.quantization import ActivationQuantizer
 
 Kind = Literal["analog", "spikes", "current", "size"]
@@ -95,7 +95,7 @@ class Rewriter:
         self.shapes = calibration.shapes
         self.neuron = neuron
         self.timesteps = code.timesteps
-        self.recurrences = (1.0, 1.0) if isinstance(code, TimeCode) else (float(code.beta),)
+        self.recurrences = code.recurrences
         self.encoder = encoder
         self.signals: dict[fx.Node, Signal] = {}
         self._pool_before_activation()

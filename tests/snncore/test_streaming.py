@@ -19,7 +19,6 @@ from snncore import (
     FewSpikesNeuron,
     MomentumNeuron,
     SpikingNetwork,
-    TimeWindowNeuron,
     convert,
     opi,
     rate,
@@ -49,7 +48,6 @@ METHODS: dict[str, ConversionMethod] = {
     "rate": rate(threshold=power_of_two),
     "OPI": opi(threshold=power_of_two),
     "FS": ConversionMethod("FS", FewSpikesNeuron, power_of_two),
-    "TTFS": ConversionMethod("TTFS", TimeWindowNeuron, power_of_two),
 }
 
 

@@ -15,8 +15,9 @@ from benchmarks import methods
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import METHODS, Method, Steps, method, threshold_rule
 from benchmarks.methods.base import THRESHOLD_RULES
+from benchmarks.methods.time_window import TimeWindowNeuron
 from snncore.conversion.calibration import ActivationHistogram
-from snncore.neurons import FewSpikesNeuron, IntegrateFireNeuron, MomentumNeuron, TimeWindowNeuron
+from snncore.neurons import FewSpikesNeuron, IntegrateFireNeuron, MomentumNeuron
 from snncore.quantization import UniformQuantizer
 
 OWN = """
