@@ -3,7 +3,6 @@
 from snncore.coding import CSSCode, RateCode
 from snncore.conversion import ConversionError, ConversionMethod, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
 from snncore.neurons import (
-    FewSpikesNeuron,
     FirstSpikeNeuron,
     IntegrateFireNeuron,
     MomentumNeuron,
@@ -13,7 +12,6 @@ __all__ = [
     "CSSCode",
     "ConversionError",
     "ConversionMethod",
-    "FewSpikesNeuron",
     "FirstSpikeNeuron",
     "IntegrateFireNeuron",
     "MomentumNeuron",

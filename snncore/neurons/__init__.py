@@ -1,13 +1,11 @@
 """The neurons that the papers define and several methods share, one file per family."""
 
 from snncore.neurons.base import SpikingNeuron
-from snncore.neurons.few_spikes import FewSpikesNeuron
 from snncore.neurons.first_spike import FirstSpikeNeuron
 from snncore.neurons.integrate_fire import IntegrateFireNeuron
 from snncore.neurons.momentum import MomentumNeuron
 
 __all__ = [
-    "FewSpikesNeuron",
     "FirstSpikeNeuron",
     "IntegrateFireNeuron",
     "MomentumNeuron",

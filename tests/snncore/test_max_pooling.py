@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from snncore import (
     ConversionMethod,
     CSSCode,
-    FewSpikesNeuron,
+    MomentumNeuron,
     RateCode,
     SpikingNetwork,
     convert,
@@ -37,7 +37,7 @@ METHODS: dict[str, tuple[ConversionMethod, int, float]] = {  # with steps, and t
     "TSA": (tsa(threshold=Maximum(), encoding="direct"), 20, 5e-3),
     "rate": (rate(threshold=Maximum()), 64, 0.15),
     "OPI": (opi(threshold=Maximum()), 64, 0.1),
-    "FS": (ConversionMethod("FS", FewSpikesNeuron, Maximum()), 14, 5e-3),
+    "FS": (ConversionMethod("FS", MomentumNeuron.few_spikes, Maximum()), 14, 5e-3),
 }
 
 

@@ -16,7 +16,6 @@ from torch.overrides import TorchFunctionMode
 
 from snncore import (
     ConversionMethod,
-    FewSpikesNeuron,
     MomentumNeuron,
     SpikingNetwork,
     convert,
@@ -47,7 +46,7 @@ METHODS: dict[str, ConversionMethod] = {
     "TSA L=3": tsa(3, threshold=power_of_two),
     "rate": rate(threshold=power_of_two),
     "OPI": opi(threshold=power_of_two),
-    "FS": ConversionMethod("FS", FewSpikesNeuron, power_of_two),
+    "FS": ConversionMethod("FS", MomentumNeuron.few_spikes, power_of_two),
 }
 
 
