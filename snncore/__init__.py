@@ -3,30 +3,20 @@
 from snncore.coding import CSSCode, RateCode
 from snncore.conversion import ConversionError, ConversionMethod, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
 from snncore.neurons import (
-    FewSpikesNeuron,
     FirstSpikeNeuron,
     IntegrateFireNeuron,
     MomentumNeuron,
-    OffsetSpikeNeuron,
-    SignedIntegrateFireNeuron,
-    SpikeTimeNeuron,
-    TimeWindowNeuron,
 )
 
 __all__ = [
     "CSSCode",
     "ConversionError",
     "ConversionMethod",
-    "FewSpikesNeuron",
     "FirstSpikeNeuron",
     "IntegrateFireNeuron",
     "MomentumNeuron",
-    "OffsetSpikeNeuron",
     "RateCode",
-    "SignedIntegrateFireNeuron",
-    "SpikeTimeNeuron",
     "SpikingNetwork",
-    "TimeWindowNeuron",
     "calibrate",
     "convert",
     "opi",

@@ -48,11 +48,11 @@ class Code:
 
     @property
     def recurrences(self) -> tuple[float, ...]:
-        """Beta of each recurrence by which trains are read, one after the other."""
+        """Factors of nested sums ``x <- beta x + s[t]`` that read a train, first to last: the sums of the one feed the next."""
         return (float(self.beta),)
 
     def events(self, train: Tensor) -> Tensor:
-        """The spikes that travel for a train ``[T, ...]``: the train itself."""
+        """The spikes that travel, and cost operations, for a train ``[T, ...]``: the train itself, unless a code overrides it."""
         return train
 
     def decode(self, spikes: Tensor, amplitude: Tensor | float = 1.0) -> Tensor:
@@ -145,11 +145,21 @@ def latency_spikes(x: Tensor, timesteps: int) -> Tensor:
     Returns:
         spikes ``[T, ...]`` in {0, 1}, in the dtype of ``x``.
     """
+    steps = torch.arange(check_timesteps(timesteps), dtype=x.dtype, device=x.device).view(-1, *[1] * x.dim())
+    return (latency_steps(x, timesteps) == steps).to(x.dtype)
+
+
+def latency_steps(x: Tensor, timesteps: int) -> Tensor:
+    """Step of each value's spike in ``latency_spikes``, same shape and dtype; -1 for 0, which stays silent.
+
+    Raises:
+        ValueError: NaN among the values, which is no silence.
+    """
     clipped = x.clamp(0, 1)
-    step = torch.floor((1 - clipped) * check_timesteps(timesteps)).clamp(max=timesteps - 1)
-    step = torch.where(clipped > 0, step, torch.full_like(step, -1))
-    steps = torch.arange(timesteps, dtype=step.dtype, device=x.device).view(-1, *[1] * x.dim())
-    return (step == steps).to(x.dtype)
+    if clipped.sum().isnan():
+        raise ValueError("the values contain NaN; look at the data and its normalisation")
+    steps = torch.floor((1 - clipped) * timesteps).clamp(max=timesteps - 1)
+    return torch.where(clipped > 0, steps, torch.full_like(steps, -1))
 
 
 def capacity(code: str, timesteps: int) -> int:

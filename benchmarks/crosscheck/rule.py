@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 
-from snncore.counting import Counts
+from snncore.counts import Counts
 from torch import nn
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from snncore.counting import energy_mj
+from snncore.energy import energy_mj
 
 from benchmarks.data import dataset_spec
 from benchmarks.errors import NotAvailable

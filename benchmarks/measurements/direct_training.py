@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from benchmarks.data.images import ImageSet
 from benchmarks.measurements.base import Arrays, Experiment, Note
 from benchmarks.measurements.lab import Lab
+from benchmarks.measurements.train_counter import TrainCounter
 from benchmarks.methods.direct import SpikingClassifier
 from benchmarks.methods.ettfs import SingleSpikeWarning
+from benchmarks.methods.spike_time_layers import fired_spikes
 from benchmarks.training.recipes import Recipe, recipe
 from benchmarks.training.spiking_cache import SpikingTask, trained_spiking
 from snncore.neurons.first_spike import FirstSpikeNeuron
-from snncore.spike_times import fired_spikes
 from snncore.time_first import AvgPool2d, merge_average_pooling
 
 BATCH = 250

@@ -11,11 +11,12 @@ from benchmarks.methods.base import Method, Steps, threshold_rule
 from benchmarks.methods.cos import COS, COSLong
 from benchmarks.methods.direct import DirectMethod
 from benchmarks.methods.ettfs import ETTFS
+from benchmarks.methods.fast_snn import FastSNN, FastSNNUntuned
 from benchmarks.methods.fs_conversion import FSConversion
 from benchmarks.methods.lc_ttfs import LCTTFS, LCTTFSCentred
 from benchmarks.methods.qcfs import QCFS
 from benchmarks.methods.rate import OPI, OPIClipped, Rate
-from benchmarks.methods.signed_rate import QFFS, FastSNN, FastSNNUntuned
+from benchmarks.methods.signed_rate import QFFS
 from benchmarks.methods.snn_calibration import SNNCalibration, SNNCalibrationLight
 from benchmarks.methods.spike_norm import RMPSNN, RMPSNNScaled, SpikeNorm
 from benchmarks.methods.spike_time import BS4NN, S4NN, STDBP, TQTTFS

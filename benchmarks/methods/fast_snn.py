@@ -13,7 +13,11 @@ where the layers before, tuned already, send spikes. The gradient of ``r`` is th
 with the quantiser's straight-through rounding; its clip stays.
 
 As in the public code: SGD with momentum, a layer after the other, and the first layer, whose input is constant, left alone.
-Ours: batch normalisation is folded already, and of all epochs and the state before them, the one with the least error over
+Its rows are fine-tuned layer by layer after conversion; "Fast-SNN, not fine-tuned" is the same without.
+
+Ours: weights keep full precision, as in all methods here, though Fast-SNN quantises them too (powers of two; 8 bits in the
+first and last layer); the network is fine-tuned to its number of levels at once, not through 4 and 3 bits; layers are tuned on
+the calibration images instead of the whole training set; batch normalisation is folded already, and of all epochs and the state before them, the one with the least error over
 the images is kept (the code keeps an epoch that raises the accuracy on the training set).
 """
 

@@ -1,7 +1,7 @@
 """LC-TTFS: one spike per neuron under a falling threshold (Yang et al. 2023, arXiv 2310.14978).
 
 Ramp-shaped postsynaptic potentials (ReL-PSP), windows of T steps per layer, and a threshold that falls linearly in the
-layer's window: an activation ``a`` in [0, 1] fires ``a T`` steps before its end; see ``snncore.neurons.time_window``. In
+layer's window: an activation ``a`` in [0, 1] fires ``a T`` steps before its end; see ``benchmarks.methods.time_window``. In
 discrete time the neuron fires at the first step at which its potential reaches the threshold, so ``a T`` is rounded down.
 Decided, since no code of the authors was found:
 
@@ -17,10 +17,10 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from benchmarks.methods.base import Method, Steps
+from benchmarks.methods.time_window import TimeWindowNeuron
 from benchmarks.methods.ttfs_mapping import window_steps
-from snncore.conversion import ConversionMethod
-from snncore.conversion.calibration import ThresholdRule
-from snncore.neurons import SpikingNeuron, TimeWindowNeuron
+from snncore.conversion import ConversionMethod, ThresholdRule
+from snncore.neurons import SpikingNeuron
 
 
 class LCTTFS(Method):

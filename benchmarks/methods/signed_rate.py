@@ -1,30 +1,93 @@
-"""QFFS and Fast-SNN: rate coding of quantised networks with neurons that take spikes back.
+"""QFFS, and the neuron of Fast-SNN: rate coding of quantised networks with neurons that take spikes back.
 
-Both convert a network with uniformly quantised activations to signed integrate-and-fire neurons
-(``snncore.neurons.signed_integrate_fire``), threshold = clip, from half the threshold, with T = L steps for L levels. They were
-published a year apart and differ here in two things: when a negative spike is due, and the fine-tuning of Fast-SNN.
+Both convert a network with uniformly quantised activations to signed integrate-and-fire neurons, threshold = clip, from half
+the threshold, with T = L steps for L levels:
 
-QFFS (Li, Ma and Furber, Front. Neurosci. 2022; no code found): a neuron below 0 that has fired more than it took back sends a
-negative spike, which removes the "occasional noise" of spikes that later input disowns.
+    u[t] = u[t-1] + z[t]                           from u[0] = v / 2
+    s[t] = +1  if u[t] >= v
+    s[t] = -1  if u[t] < 0 and n[t-1] > 0          n counts positive minus negative spikes
+    u[t] = u[t] - v s[t],  n[t] = n[t-1] + s[t]
 
-Fast-SNN (Hu et al., TPAMI 2023; code yangfan-hu/Fast-SNN): the same at -0.001 and below. Its rows are fine-tuned layer by layer
-after conversion (``snncore.conversion.fine_tuning``); "Fast-SNN, not fine-tuned" is the same without.
+A neuron that fired on early input which later input takes back ends one spike too high; the negative spike corrects it, and
+never below a count of 0, so that the train stands for a ReLU. The methods were published a year apart and differ here in two
+things: when a negative spike is due, and the fine-tuning of Fast-SNN (``benchmarks.methods.fast_snn``).
 
-Decided: weights keep full precision, as in all methods here, though Fast-SNN quantises them too (powers of two; 8 bits in the
-first and last layer); the network is fine-tuned to its number of levels at once, not through 4 and 3 bits; layers are tuned on
-the calibration images instead of the whole training set.
+QFFS (Li, Ma and Furber, Front. Neurosci. 2022; no code found): a negative spike is due below 0, which removes the "occasional
+noise" of spikes that later input disowns.
+
+Fast-SNN: at ``-0.001`` and below, in units of the currents, which keeps rounding noise around 0 silent (``margin``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
 from benchmarks.methods.base import Method, Steps
-from snncore.conversion import ConversionMethod, FineTuning, fine_tune_layers, signed_rate
-from snncore.conversion.calibration import ThresholdRule
+from benchmarks.methods.qcfs import quantized_rate
+from snncore.coding import RateCode
+from snncore.conversion import ConversionMethod, ThresholdRule
+from snncore.neurons import SpikingNeuron
+
+
+@dataclass
+class SignedState:
+    """Membrane ``potential`` u and spike ``count`` n, each ``[B, ...]``; u in units of the currents."""
+
+    potential: Tensor
+    count: Tensor
+
+
+class SignedIntegrateFireNeuron(SpikingNeuron):
+    """Soft-reset integrate-and-fire neuron with spikes in {-1, 0, 1}.
+
+    Args:
+        threshold: ``v``, in units of the currents.
+        timesteps: T.
+        margin: a negative spike needs ``u <= -margin``, or ``u < 0`` for 0; in units of the currents.
+        initial: ``u[0]`` as a fraction of ``v``.
+
+    Raises:
+        ValueError: a parameter out of range.
+    """
+
+    def __init__(self, threshold: float, timesteps: int, margin: float = 0.0, initial: float = 0.5) -> None:
+        super().__init__(threshold, RateCode(timesteps))
+        if not 0 <= margin < float("inf"):
+            raise ValueError(f"margin must be 0 or more and finite, got {margin!r}")
+        self.margin = float(margin)
+        self.initial = float(initial)
+
+    def extra_repr(self) -> str:
+        """Parameters shown by ``print``."""
+        return f"threshold={self.threshold:g}, timesteps={self.code.timesteps}, margin={self.margin:g}, initial={self.initial:g}"
+
+    def start(self, like: Tensor) -> SignedState:
+        """Membrane at ``initial * v``, no spike yet."""
+        return SignedState(torch.full_like(like, self.initial * self.threshold), torch.zeros_like(like))
+
+    def step(self, current: Tensor | None, state: SignedState, out: Tensor | None = None) -> Tensor:
+        """Integrate, fire with either sign, reset by subtraction; see the module docstring."""
+        if current is not None:
+            state.potential.add_(current)
+        below = state.potential <= -self.margin if self.margin else state.potential < 0
+        spikes = torch.ge(state.potential, self.threshold, out=torch.empty_like(state.potential) if out is None else out)
+        spikes.sub_(below.logical_and_(state.count > 0).to(spikes.dtype))
+        state.potential.sub_(spikes, alpha=self.threshold)
+        state.count.add_(spikes)
+        return spikes
+
+    def residual(self, state: SignedState) -> Tensor:
+        """``u[T] / v``."""
+        return state.potential / self.threshold
+
+
+def signed_rate(margin: float = 0.0) -> ConversionMethod:
+    """As ``qcfs`` with spikes that are taken back: QFFS (``margin = 0``) and Fast-SNN (``margin = 0.001``)."""
+    return quantized_rate("signed rate", lambda clip, levels, timesteps: SignedIntegrateFireNeuron(clip, timesteps, margin))
 
 
 class QFFS(Method):
@@ -43,27 +106,3 @@ class QFFS(Method):
     def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
         """See ``Method.steps``: a layer answers in the step in which its input comes."""
         return Steps(timesteps, 0, 0, timesteps)
-
-
-class FastSNNUntuned(QFFS):
-    """Needs a quantised network; no options."""
-
-    name = "Fast-SNN, not fine-tuned"
-    reference = "Hu et al. 2023, signed neurons alone"
-    default_timesteps = 7
-    margin = 1e-3
-
-
-class FastSNN(FastSNNUntuned):
-    """Needs a quantised network. Option: ``epochs`` (1) over the calibration images, per layer."""
-
-    name = "Fast-SNN"
-    reference = "Hu et al. 2023, signed neurons and layer-wise fine-tuning"
-
-    def prepare(  # type: ignore[override]
-        self, ann: nn.Module, images: Iterable[Tensor], timesteps: int, epochs: int = 1
-    ) -> nn.Module:
-        """See ``Method.prepare``."""
-        quantized = signed_rate(self.margin).quantized
-        assert quantized is not None
-        return fine_tune_layers(ann, images, quantized, timesteps, FineTuning(epochs))

@@ -1,6 +1,6 @@
 """TTFS mapping: an exact map from ReLUs to neurons that fire once (Stanojevic et al. 2022, arXiv 2212.12522).
 
-Each layer fires in its own window, with potentials that rise with slope 1; see ``snncore.neurons.time_window``. With exact
+Each layer fires in its own window, with potentials that rise with slope 1; see ``benchmarks.methods.time_window``. With exact
 spike times the spiking network computes what the trained one does, up to rounding of the floating-point numbers (option
 ``exact_times``). Table 2 of the TMN paper lists 64 steps per layer: spike times rounded to a grid. Decided:
 
@@ -19,9 +19,9 @@ from typing import ClassVar
 
 from benchmarks.errors import NotAvailable
 from benchmarks.methods.base import Method, Steps
-from snncore.conversion import ConversionMethod
-from snncore.conversion.calibration import ThresholdRule
-from snncore.neurons import SpikingNeuron, TimeWindowNeuron
+from benchmarks.methods.time_window import TimeWindowNeuron
+from snncore.conversion import ConversionMethod, ThresholdRule
+from snncore.neurons import SpikingNeuron
 
 
 def window_steps(name: str, timesteps: int, layers: int) -> Steps:

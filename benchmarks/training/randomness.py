@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from snncore.initialization import fan_in
+
 
 def derived_seed(seed: int, purpose: str) -> int:
     """A 63-bit seed for one purpose, from the user's seed."""
@@ -30,8 +32,7 @@ def initialize(model: nn.Module, seed: int) -> None:
     source = generator(seed, "initialization")
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     for layer in layers:
-        fan_in = layer.weight[0].numel()
-        bound = math.sqrt((3 if layer is layers[-1] else 6) / fan_in)
+        bound = math.sqrt((3 if layer is layers[-1] else 6) / fan_in(layer.weight))
         uniform = torch.rand(layer.weight.shape, generator=source, dtype=torch.float64)
         layer.weight.copy_((2 * uniform - 1) * bound)
         if layer.bias is not None:

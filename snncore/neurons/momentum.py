@@ -18,7 +18,8 @@ Negative values are zeroed (the ReLU) by one of two gates:
   steps, and ``g`` grows by the reset size ``beta**L v``.
 
 Presets: ``MomentumNeuron.tmn`` (beta = 2, L = 1, ratio = 1/2, ternary, first-spike gate) and ``MomentumNeuron.tsa``
-(beta = 1.5, L = 1, ratio = 1/2, ternary, tsa-relu gate).
+(beta = 1.5, L = 1, ratio = 1/2, ternary, tsa-relu gate); ``MomentumNeuron.few_spikes`` (beta = 2, L = T, ratio = 1, binary,
+no gate).
 """
 
 from __future__ import annotations
@@ -106,6 +107,11 @@ class MomentumNeuron(SpikingNeuron):
     def tsa(cls, threshold: float, timesteps: int, precharge: int = 1) -> MomentumNeuron:
         """The ternary self-amplifying neuron of the CSS paper; its silent period is the pre-charge."""
         return cls(threshold, timesteps, beta=1.5, precharge=precharge, gate="tsa-relu")
+
+    @classmethod
+    def few_spikes(cls, threshold: float, timesteps: int) -> MomentumNeuron:
+        """The few-spikes neuron of Stoeckl and Maass: the binary digits of its whole input, most significant first."""
+        return cls(threshold, timesteps, precharge=timesteps, ratio=1.0, ternary=False, gate="none")
 
     def extra_repr(self) -> str:
         """Parameters shown by ``print``."""

@@ -1,35 +1,21 @@
-"""Synaptic operations: counted synapse by synapse in plain loops, and the energies that a paper printed."""
+"""Synaptic operations: counted synapse by synapse in plain loops."""
 
 from __future__ import annotations
-
-from functools import partial
-from itertools import product
 
 import pytest
 import torch
 import torch.nn.functional as F
+from synapse_loops import by_loops, images
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.models import build_model
-from benchmarks.published import read_published
 from snncore import convert, rate, tmn
-from snncore.coding import latency_spikes
-from snncore.conversion import ConversionMethod, cos, quantize
-from snncore.conversion.network import Mode
+from snncore.conversion import ConversionMethod
 from snncore.conversion.operations import AddSpikes, Amplify, SumPool, Total
 from snncore.conversion.tracing import module_of
-from snncore.counting import Counts, OperationCounter, TrainCounter, energy_mj, fan_out
+from snncore.counting import Counts, OperationCounter, fan_out
 from snncore.neurons import MomentumNeuron
-from snncore.neurons.first_spike import FirstSpikeNeuron
-from snncore.quantization import ClipFloorShift
-from snncore.spike_times import LatencyLinear
-from snncore.synapses import trained_operations
-from snncore.time_first import AvgPool2d, Conv2d, Flatten, MaxPool2d
-
-UNITS = {"M": 1e6, "G": 1e9}
-INCONSISTENT_IN_PRINT = (2, 7)
 
 
 class Plain(nn.Module):
@@ -66,10 +52,6 @@ class Residual(nn.Module):
         return self.last(torch.relu(self.second(self.pool(x))).mean((2, 3)))
 
 
-def images(size: int = 5) -> Tensor:
-    return torch.randn(2, 1, size, size, generator=torch.Generator().manual_seed(1))
-
-
 def counted(net: nn.Module, method: ConversionMethod, timesteps: int, batch: Tensor) -> tuple[Counts, dict[str, tuple[nn.Module, Tensor]]]:
     """The counts, and for each layer behind spikes the layer with its input ``[T*B, ...]``."""
     snn = convert(net, [batch], method, timesteps)
@@ -83,40 +65,6 @@ def counted(net: nn.Module, method: ConversionMethod, timesteps: int, batch: Ten
     with OperationCounter(snn) as counts:
         snn(batch)
     return counts, inputs
-
-
-def by_loops(module: nn.Module, spikes: Tensor) -> float:
-    """``|s|`` added up over every synapse, one at a time."""
-    total = 0.0
-    for sample in spikes.abs().tolist():
-        if isinstance(module, nn.Conv2d):
-            total += _convolution(module, sample, module.groups, module.out_channels)
-        elif isinstance(module, SumPool):
-            total += _windows(sample, module.kernel, module.stride, module.padding, (1, 1))
-        elif isinstance(module, nn.Linear):
-            total += sum(value for value in sample for _ in range(module.out_features))
-        else:
-            total += float(torch.tensor(sample).sum())  # one synapse each
-    return total
-
-
-def _convolution(layer: nn.Conv2d, sample: list[list[list[float]]], groups: int, outputs: int) -> float:
-    kernel, stride, padding, dilation = layer.kernel_size, layer.stride, layer.padding, layer.dilation
-    one_output = _windows(sample, kernel, stride, padding, dilation)  # type: ignore[arg-type]
-    return one_output * (outputs // groups)
-
-
-def _windows(sample, kernel, stride, padding, dilation) -> float:  # type: ignore[no-untyped-def]
-    total = 0.0
-    for channel in sample:
-        height, width = len(channel), len(channel[0])
-        rows = (height + 2 * padding[0] - dilation[0] * (kernel[0] - 1) - 1) // stride[0] + 1
-        columns = (width + 2 * padding[1] - dilation[1] * (kernel[1] - 1) - 1) // stride[1] + 1
-        for i, j, di, dj in product(range(rows), range(columns), range(kernel[0]), range(kernel[1])):
-            y, x = i * stride[0] + di * dilation[0] - padding[0], j * stride[1] + dj * dilation[1] - padding[1]
-            if 0 <= y < height and 0 <= x < width:
-                total += channel[y][x]
-    return total
 
 
 @pytest.mark.parametrize("method", [tmn(), rate(0.5)], ids=lambda method: method.name)
@@ -223,22 +171,6 @@ def test_neurons_are_updated_while_they_charge() -> None:
         fired = sum(sum(each) for each in counts.spikes.values())
         ternary = sum((2 if negative else 1) * (positive + negative) for positive, negative in counts.spikes.values())
         assert counts.per_image().signs == ternary / 2 >= fired / 2
-
-
-@pytest.mark.parametrize("mode", ["multi-step", "single-step"])
-def test_presimulation_steps_are_charged(mode: Mode) -> None:
-    torch.manual_seed(7)
-    net, batch = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), torch.randn(3, 4)
-    snn = convert(quantize(net, [batch], partial(ClipFloorShift, 4)), [batch], cos(presimulation=2), 4, mode)
-    with OperationCounter(snn) as counts:
-        snn(batch)
-    (steps,) = (layer.accumulates for layer in counts.layers.values() if layer.input == "spikes")
-    assert sum(steps[:2]) > 0 and counts.presimulation == 2
-    assert counts.per_image().acs == (sum(steps) + sum(steps[:2])) / 3
-    assert counts.per_image().macs == (4 + 2) * (4 * 6 + 6) and counts.per_image("once").macs == 4 * 6 + 6
-    assert counts.per_image().updates == (4 + 2) * 6
-    papers = counts.total(presimulation=False)
-    assert (papers.acs, papers.macs, papers.updates) == (sum(steps), 3 * 4 * (4 * 6 + 6), counts.total().updates)
 
 
 class _Largest(TorchDispatchMode):
@@ -384,145 +316,3 @@ def test_a_silent_network_accumulates_nothing() -> None:
     with OperationCounter(snn) as counts:
         snn(torch.randn(2, 3))
     assert sum(counts.accumulates.values()) == 0 and counts.multiplications == {"_0": 2 * (3 * 4 + 4)}
-
-
-def test_energy_of_the_printed_counts_is_the_printed_energy() -> None:
-    printed = read_published("tmn", "table3")
-    for _, row in printed.iterrows():
-        acs, macs = (_number(row[name]) for name in ("acs_paper", "macs_paper"))
-        expected = float(row["energy_mj_paper"])
-        off = abs(energy_mj(macs, acs) / expected - 1)
-        assert (off > 4e-3) == (row["row"] in INCONSISTENT_IN_PRINT), (row["row"], off)
-    assert energy_mj(1e9, 0) == pytest.approx(4.6) and energy_mj(0, 1e9) == pytest.approx(0.9)
-    assert energy_mj(1e9, 1e9, mac_pj=12.5, ac_pj=0.077) == pytest.approx(12.577)
-
-
-def test_operations_of_the_trained_networks_of_table_3() -> None:
-    with torch.device("meta"):
-        cifar, imagenet = build_model("vgg16", 10), build_model("torchvision/vgg16", 1000)
-        small, large = torch.empty(2, 3, 32, 32), torch.empty(1, 3, 224, 224)
-    operations = trained_operations(cifar, small)
-    assert round(sum(operations.values()) / 1e6, 2) == 313.60
-    assert next(iter(operations.values())) == 3 * 9 * 64 * 32**2 + 64 * 32**2  # 1.835 M, printed times T
-    assert round(sum(trained_operations(imagenet, large).values()) / 1e9, 2) == 15.49
-
-
-def _number(printed: str) -> float:
-    if not printed:
-        return 0.0
-    return float(printed[:-1]) * UNITS[printed[-1]]
-
-
-# ---- networks of time-first layers ------------------------------------------------------------------------------------
-
-
-def time_first(pooling: nn.Module) -> nn.Sequential:
-    """Strides, padding, dilation and groups, and a pooling that hands on spikes or fractions."""
-    torch.manual_seed(4)
-    first, second, third, fourth = (FirstSpikeNeuron(3, 0.2) for _ in range(4))
-    return nn.Sequential(
-        Conv2d(1, 2, 3, padding=1), first, Conv2d(2, 4, 3, stride=2, padding=1, bias=False), second, pooling,
-        Conv2d(4, 4, 2, padding=1, groups=2, dilation=2), third, Flatten(), nn.Linear(4 * 3 * 3, 5), fourth, nn.Linear(5, 2),
-    )  # fmt: skip
-
-
-def inputs_of(network: nn.Sequential, x: Tensor) -> dict[str, tuple[nn.Module, Tensor]]:
-    found = {}
-    for index, layer in enumerate(network):
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            found[str(index)] = (layer, x)
-        x = layer(x)
-    return found
-
-
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_train_accumulates_are_those_of_a_loop_over_every_synapse(memory_format: torch.memory_format) -> None:
-    network = time_first(MaxPool2d(1)).to(memory_format=memory_format)
-    batch = images(6).contiguous(memory_format=memory_format)[None]  # [1, B, 1, 6, 6]
-    with torch.no_grad(), TrainCounter(network) as counter:
-        network(batch)
-    with torch.no_grad():
-        layers = inputs_of(network, batch)
-    assert list(counter.accumulates) == list(layers)[1:]
-    for name, counts in counter.accumulates.items():
-        layer, train = layers[name]
-        assert counts.shape == (3, 2)
-        expected = [[by_loops(layer, train[t, image][None]) for image in range(2)] for t in range(3)]
-        assert counts.tolist() == expected
-        assert counts.sum() > 0
-    # weights times output positions, bias included: 2 x 6 x 6 outputs of the first layer, for one image
-    assert counter.multiplications == {"0": 2 * 9 * 36 + 2 * 36}
-
-
-def test_a_spike_input_costs_accumulates_alone() -> None:
-    network = nn.Sequential(nn.Linear(3, 7), FirstSpikeNeuron(4))
-    train = torch.zeros(4, 2, 3)
-    train[0, 0, 1] = train[3, 0, 2] = train[3, 0, 0] = 1
-    with TrainCounter(network) as counter:
-        network(train)
-    assert counter.multiplications == {}
-    assert counter.accumulates["0"].tolist() == [[7, 0], [0, 0], [0, 0], [14, 0]]
-
-
-def test_counts_of_a_train_add_up_over_batches() -> None:
-    network = time_first(MaxPool2d(1))
-    batch = images(6)[None]
-    spikes = []
-    neurons = [layer.register_forward_hook(lambda _, __, out: spikes.append(out)) for layer in network[1:2]]
-    with torch.no_grad(), TrainCounter(network) as counter:
-        network(batch)
-        per_image = {name: each.clone() for name, each in counter.accumulates.items()}
-        network(batch)
-    counts = counter.counts
-    assert counts.images == 4 and counts.timesteps == 3
-    for name, each in per_image.items():
-        assert counts.layers[name].accumulates == (2 * each.sum(1)).tolist()
-    assert counts.layers["0"].input == "constant" and counts.layers["0"].multiplications == [4 * (2 * 9 * 36 + 2 * 36)]
-    assert counts.neuron_layers["1"].positive == [float(step.sum()) * 2 for step in spikes[0]]
-    assert counts.per_image().updates == 3 * sum(counts.neurons.values())
-    for handle in neurons:
-        handle.remove()
-
-
-def test_latency_coded_values_count_like_their_spikes() -> None:
-    torch.manual_seed(5)
-    values = torch.rand(4, 6) * torch.tensor([0.0, 1, 1, 1, 1, 2])
-    layer = nn.Linear(6, 7, bias=False)
-    network = nn.Sequential(LatencyLinear(layer, 5), FirstSpikeNeuron(5))
-    with torch.no_grad(), TrainCounter(network) as counter:
-        network(values)
-    expected = latency_spikes(values, 5).sum(2) * 7
-    assert torch.equal(counter.accumulates["0"], expected) and expected.sum() > 0
-    assert counter.counts.images == 4 and counter.counts.layers["0"].accumulates == expected.sum(1).tolist()
-
-
-def test_multiplications_are_per_image_and_do_not_grow_with_time() -> None:
-    for timesteps, batch in ((2, 1), (9, 5)):
-        network = nn.Sequential(nn.Linear(6, 4), FirstSpikeNeuron(timesteps))
-        with TrainCounter(network) as counter:
-            network(torch.rand(1, batch, 6))
-        assert counter.multiplications == {"0": 6 * 4 + 4} and counter.accumulates == {}
-
-
-def test_train_counts_are_of_the_last_batch_and_end_with_the_block() -> None:
-    network = time_first(MaxPool2d(1))
-    first, second = images(6)[:1][None], images(6)[1:][None]
-    with torch.no_grad():
-        with TrainCounter(network) as both:
-            network(first)
-            network(second)
-        with TrainCounter(network) as alone:
-            network(second)
-        kept = {name: counts.clone() for name, counts in alone.accumulates.items()}
-        network(first)
-    assert both.accumulates.keys() == kept.keys()
-    for name, counts in kept.items():
-        assert torch.equal(both.accumulates[name], counts) and torch.equal(alone.accumulates[name], counts)
-
-
-def test_fractions_of_spikes_are_refused() -> None:
-    network = time_first(AvgPool2d(2))
-    network[5] = Conv2d(4, 4, 1)
-    with pytest.raises(ValueError, match="layer 5 sees more than spikes .* merge average pooling"), TrainCounter(network):
-        network(4 * images(6).abs()[None])
-    assert not any(layer._forward_hooks for layer in network)

@@ -17,21 +17,18 @@ from torch import Tensor, nn
 from snncore import (
     ConversionMethod,
     CSSCode,
-    FewSpikesNeuron,
+    MomentumNeuron,
     RateCode,
     SpikingNetwork,
-    TimeWindowNeuron,
     convert,
     opi,
     rate,
     tmn,
     tsa,
 )
-from snncore.coding import Code
 from snncore.conversion import Maximum
 from snncore.conversion.operations import MaxPool
 from snncore.conversion.rewriting import SpikingLayer
-from snncore.neurons import TimeCode
 
 quick = settings(deadline=None, derandomize=True, max_examples=25)
 POOLS = [nn.MaxPool2d(2), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 1, 1, dilation=1), nn.MaxPool2d((2, 3), ceil_mode=True)]
@@ -40,13 +37,8 @@ METHODS: dict[str, tuple[ConversionMethod, int, float]] = {  # with steps, and t
     "TSA": (tsa(threshold=Maximum(), encoding="direct"), 20, 5e-3),
     "rate": (rate(threshold=Maximum()), 64, 0.15),
     "OPI": (opi(threshold=Maximum()), 64, 0.1),
-    "FS": (ConversionMethod("FS", FewSpikesNeuron, Maximum()), 14, 5e-3),
-    "TTFS": (ConversionMethod("TTFS", TimeWindowNeuron, Maximum()), 64, 0.1),
+    "FS": (ConversionMethod("FS", MomentumNeuron.few_spikes, Maximum()), 14, 5e-3),
 }
-
-
-def recurrences(code: Code) -> tuple[float, ...]:
-    return (1.0, 1.0) if isinstance(code, TimeCode) else (code.beta,)
 
 
 def digits(seed: int, steps: int, low: int) -> Tensor:
@@ -67,21 +59,11 @@ def test_pooled_trains_decode_to_the_pooled_values_after_every_step(
 ) -> None:
     code = {"rate": RateCode(steps), "css": CSSCode(steps), "tsa": CSSCode(steps, 1.5)}[name]
     trains = digits(seed, steps, low)
-    pooled = MaxPool(pool, steps, recurrences(code))(trains.flatten(0, 1)).unflatten(0, (steps, 2))
+    pooled = MaxPool(pool, steps, code.recurrences)(trains.flatten(0, 1)).unflatten(0, (steps, 2))
     values = code.decode_prefixes(trains)
     assert torch.allclose(code.decode_prefixes(pooled), torch.stack([pool(value) for value in values]), atol=1e-12)
     if name != "tsa":
         assert set(pooled.unique().tolist()) <= set(range(low, 2))  # digits of the same kind
-
-
-@quick
-@given(st.sampled_from(POOLS), st.integers(2, 9), st.integers(0, 2**16))
-def test_of_single_spikes_the_earliest_passes(pool: nn.Module, steps: int, seed: int) -> None:
-    times = torch.randint(0, steps + 1, (2, 3, 5, 6), generator=torch.Generator().manual_seed(seed)).double()
-    trains = torch.stack([(times == t).double() for t in range(steps)])
-    pooled = MaxPool(pool, steps, recurrences(TimeCode(steps)))(trains.flatten(0, 1)).unflatten(0, (steps, 2))
-    earliest = -pool(-times)
-    assert torch.equal(pooled, torch.stack([(earliest == t).double() for t in range(steps)]))
 
 
 def test_by_hand() -> None:
@@ -91,13 +73,6 @@ def test_by_hand() -> None:
     assert pool(trains)[:, :, 0].T.tolist() == [[1, 1, 0], [1, -1, 1]]
     counts = MaxPool(nn.MaxPool1d(2), 4, (1.0,))(torch.tensor([[[1.0, 0]], [[0, 1]], [[0, 1]], [[1, 0]]]))
     assert counts.flatten().tolist() == [1, 0, 1, 0]  # two spikes each
-
-
-def test_graded_currents_of_a_time_code() -> None:
-    currents = torch.randn(6, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    code, pool = TimeCode(6), nn.MaxPool2d(2)
-    pooled = MaxPool(pool, 6, recurrences(code))(currents.flatten(0, 1)).unflatten(0, (6, 2))
-    assert torch.allclose(code.decode(pooled), pool(code.decode(currents)), atol=1e-12)
 
 
 # ---- networks ---------------------------------------------------------------------------------------------------------
@@ -136,7 +111,7 @@ def trains_of(converted: SpikingNetwork, x: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize(
     ("pool", "name"),
-    [*((overlapping, name) for name in METHODS), (functional, "TMN"), (functional, "TTFS"), (torch_function, "TMN")],
+    [*((overlapping, name) for name in METHODS), (functional, "TMN"), (torch_function, "TMN")],
 )
 def test_every_code_pools(pool: Any, name: str) -> None:
     network, x = prepared(vgg(pool)), images(0)

@@ -16,10 +16,8 @@ from torch.overrides import TorchFunctionMode
 
 from snncore import (
     ConversionMethod,
-    FewSpikesNeuron,
     MomentumNeuron,
     SpikingNetwork,
-    TimeWindowNeuron,
     convert,
     opi,
     rate,
@@ -48,8 +46,7 @@ METHODS: dict[str, ConversionMethod] = {
     "TSA L=3": tsa(3, threshold=power_of_two),
     "rate": rate(threshold=power_of_two),
     "OPI": opi(threshold=power_of_two),
-    "FS": ConversionMethod("FS", FewSpikesNeuron, power_of_two),
-    "TTFS": ConversionMethod("TTFS", TimeWindowNeuron, power_of_two),
+    "FS": ConversionMethod("FS", MomentumNeuron.few_spikes, power_of_two),
 }
 
 

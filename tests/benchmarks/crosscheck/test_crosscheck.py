@@ -13,9 +13,10 @@ from benchmarks.crosscheck import __main__ as command
 from benchmarks.crosscheck import rule
 from benchmarks.crosscheck.deviations import deviations
 from benchmarks.crosscheck.networks import Shapes
+from benchmarks.measurements.train_counter import TrainCounter
 from snncore import convert, opi, time_first
 from snncore.conversion.tracing import module_of
-from snncore.counting import OperationCounter, TrainCounter
+from snncore.counting import OperationCounter
 
 
 def by_syops(layer: nn.Module, x: Tensor, out: Tensor) -> float:

@@ -15,8 +15,9 @@ from benchmarks import methods
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import METHODS, Method, Steps, method, threshold_rule
 from benchmarks.methods.base import THRESHOLD_RULES
+from benchmarks.methods.time_window import TimeWindowNeuron
 from snncore.conversion.calibration import ActivationHistogram
-from snncore.neurons import FewSpikesNeuron, IntegrateFireNeuron, MomentumNeuron, TimeWindowNeuron
+from snncore.neurons import IntegrateFireNeuron, MomentumNeuron
 from snncore.quantization import UniformQuantizer
 
 OWN = """
@@ -76,8 +77,9 @@ def test_steps_are_counted_apart() -> None:
 
 def test_fs_conversion_sends_binary_digits() -> None:
     neuron = method("FS-Conversion").conversion(threshold_rule("maximum")).neuron(3.0, 10)
-    assert isinstance(neuron, FewSpikesNeuron)
-    assert (neuron.threshold, neuron.code.timesteps, neuron.delay) == (3.0, 10, 10)
+    assert isinstance(neuron, MomentumNeuron)
+    assert (neuron.threshold, neuron.code.timesteps, neuron.delay, neuron.ratio, neuron.ternary) == (3.0, 10, 10, 1, False)
+    assert neuron.gate == "none"
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from snncore import IntegrateFireNeuron, OffsetSpikeNeuron
+from benchmarks.methods.cos import OffsetSpikeNeuron, cos
+from snncore import IntegrateFireNeuron, convert
+from snncore.conversion import quantize
+from snncore.conversion.network import Mode
+from snncore.counting import OperationCounter
+from snncore.quantization import ClipFloorShift
 
 quick = settings(deadline=None, derandomize=True, max_examples=25)
 
@@ -89,3 +97,19 @@ def test_streaming_gives_the_same_spikes(seed: int, rho: int) -> None:
 def test_bad_presimulation(rho: object) -> None:
     with pytest.raises(ValueError, match="presimulation must be a whole number from 1 to timesteps=4"):
         OffsetSpikeNeuron(1.0, 4, rho)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["multi-step", "single-step"])
+def test_presimulation_steps_are_charged(mode: Mode) -> None:
+    torch.manual_seed(7)
+    net, batch = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), torch.randn(3, 4)
+    snn = convert(quantize(net, [batch], partial(ClipFloorShift, 4)), [batch], cos(presimulation=2), 4, mode)
+    with OperationCounter(snn) as counts:
+        snn(batch)
+    (steps,) = (layer.accumulates for layer in counts.layers.values() if layer.input == "spikes")
+    assert sum(steps[:2]) > 0 and counts.presimulation == 2
+    assert counts.per_image().acs == (sum(steps) + sum(steps[:2])) / 3
+    assert counts.per_image().macs == (4 + 2) * (4 * 6 + 6) and counts.per_image("once").macs == 4 * 6 + 6
+    assert counts.per_image().updates == (4 + 2) * 6
+    papers = counts.total(presimulation=False)
+    assert (papers.acs, papers.macs, papers.updates) == (sum(steps), 3 * 4 * (4 * 6 + 6), counts.total().updates)

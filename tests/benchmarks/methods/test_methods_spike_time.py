@@ -11,10 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from snncore.coding import latency_spikes
-from snncore.neurons.first_spike import FirstSpikeNeuron
-from snncore.neurons.spike_time import SpikeTimeNeuron
-from snncore.spike_times import (
+from benchmarks.methods.spike_time_layers import (
     BinaryLinear,
     EarliestSpikePool2d,
     LatencyLinear,
@@ -23,6 +20,9 @@ from snncore.spike_times import (
     spike_times,
     whole_spikes,
 )
+from benchmarks.methods.spike_time_neuron import SpikeTimeNeuron
+from snncore.coding import latency_spikes
+from snncore.neurons import FirstSpikeNeuron
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 eighths = st.integers(-16, 24).map(lambda k: Fraction(k, 8))

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from benchmarks.methods.tsc import SwitchCode, TemporalSwitchNeuron
 from snncore import ConversionMethod, RateCode, convert
 from snncore.conversion import SwitchEncoder
-from snncore.neurons import TemporalSwitchNeuron
-from snncore.neurons.temporal_switch import SwitchCode
 
 quick = settings(deadline=None, derandomize=True, max_examples=25)
 small = st.integers(-8, 8).map(lambda k: Fraction(k, 8))

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from snncore.coding import check_timesteps
+from snncore.coding import check_timesteps, latency_steps
 
 
 def spike_times(spikes: Tensor) -> Tensor:
@@ -197,9 +197,8 @@ class LatencyLinear(nn.Module):
         if x.dim() != 2 or x.shape[1] != self.layer.in_features:
             raise ValueError(f"expected values [B, {self.layer.in_features}], got a tensor of shape {tuple(x.shape)}")
         batch, timesteps = x.shape[0], self.timesteps
-        clipped = x.detach().clamp(0, 1)
-        steps = torch.floor((1 - clipped) * timesteps).clamp(max=timesteps - 1)
-        samples, inputs = clipped.nonzero(as_tuple=True)
+        steps = latency_steps(x.detach(), timesteps)
+        samples, inputs = (steps >= 0).nonzero(as_tuple=True)
         bags = steps[samples, inputs].long() * batch + samples
         bags, order = bags.sort(stable=True)
         counts = torch.bincount(bags, minlength=timesteps * batch)

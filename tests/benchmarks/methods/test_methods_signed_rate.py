@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snncore import RateCode, SignedIntegrateFireNeuron
+from benchmarks.methods.signed_rate import SignedIntegrateFireNeuron
+from snncore import RateCode
 
 quick = settings(deadline=None, derandomize=True, max_examples=25)
 

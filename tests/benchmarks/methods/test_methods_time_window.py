@@ -10,12 +10,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import BLOCKS, Step, build, conv, fill, images, relative_error
+from small_networks import BLOCKS, Step, build, conv, fill, images, multi_step_spikes, relative_error, single_step_spikes
 from torch import Tensor, nn
 
-from snncore import ConversionMethod, TimeWindowNeuron, convert
+from benchmarks.methods.time_window import TimeCode, TimeWindowNeuron
+from snncore import ConversionMethod, convert
+from snncore.coding import Code
 from snncore.conversion import Maximum
-from snncore.neurons import TimeCode
+from snncore.conversion.calibration import ActivationHistogram
+from snncore.conversion.operations import MaxPool
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no calibration image activates")
 quick = settings(deadline=None, derandomize=True, max_examples=25)
@@ -174,6 +177,42 @@ def test_latency_is_a_window_per_layer() -> None:
     assert convert(network, [images(0)], ttfs(), 64).latency == 3 * 64
     deeper = Step(lambda self, x: self.body(x), body=network).double()
     assert convert(deeper, [images(0)], ttfs(), 5).latency == 3 * 5
+
+
+# ---- max-pooling and streaming ----------------------------------------------------------------------------------------
+
+POOLS = [nn.MaxPool2d(2), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 1, 1, dilation=1), nn.MaxPool2d((2, 3), ceil_mode=True)]
+
+
+@quick
+@given(st.sampled_from(POOLS), st.integers(2, 9), st.integers(0, 2**16))
+def test_of_single_spikes_the_earliest_passes(pool: nn.Module, steps: int, seed: int) -> None:
+    times = torch.randint(0, steps + 1, (2, 3, 5, 6), generator=torch.Generator().manual_seed(seed)).double()
+    trains = torch.stack([(times == t).double() for t in range(steps)])
+    pooled = MaxPool(pool, steps, TimeCode(steps).recurrences)(trains.flatten(0, 1)).unflatten(0, (steps, 2))
+    earliest = -pool(-times)
+    assert torch.equal(pooled, torch.stack([(earliest == t).double() for t in range(steps)]))
+
+
+def test_graded_currents_of_a_time_code() -> None:
+    currents = torch.randn(6, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    code, pool = TimeCode(6), nn.MaxPool2d(2)
+    pooled = MaxPool(pool, 6, code.recurrences)(currents.flatten(0, 1)).unflatten(0, (6, 2))
+    assert torch.allclose(code.decode(pooled), pool(code.decode(currents)), atol=1e-12)
+
+
+@pytest.mark.parametrize("shortcut", ["residual", "projected residual", "padded residual", "dense", "max pool", "max-pooled branch"])
+def test_streams_the_same_spikes_and_pools_the_earliest(shortcut: str) -> None:
+    def power_of_two(histogram: ActivationHistogram, code: Code) -> float:
+        return 2.0 ** torch.tensor(histogram.maximum).log2().floor().item() if histogram.maximum else 0.0
+
+    network, x = build([shortcut, "residual"], "joined", "module", seed=2, exact=True), images(2, exact=True)
+    converted = convert(network, [x], ConversionMethod("TTFS", TimeWindowNeuron, power_of_two), 5, mode="single-step")
+    expected = multi_step_spikes(converted, x)
+    spikes, _ = single_step_spikes(converted, x)
+    assert list(spikes) == list(expected)
+    assert all(torch.equal(train, expected[name]) for name, train in spikes.items())
+    assert all(set(train.unique().tolist()) <= {0.0, 1.0} for train in expected.values())
 
 
 @pytest.mark.parametrize(

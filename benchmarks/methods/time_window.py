@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from snncore.coding import Code
-from snncore.neurons.base import SpikingNeuron
+from snncore.neurons import SpikingNeuron
 
 Grid = Literal["nearest", "down", "continuous"]
 ROUNDING: dict[Grid, float] = {"nearest": 0.5, "down": 0.0, "continuous": 0.0}
@@ -44,6 +44,11 @@ class TimeCode(Code):
     """
 
     beta: float = 1.0
+
+    @property
+    def recurrences(self) -> tuple[float, ...]:
+        """A ramp is a sum of sums."""
+        return (1.0, 1.0)
 
     def weights(self) -> Tensor:
         """Weights ``[T]`` in float64, first timestep first."""
