@@ -10,7 +10,7 @@ from rich.table import Table
 from snncore.conversion.tracing import module_of
 from snncore.counting import OperationCounter
 from snncore.synapses import LAYERS
-from torch import Tensor, fx
+from torch import Tensor, nn
 
 from benchmarks.crosscheck import rule
 from benchmarks.crosscheck.deviations import deviations
@@ -18,8 +18,8 @@ from benchmarks.crosscheck.networks import candidates
 from benchmarks.crosscheck.syops_side import counted, engine
 from benchmarks.errors import CannotRun
 from snncore import SpikingNetwork
-from snncore.conversion.operations import SumPool, Total
-from snncore.conversion.rewriting import SpikingLayer
+from snncore.conversion import OperationCounter
+from snncore.conversion.operations import SpikingLayer, Sum, SumPool, Synapses
 
 TOLERANCE = 1e-3
 """Largest relative difference behind the corrections."""
@@ -31,27 +31,39 @@ def compare(network: SpikingNetwork, images: Tensor) -> Iterator[Line]:
     """Of each layer that syops knows: name, our exact operations, ours by syops's rule, those of syops."""
     with OperationCounter(network) as counts:
         network(images)
+    layers = {name: _module(layer) for name, layer in network.layers.items() if isinstance(layer, Synapses)}
+    network.layers.update(layers)  # syops knows the modules of torch.nn alone
     theirs = counted(network, lambda: network(images))
-    for node in network.graph_module.graph.nodes:
-        module = module_of(network.graph_module, node)
-        if isinstance(module, LAYERS):
-            source, (acs, macs) = node.args[0], theirs[module]
-            exact = (counts.accumulates | counts.multiplications)[node.name]
-            if counts.layers[node.name].input != "spikes":
-                yield node.name, exact, rule.multiplications(counts, node.name, module), macs
-            elif _is_pooled(network, source):
-                yield node.name, exact, rule.of_pooled_spikes(counts, node.name, module), macs
+    for step in network.steps:
+        if (module := layers.get(step.name)) is not None:
+            (acs, macs), exact = theirs[module], (counts.accumulates | counts.multiplications)[step.name]
+            if counts.layers[step.name].input != "spikes":
+                yield step.name, exact, rule.multiplications(counts, step.name, module), macs
+            elif _is_pooled(network, step.inputs[0]):
+                yield step.name, exact, rule.of_pooled_spikes(counts, step.name, module), macs
             else:
-                yield node.name, exact, rule.accumulates(counts, node.name, module), acs
+                yield step.name, exact, rule.accumulates(counts, step.name, module), acs
 
 
-def _is_pooled(network: SpikingNetwork, node: fx.Node) -> bool:
-    """Whether the spikes of ``node`` come out of a pooling."""
-    module = module_of(network.graph_module, node)
-    if isinstance(module, (SumPool, Total)):
+def _module(layer: Synapses) -> nn.Module:
+    """The same layer as a module of ``torch.nn``."""
+    outputs, inputs, *kernel = layer.weight.shape
+    if not kernel:
+        made: nn.Module = nn.Linear(inputs, outputs, layer.bias is not None)
+    else:
+        given = {name: layer.node[name] for name in ("stride", "padding", "dilation", "groups")}
+        made = nn.Conv2d(inputs * given["groups"], outputs, tuple(kernel), **given, bias=layer.bias is not None)
+    made.weight, made.bias = layer.weight, layer.bias
+    return made
+
+
+def _is_pooled(network: SpikingNetwork, name: str) -> bool:
+    """Whether the spikes of a step come out of a pooling."""
+    module = network.layers[name]
+    if isinstance(module, (SumPool, Sum)):
         return True
-    source = node.args[0] if node.args else None
-    return not isinstance(module, SpikingLayer) and isinstance(source, fx.Node) and _is_pooled(network, source)
+    inputs = next(step.inputs for step in network.steps if step.name == name)
+    return not isinstance(module, SpikingLayer) and any(n in network.layers and _is_pooled(network, n) for n in inputs)
 
 
 def _relative(ours: float, theirs: float) -> float:

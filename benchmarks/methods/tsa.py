@@ -157,7 +157,7 @@ def adjust_amplitudes(
         network = convert(calibration.network, calibration, method, timesteps, neurons=changed)
         residuals = _residuals(network, images, rule.percentile)
         adjusted = AdjustedAmplitudes({name: factors.get(name, 1.0) for name in residuals}, residuals, done)
-        network.adjusted = adjusted
+        network.adjusted = adjusted  # type: ignore[assignment]
         if not adjusted.unsettled:
             break
         total = network.code.total

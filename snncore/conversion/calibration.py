@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from snncore.coding import Code
-from snncore.conversion.errors import ConversionError
+from snncore.conversion.errors import ConversionError, first_line
 from snncore.conversion.graph import ACTIVATIONS, Node, RecordedNetwork, fingerprint_of
 from snncore.conversion.recording import record
 
@@ -196,7 +196,7 @@ def calibrate(ann: nn.Module, batches: Iterable[Tensor]) -> Calibration:
             except ConversionError:
                 raise
             except Exception as error:  # whatever the network runs into
-                raise ConversionError(f"the trained network fails on the calibration images: {_first_line(error)}") from error
+                raise ConversionError(f"the trained network fails on the calibration images: {first_line(error)}") from error
             images += batch.shape[0]
             peak = max(peak, float(batch.abs().max()))
     if network is None:
@@ -228,7 +228,3 @@ def activations(network: RecordedNetwork, images: Tensor) -> dict[str, Tensor]:
     with torch.no_grad():
         network(images, lambda node, value: kept.update({node.name: value}) if node.operation in ACTIVATIONS else None)
     return kept
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from snncore.conversion.errors import ConversionError
@@ -39,7 +39,7 @@ def fold_batch_norm(network: RecordedNetwork) -> None:
         shift = bias - mean * scale
         if alone and layer.operation in CONVOLUTIONS:
             old = network.tensor(layer["weight"])
-            fused = fuse_conv_bn_weights(old, own, mean, variance, node["eps"], weight, bias)
+            fused: tuple[Tensor, Tensor] = fuse_conv_bn_weights(old, own, mean, variance, node["eps"], weight, bias)
         elif alone and layer.operation == "linear" and len(layer.shape) == 1:
             fused = network.tensor(layer["weight"]) * scale[:, None], shift if own is None else shift + scale * own
         else:

@@ -107,9 +107,8 @@ def _neuron(node: Node, calibration: Calibration, method: ConversionMethod, time
     histogram = calibration.histograms[node.name]
     threshold = method.threshold(histogram, method.neuron(1.0, timesteps).code)
     if threshold <= 0 and histogram.maximum > 0:
-        raise ConversionError(
-            f"{node.name}: the threshold came out as 0, since nearly all activations are 0; use Percentile(..., positive_only=True)"
-        )
+        why = "the threshold came out as 0, since nearly all activations are 0; use Percentile(..., positive_only=True)"
+        raise ConversionError(f"{node.name}: {why}")
     if threshold <= 0:
         warnings.warn(f"{node.name}: no calibration image activates this layer; its threshold is set to 1", stacklevel=4)
         threshold = 1.0

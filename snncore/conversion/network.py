@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_map
 
 from snncore.coding import Code
 from snncore.conversion.graph import check_images, names_in, structured
-from snncore.conversion.operations import AddSpikes, InputEncoder, MaxPool, PresentConstant, SpikingLayer
+from snncore.conversion.operations import InputEncoder, MaxPool, PresentConstant, SpikingLayer
 from snncore.conversion.rewriting import Kind, Program, Step
 from snncore.neurons import SpikingNeuron
 
@@ -257,11 +257,11 @@ class SpikingNetwork(nn.Module):
                 f"{said.format(*own['code'])}; convert with the same method and timesteps first"
             )
         for name, settings in state["settings"].items():
-            fixed = [{k: v for k, v in each.items() if type(v) is not float} for each in (settings, own["settings"].get(name, {}))]
-            if fixed[0] != fixed[1]:
-                raise ValueError(f"the state dict does not fit layer {name}: it has {fixed[0]}, the network {fixed[1]}")
-            layer = self.layers[name]
-            holder = layer.neuron if isinstance(layer, SpikingLayer) else layer
+            both = settings, own["settings"].get(name, {})
+            theirs, ours = ({k: v for k, v in each.items() if type(v) is not float} for each in both)
+            if theirs != ours:
+                raise ValueError(f"the state dict does not fit layer {name}: it has {theirs}, the network {ours}")
+            holder = _holder(self.layers[name])
             for key, value in settings.items():
                 if type(value) is float:
                     setattr(holder, key, value)
@@ -271,7 +271,7 @@ class SpikingNetwork(nn.Module):
         rows = [("layer", "runs", "sees", "puts out")]
         for step in self.steps:
             layer = self.layers[step.name]
-            runs = layer.neuron if isinstance(layer, SpikingLayer) else layer
+            runs = _holder(layer)
             sees = ", ".join(self.kind(name) for name in step.inputs)
             rows.append((step.name, str(runs).replace("\n", " "), sees, f"{step.kind} {list(step.shape)}"))
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
@@ -281,10 +281,13 @@ class SpikingNetwork(nn.Module):
         return "\n".join([title, *lines, f"layers that see currents at every step, and multiply: {dense}"])
 
 
+def _holder(layer: nn.Module) -> nn.Module:
+    return layer.neuron if isinstance(layer, SpikingLayer) else layer
+
+
 def _settings(layer: nn.Module) -> dict[str, Any]:
     """Numbers, flags and words that a layer was made with."""
-    holder = layer.neuron if isinstance(layer, SpikingLayer) else layer if isinstance(layer, (AddSpikes, InputEncoder)) else None
-    kinds = (bool, int, float, str)
-    values = {k: v for k, v in vars(holder).items() if isinstance(v, kinds) and not k.startswith("_")} if holder else {}
-    values.pop("training", None)
-    return values | ({"kind": type(holder).__name__} if holder else {})
+    found = {name: value for name, value in vars(_holder(layer)).items() if isinstance(value, (bool, int, float, str))}
+    for name in ("training", "scratch", "_is_full_backward_hook"):
+        found.pop(name, None)
+    return found | {"kind": type(_holder(layer)).__name__}

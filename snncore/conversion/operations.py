@@ -31,7 +31,9 @@ class Operation(nn.Module):
         values = dict(zip(self.node.inputs, given, strict=True))
 
         def look_up(leaf: Any) -> Any:
-            return values[leaf.name] if isinstance(leaf, Value) else getattr(self, leaf.name) if isinstance(leaf, Stored) else leaf
+            if isinstance(leaf, Value):
+                return values[leaf.name]
+            return getattr(self, leaf.name) if isinstance(leaf, Stored) else leaf
 
         return run_operation(self.node, mapped(self.node.arguments, look_up))
 

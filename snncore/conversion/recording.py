@@ -15,6 +15,8 @@ import re
 import threading
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, export
 from torch.utils._pytree import tree_unflatten
 
-from snncore.conversion.errors import ConversionError
+from snncore.conversion.errors import ConversionError, first_line
 from snncore.conversion.folding import fold_batch_norm
 from snncore.conversion.graph import (
     BatchSize,
@@ -42,9 +44,8 @@ from snncore.quantization import ActivationQuantizer, recording
 
 _EXPORTING = threading.Lock()
 """``torch.export`` keeps its state in the process: one export at a time. Other threads may run networks meanwhile."""
-_TORCH = Path(torch.__file__).parent
-_HERE = Path(__file__).parent
-_TAKES_SIZES = ("view", "_unsafe_view", "reshape", "expand", "zeros", "ones", "full", "empty", "new_zeros", "new_ones", "new_full")
+_NOT_THE_USERS = (Path(torch.__file__).parent, Path(__file__).parent)
+_TAKES_SIZES = ("view", "_unsafe_view", "reshape", "expand", "zeros", "ones", "full", "new_zeros", "new_ones", "new_full")
 _PIECES = ("split", "split_with_sizes", "chunk", "unbind", "tensor_split")
 
 
@@ -64,12 +65,17 @@ def record(ann: nn.Module, images: Tensor | None) -> RecordedNetwork:
             check_images(images, ann.image)
         return ann
     if images is None or images.dim() == 0 or images.numel() == 0:
-        raise ConversionError("the batch to record the network with holds no image")
+        raise ConversionError("a network is recorded with a batch of images, and there is none")
     fingerprint = fingerprint_of(ann)
-    _one_input(ann)
+    _check_one_input(ann)
     entry = _Entry(_evaluated(ann))
-    program = _exported(entry, ann, images)
-    network = _Reader(program, entry).network(fingerprint)
+    example = images[:1].expand(3, *images.shape[1:]).clone()  # 0 and 1 images would be taken for constants
+    try:
+        with _EXPORTING, torch.no_grad(), recording(), _silence():
+            exported = export(entry, (example,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False).run_decompositions({})
+    except Exception as error:  # export meets arbitrary user code
+        raise _why(error, entry, type(ann).__name__, example) from error
+    network = _Reader(exported, entry).network(fingerprint)
     fold_batch_norm(network)
     return network
 
@@ -85,86 +91,75 @@ class _Entry(nn.Module):
         return self.network(images)
 
 
-def _one_input(ann: nn.Module) -> None:
+def _check_one_input(ann: nn.Module) -> None:
+    signature = inspect.signature(ann.forward)
     try:
-        signature = inspect.signature(ann.forward)
         signature.bind(None)
     except TypeError:
         names = ", ".join(signature.parameters)
-        raise ConversionError(f"the network takes several inputs ({names}); wrap it so that forward takes the images alone") from None
-    except ValueError:  # a forward without signature
-        return
+        why = f"the network takes several inputs ({names}); wrap it so that forward takes the images alone"
+        raise ConversionError(why) from None
 
 
 def _evaluated(ann: nn.Module) -> nn.Module:
-    """``ann``, or where it is not in evaluation mode or compiled a copy that is not, with the same tensors."""
+    """``ann``; where it is in training mode or has compiled parts, a copy that is not, with the same tensors."""
     ann = getattr(ann, "_orig_mod", ann)
-    compiled = any(hasattr(module, "_orig_mod") for module in ann.modules())
-    if not compiled and not any(module.training for module in ann.modules()):
+    if not any(module.training or hasattr(module, "_orig_mod") for module in ann.modules()):
         return ann
     memo: dict[int, Any] = {id(tensor): tensor for tensor in [*ann.parameters(), *ann.buffers()]}
     try:
         made = copy.deepcopy(ann, memo)
     except Exception as error:
-        raise ConversionError(
-            f"{type(ann).__name__} cannot be copied ({_first_line(error)}); call .eval() on it before it is converted"
-        ) from error
+        why = f"{type(ann).__name__} cannot be copied ({first_line(error)}); call .eval() on it before it is converted"
+        raise ConversionError(why) from error
     for parent in list(made.modules()):
         for name, child in parent.named_children():
             setattr(parent, name, getattr(child, "_orig_mod", child))
     return made.eval()
 
 
-def _exported(entry: _Entry, ann: nn.Module, images: Tensor) -> ExportedProgram:
-    example = images[:1].expand(3, *images.shape[1:]).clone()  # 0 and 1 images would be taken for constants
-    quiet = [logging.getLogger(name) for name in ("torch._subclasses", "torch.fx", "torch._export", "torch.export", "torch._dynamo")]
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Export's own reports of failures are kept off the terminal: one line tells."""
+    logs = [logging.getLogger(f"torch.{name}") for name in ("_subclasses", "fx", "_export", "export", "_dynamo")]
+    levels = [log.level for log in logs]
     try:
-        with _EXPORTING, warnings.catch_warnings(), torch.no_grad(), recording():
+        for log in logs:
+            log.setLevel(logging.CRITICAL + 1)
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            levels = [log.level for log in quiet]
-            for log in quiet:
-                log.setLevel(logging.CRITICAL + 1)
-            try:
-                program = export(entry, (example,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False)
-                return program.run_decompositions({})
-            finally:
-                for log, level in zip(quiet, levels, strict=True):
-                    log.setLevel(level)
-    except Exception as error:  # export meets arbitrary user code
-        raise _why(error, entry, ann, example) from error
+            yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
-def _why(error: Exception, entry: _Entry, ann: nn.Module, example: Tensor) -> ConversionError:
-    """What to tell the user about a failed export."""
-    place, name = _place(error), type(ann).__name__
+# ---- what is told about failures --------------------------------------------------------------------------------------
+
+
+def _why(error: Exception, entry: _Entry, name: str, example: Tensor) -> ConversionError:
     try:
         with torch.no_grad():
             entry(example)
     except Exception as real:
-        return ConversionError(f"{_place(real)}the trained network fails on {len(example)} images: {_first_line(real)}")
-    text = str(error)
-    if "data-dependent" in text or "DataDependent" in type(error).__name__:
-        return ConversionError(f"{place}{name} decides by the values of its signals what to compute; remove that from its forward")
-    if "specialized" in text or "Constraints violated" in text:
-        return ConversionError(
-            f"{place}{name} works for a fixed number of images alone; keep the first dimension of every signal, whatever its size"
-        )
-    return ConversionError(f"{place}{name} cannot be read by torch.export {torch.__version__} ({_first_line(error)})")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        return ConversionError(f"{_place(real)}the trained network fails on {len(example)} images: {first_line(real)}")
+    said, place = f"{type(error).__name__} {error}", _place(error)
+    if "data-dependent" in said or "DataDependent" in said:
+        why = "decides by the values of its signals what to compute; remove that from its forward"
+        return ConversionError(f"{place}{name} {why}")
+    if "specialized" in said:
+        why = "works for a fixed number of images alone; keep the first dimension of every signal, whatever its size"
+        return ConversionError(f"{place}{name} {why}")
+    return ConversionError(f"{place}{name} cannot be read by torch.export of torch {torch.__version__}: {first_line(error)}")
 
 
 def _place(error: BaseException) -> str:
-    """``file:line `code`: `` of the innermost frame that is the user's, or nothing."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _users(frame.filename)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
     return f"{_shown(frames[-1].filename, frames[-1].lineno or 0)}: " if frames else ""
 
 
-def _users(file: str) -> bool:
-    path = Path(file)
-    return _TORCH not in path.parents and _HERE not in path.parents and path.suffix == ".py" and path.exists()
+def _is_users(file: str) -> bool:
+    return file.endswith(".py") and not any(folder in Path(file).parents for folder in _NOT_THE_USERS)
 
 
 def _shown(file: str, line: int) -> str:
@@ -172,39 +167,43 @@ def _shown(file: str, line: int) -> str:
 
 
 def _origin(node: fx.Node) -> str:
-    """Where in the user's network an operation stands."""
+    """The user's source line of an operation, and its module."""
     frames = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
-    lines = [_shown(file, int(line)) for file, line in frames if _users(file)]
-    stack = [(path, kind) for path, kind in (node.meta.get("nn_module_stack") or {}).values() if path.startswith("network.")]
-    module = f"{stack[-1][0].removeprefix('network.')} ({str(stack[-1][1]).rpartition('.')[2].rstrip(chr(39) + '>')})" if stack else ""
-    return ", ".join(part for part in (lines[-1] if lines else "", module) if part)
+    lines = [_shown(file, int(line)) for file, line in frames if _is_users(file)]
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path, kind = stack[-1] if stack else ("", "")
+    module = f"{path.removeprefix('network.')} ({str(kind).rpartition('.')[2]})" if path.startswith("network.") else ""
+    return ", ".join(part for part in (*lines[-1:], module) if part)
+
+
+# ---- the exported program ---------------------------------------------------------------------------------------------
 
 
 class _Reader:
     """Goes through an exported program once."""
 
-    def __init__(self, program: ExportedProgram, entry: _Entry) -> None:
-        self.program, self.entry = program, entry
-        self.nodes: list[Node] = []
+    def __init__(self, exported: ExportedProgram, entry: _Entry) -> None:
+        self.exported, self.entry = exported, entry
+        self.nodes: dict[str, Node] = {}
         self.tensors: dict[str, Tensor] = {}
         self.modules: dict[str, nn.Module] = {}
         self.found: dict[fx.Node, Any] = {}  # Value, Stored, BatchSize, or a list of Values
 
     def network(self, fingerprint: str) -> RecordedNetwork:
-        signature = self.program.graph_signature
+        signature = self.exported.graph_signature
         if signature.buffers_to_mutate:
             names = ", ".join(name.removeprefix("network.") for name in signature.buffers_to_mutate.values())
             raise ConversionError(f"the network changes its buffers ({names}) while it runs; make it a function of the images")
         targets = {spec.arg.name: spec.target for spec in signature.input_specs}
         outputs: Any = None
-        for node in self.program.graph.nodes:
+        for node in self.exported.graph.nodes:
             if node.op == "placeholder":
-                self._placeholder(node, targets.get(node.name))
+                self.found[node] = self._placeholder(node, targets.get(node.name))
             elif node.op == "output":
-                outputs = tree_unflatten(mapped(list(node.args[0]), self._look_up), self.program.call_spec.out_spec)
+                outputs = tree_unflatten(mapped(list(node.args[0]), self._look_up), self.exported.call_spec.out_spec)
             else:
                 self.found[node] = self._operation(node)
-        made = RecordedNetwork(self.nodes, outputs, self.tensors, fingerprint)
+        made = RecordedNetwork(self.nodes.values(), outputs, self.tensors, fingerprint)
         for name, module in self.modules.items():
             made.add_module(name, module)
         return made
@@ -212,88 +211,78 @@ class _Reader:
     def _look_up(self, leaf: Any) -> Any:
         return self.found[leaf] if isinstance(leaf, fx.Node) else leaf
 
-    def _placeholder(self, node: fx.Node, target: str | None) -> None:
+    def _placeholder(self, node: fx.Node, target: str | None) -> Value | Stored:
         if target is None:
-            image = tuple(node.meta["val"].shape[1:])
-            self.nodes.append(Node(node.name, "input", "", {}, image, "the images"))
-            self.found[node] = Value(node.name)
-            return
-        value = self.program.state_dict.get(target, self.program.constants.get(target))
-        name = target.removeprefix("network.").replace(".", "_")
-        self.found[node] = self._store(name, value)
+            batch, *image = node.meta["val"].shape
+            self.images, self.batch = node.name, batch.node.expr
+            self.nodes[node.name] = Node(node.name, "input", "", {}, tuple(image), "the images")
+            return Value(node.name)
+        value = self.exported.state_dict.get(target, self.exported.constants.get(target))
+        return self._store(target.removeprefix("network.").replace(".", "_"), value)
 
     def _store(self, name: str, value: Any) -> Stored:
         self.tensors[name] = value
         return Stored(name)
 
-    def _emit(self, name: str, operation: str, overload: str, arguments: dict[str, Any], val: Any, origin: str) -> Value:
-        shape = self._sample_shape(val, operation, origin)
-        self.nodes.append(Node(name, operation, overload, arguments, shape, origin))
+    def _emit(self, name: str, *described: Any) -> Value:
+        self.nodes[name] = Node(name, *described)
         return Value(name)
 
-    def _sample_shape(self, val: Any, operation: str, origin: str) -> tuple[int, ...]:
+    def _image_shape(self, val: Any, operation: str, origin: str) -> tuple[int, ...]:
         """Shape of a result for one image; the first dimension of every signal is a multiple of the number of images."""
-        first = val.shape[0] if val.dim() else None
-        symbols = [size for size in val.shape if not isinstance(size, int)]
-        if not isinstance(first, int) and first is not None and len(symbols) == 1:
-            images = next(n for n in self.program.graph.nodes if n.op == "placeholder" and self.found.get(n) == Value(self.nodes[0].name))
-            if (first.node.expr / images.meta["val"].shape[0].node.expr).is_Integer:
-                return tuple(int(size) for size in val.shape[1:])
+        sizes = list(val.shape)
+        batch_first = sizes and isinstance(sizes[0], torch.SymInt) and all(isinstance(size, int) for size in sizes[1:])
+        if batch_first and (sizes[0].node.expr / self.batch).is_Integer:
+            return tuple(sizes[1:])
         raise ConversionError(f"{origin}: '{operation}' mixes the images of a batch; keep the first dimension of every signal")
 
     def _operation(self, node: fx.Node) -> Any:
-        target, origin = node.target, _origin(node)
-        arguments = mapped([list(node.args), dict(node.kwargs)], self._look_up)
+        target, origin, val = node.target, _origin(node), node.meta.get("val")
+        args, kwargs = mapped(list(node.args), self._look_up), mapped(dict(node.kwargs), self._look_up)
         if target is operator.getitem:
-            return self._item(node, *arguments[0], origin)
-        if "val" not in node.meta:  # an assertion
+            return self._item(node, args[0], args[1], origin)
+        if val is None:  # an assertion
             return None
-        if not isinstance(target, torch._ops.OpOverload) or isinstance(node.meta.get("val"), (int, torch.SymInt, torch.SymFloat, float)):
+        if not isinstance(target, torch._ops.OpOverload) or isinstance(val, (int, float, torch.SymInt, torch.SymFloat)):
             return BatchSize()
+        given = _by_name(target, args, kwargs)
         operation, overload = target._schema.name.partition("::")[2], target._overloadname
-        named = _by_name(target, *arguments)
         if target.namespace == "snncore":
-            return self._quantizer(node, named, origin)
+            return self._quantizer(node, given["x"], origin)
         if target.namespace != "aten":
             raise ConversionError(f"{origin}: '{target}' is no operation of PyTorch's own and has no spiking counterpart")
-        given = list(leaves(named))
-        sized = any(isinstance(leaf, BatchSize) for leaf in given)
+        sized = any(isinstance(leaf, BatchSize) for leaf in leaves(given))
         if sized and operation not in _TAKES_SIZES:
             raise ConversionError(
-                f"{origin}: '{operation}' computes with the number of images in the batch; what becomes of an image must not depend "
-                "on the others: use a constant, and the size of the batch only as the first size of a reshape or view"
+                f"{origin}: '{operation}' computes with the number of images in the batch; what becomes of an image must not "
+                "depend on the others: use a constant, and the size of the batch only as the first size of a reshape or view"
             )
-        if not any(isinstance(leaf, Value) for leaf in given):
-            return self._constant(node, operation, overload, named, sized, origin)
+        if not any(isinstance(leaf, Value) for leaf in leaves(given)):
+            return self._constant(node, operation, overload, given, sized, origin)
         if operation in _PIECES:
-            return self._pieces(node, operation, named, origin)
-        val = node.meta["val"]
+            return self._pieces(node, operation, given, origin)
         val = val[0] if isinstance(val, (tuple, list)) else val
-        shape = self._sample_shape(val, operation, origin)
-        source = node.args[0] if node.args else None
-        if operation in ("_to_copy", "to") and isinstance(source, fx.Node) and source.meta["val"].dtype == val.dtype:
-            return self._look_up(source)
-        found = canonical(operation, overload, named, shape, self._shape_of, self.tensors)
-        return found if isinstance(found, Value) else self._emit(node.name, *found, val, origin)
+        shape = self._image_shape(val, operation, origin)
+        if operation == "_to_copy" and isinstance(node.args[0], fx.Node) and node.args[0].meta["val"].dtype == val.dtype:
+            return given["self"]
+        found = canonical(operation, overload, given, shape, self.nodes, self.tensors)
+        return found if isinstance(found, Value) else self._emit(node.name, *found, shape, origin)
 
-    def _shape_of(self, value: Value) -> tuple[int, ...]:
-        return next(node.shape for node in reversed(self.nodes) if node.name == value.name)
-
-    def _constant(self, node: fx.Node, operation: str, overload: str, named: dict[str, Any], sized: bool, origin: str) -> Any:
+    def _constant(self, node: fx.Node, operation: str, overload: str, given: dict[str, Any], sized: bool, origin: str) -> Any:
         """The value of an operation on parameters and numbers alone."""
 
         def value(leaf: Any) -> Any:
             return self.tensors[leaf.name] if isinstance(leaf, Stored) else 1 if isinstance(leaf, BatchSize) else leaf
 
         with torch.no_grad():
-            made = aten(operation, overload)(**mapped(named, value))
+            made = aten(operation, overload)(**mapped(given, value))
         if isinstance(made, (tuple, list)):
             return [self._store(f"{node.name}_{i}", each) for i, each in enumerate(made)]
         stored = self._store(node.name, made.clone())
         if not sized:
             return stored
-        images = Value(self.nodes[0].name)
-        return self._emit(f"every_{node.name}", "every_image", "", {"self": stored, "images": images}, node.meta["val"], origin)
+        shape = self._image_shape(node.meta["val"], operation, origin)
+        return self._emit(f"every_{node.name}", "every_image", "", {"self": stored, "images": Value(self.images)}, shape, origin)
 
     def _item(self, node: fx.Node, source: Any, index: int, origin: str) -> Any:
         if isinstance(source, list):
@@ -302,41 +291,31 @@ class _Reader:
             return source
         raise ConversionError(f"{origin}: an operation gives several results, of which the first alone has a spiking counterpart")
 
-    def _pieces(self, node: fx.Node, operation: str, named: dict[str, Any], origin: str) -> list[Value]:
+    def _pieces(self, node: fx.Node, operation: str, given: dict[str, Any], origin: str) -> list[Value]:
         """The parts of a split as slices."""
-        dim = named["dim"] % (len(self._shape_of(named["self"])) + 1)
-        made, start = [], 0
+        source, made, start = given["self"], [], 0
+        dim = given["dim"] % (len(self.nodes[source.name].shape) + 1)
         if dim == 0:
             raise ConversionError(f"{origin}: '{operation}' splits the batch; split along another dimension")
         for i, val in enumerate(node.meta["val"]):
-            name = f"{node.name}_{i}"
-            if operation == "unbind":
-                part: tuple[str, str, dict[str, Any]] = ("select", "int", {"self": named["self"], "dim": dim, "index": i})
-            else:
-                stop = start + int(val.shape[dim])
-                part = ("slice", "Tensor", {"self": named["self"], "dim": dim, "start": start, "end": stop, "step": 1})
-                start = stop
-            made.append(self._emit(name, *part, val, origin))
+            part: tuple[str, str, dict[str, Any]] = ("select", "int", {"self": source, "dim": dim, "index": i})
+            if operation != "unbind":
+                start, before = start + int(val.shape[dim]), start
+                part = ("slice", "Tensor", {"self": source, "dim": dim, "start": before, "end": start, "step": 1})
+            made.append(self._emit(f"{node.name}_{i}", *part, self._image_shape(val, operation, origin), origin))
         return made
 
-    def _quantizer(self, node: fx.Node, named: dict[str, Any], origin: str) -> Value:
-        path = list(node.meta["nn_module_stack"].values())[-1][0]
-        module = self.entry.get_submodule(path)
+    def _quantizer(self, node: fx.Node, source: Value, origin: str) -> Value:
+        module = self.entry.get_submodule(list(node.meta["nn_module_stack"].values())[-1][0])
         assert isinstance(module, ActivationQuantizer)
-        made = self._emit(node.name, "relu", "default", {"self": named["x"]}, node.meta["val"], origin)
-        self.nodes[-1].module = f"quantizer_{node.name}"
-        self.modules[f"quantizer_{node.name}"] = copy.deepcopy(module)
+        made = self._emit(node.name, "relu", "default", {"self": source}, self.nodes[source.name].shape, origin)
+        self.nodes[node.name].module = name = f"quantizer_{node.name}"
+        self.modules[name] = copy.deepcopy(module)
         return made
 
 
 def _by_name(target: torch._ops.OpOverload, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments by the names of the schema, with defaults."""
-    named: dict[str, Any] = {}
-    for i, argument in enumerate(target._schema.arguments):
-        if i < len(args):
-            named[argument.name] = args[i]
-        elif argument.name in kwargs:
-            named[argument.name] = kwargs[argument.name]
-        elif argument.has_default_value():
-            named[argument.name] = argument.default_value
-    return named
+    schema = target._schema.arguments
+    defaults = {argument.name: argument.default_value for argument in schema if argument.has_default_value()}
+    return defaults | dict(zip((argument.name for argument in schema), args, strict=False)) | kwargs

@@ -79,7 +79,7 @@ class Step:
 
 @dataclass
 class Program:
-    """A spiking network: steps in order, their modules by name, outputs as in ``RecordedNetwork``, and what the images are called."""
+    """A spiking network: steps in order, their modules by name, outputs as in ``RecordedNetwork``, the images' shape and name."""
 
     steps: list[Step]
     modules: dict[str, nn.Module]
@@ -102,7 +102,7 @@ def rule(*operations: str) -> Callable[[Rule], Rule]:
     return register
 
 
-LAYERS = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "linear", "matmul", "mm", "addmm")
+LAYERS = (*(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3)), "linear", "matmul", "mm", "addmm")
 MAX_POOLS = tuple(f"{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))
 
 BUSY = (*ACTIVATIONS, *LAYERS, *MAX_POOLS)
@@ -156,7 +156,9 @@ class Rewriter:
         """An argument that is a stored tensor or a number."""
         return self.network.tensor(value).detach() if isinstance(value, Stored) else value
 
-    def emit(self, name: str, module: nn.Module, inputs: list[Signal], kind: Kind, shape: tuple[int, ...], **spikes: Any) -> Signal:
+    def emit(
+        self, name: str, module: nn.Module, inputs: list[Signal], kind: Kind, shape: tuple[int, ...], **spikes: Any
+    ) -> Signal:
         """Add a step. ``spikes``: amplitude, offset and sign of its signal."""
         self.modules[name] = module
         self.steps.append(Step(name, [signal.step for signal in inputs], kind, shape))
@@ -287,7 +289,8 @@ class Rewriter:
             if node.operation in MAX_POOLS:
                 relu = self.network.nodes[node.source]
                 alone = relu.operation in ACTIVATIONS and self.network.users[relu.name] == [node.name]
-                if alone and relu.name not in names_in(self.network.outputs) and not (self.pools_spikes and relu.source in spiking):
+                cheaper = not (self.pools_spikes and relu.source in spiking)
+                if alone and cheaper and relu.name not in names_in(self.network.outputs):
                     found[node.name] = relu.name
         return found
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
-from snncore.conversion.graph import Stored, Value
+from snncore.conversion.graph import Node, Stored, Value
 
 Call = tuple[str, str, dict[str, Any]]
 """Operation, overload, arguments."""
@@ -23,7 +22,7 @@ def canonical(
     overload: str,
     given: dict[str, Any],
     shape: tuple[int, ...],
-    shape_of: Callable[[Value], tuple[int, ...]],
+    nodes: dict[str, Node],
     tensors: dict[str, Tensor],
 ) -> Call | Value:
     """The one spelling of an operation that has several, or the signal itself where nothing is done to it.
@@ -31,19 +30,18 @@ def canonical(
     Args:
         operation, overload, given: as recorded.
         shape: of the result for one image.
-        shape_of: that of a signal.
-        tensors: stored ones by name.
+        nodes, tensors: those before, by name.
     """
     source = given.get("self", given.get("input"))
-    same = isinstance(source, Value) and shape == shape_of(source)
-    if operation in _IDENTITIES and same:
+    same = isinstance(source, Value) and shape == nodes[source.name].shape
+    off = operation in _DROPOUTS and given.get("train", given.get("training")) is False
+    if isinstance(source, Value) and same and (off or operation in _IDENTITIES or operation in (*_RESHAPES, "expand", "slice")):
         return source
-    if operation in _DROPOUTS and given.get("train", given.get("training")) is False:
-        return source
-    if operation in _RESHAPES or (operation in ("expand", "slice") and same):
-        return source if same else ("reshape", "", {"self": source})
+    if operation in _RESHAPES:
+        return "reshape", "", {"self": source}
     if operation in _BATCH_NORMS:
-        return "batch_norm", "", {"self": source, **{k: given.get(k) for k in ("weight", "bias", "running_mean", "running_var", "eps")}}
+        taken = ("weight", "bias", "running_mean", "running_var", "eps")
+        return "batch_norm", "", {"self": source} | {name: given.get(name) for name in taken}
     if operation.endswith("_with_indices"):
         return operation.removesuffix("_with_indices"), "default", given
     if bounds := _bounds(operation, given, tensors):

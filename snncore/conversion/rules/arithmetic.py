@@ -22,7 +22,8 @@ def addition(rewriter: Rewriter, node: Node) -> Signal:
         current, spikes = (a, b) if a.kind == "current" else (b, a)
         return rewriter.emit(node.name, AddSpikes(float(spikes.scale)), [current, spikes], "current", node.shape)
     if kinds == ["spikes", "spikes"] and a.scale == b.scale and rewriter.feeds_layers(node):
-        return rewriter.operation(node, [rewriter.signals[name] for name in node.inputs], "spikes", amplitude=a.scale, signed=a.signed or b.signed)
+        signals = [rewriter.signals[name] for name in node.inputs]
+        return rewriter.operation(node, signals, "spikes", amplitude=a.scale, signed=a.signed or b.signed)
     return rewriter.linear(node)
 
 

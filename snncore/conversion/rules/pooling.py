@@ -54,7 +54,8 @@ def max_pool(rewriter: Rewriter, node: Node) -> Signal:
         if not (rewriter.pools_spikes and alike and bool((source.scale >= 0).all())):
             source = rewriter.current(source, node)
     pool = MaxPool(Operation(node, {}), rewriter.timesteps, rewriter.code.recurrences)
-    return replace(rewriter.emit(node.name, pool, [source], source.kind, node.shape), amplitude=source.amplitude, signed=source.signed)
+    spikes = {"amplitude": source.amplitude, "signed": source.signed}
+    return rewriter.emit(node.name, pool, [source], source.kind, node.shape, **spikes)
 
 
 @rule("mean", "sum")
@@ -70,9 +71,8 @@ def total(rewriter: Rewriter, node: Node) -> Signal:
     if not _alike(source, dims):
         return rewriter.linear(node)
     count = math.prod(source.shape[d - 1] for d in dims)
-    summed = replace(
-        node, operation="sum", overload="dim_IntList", arguments={"self": node["self"], "dim": dims, "keepdim": node.get("keepdim", False)}
-    )
+    arguments = {"self": node["self"], "dim": dims, "keepdim": node.get("keepdim", False)}
+    summed = replace(node, operation="sum", overload="dim_IntList", arguments=arguments)
     amplitude = source.scale / (count if node.operation == "mean" else 1)
     if amplitude.dim():
         kept = [size for d, size in enumerate(amplitude.shape, start=1) if d not in dims or len(node.shape) == len(source.shape)]

@@ -9,13 +9,15 @@ from snncore.conversion.rewriting import Rewriter, Signal, rule
 
 MOVES = (
     *("reshape", "permute", "transpose", "swapaxes", "movedim", "slice", "select", "narrow", "flip", "roll", "index_select"),
-    *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle", "expand", "repeat", "tile", "im2col", "unfold"),
-    *("repeat_interleave", "constant_pad_nd", "pad", "mT", "t"),
+    *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle", "expand", "repeat", "tile"),
+    *("im2col", "unfold", "repeat_interleave", "constant_pad_nd", "pad", "mT", "t"),
     *(f"{kind}_pad{n}d" for kind in ("reflection", "replication") for n in (1, 2, 3)),
     *(f"{kind}{n}d" for kind in ("upsample_nearest", "_upsample_nearest_exact") for n in (1, 2, 3)),
 )
-INTERPOLATIONS = ("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d")
-INTERPOLATIONS += ("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa")
+INTERPOLATIONS = (
+    *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"),
+    *("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
+)
 
 
 @rule(*MOVES)

@@ -38,16 +38,17 @@ def matrix_product(rewriter: Rewriter, node: Node) -> Signal:
     """A product with a constant matrix ``[in, out]``."""
     signal, matrix = node["self"], node.get("other", node.get("mat2"))
     if not isinstance(signal, Value) or not isinstance(matrix, Stored) or rewriter.network.tensor(matrix).dim() != 2:
-        raise rewriter.refuse(node, "is a product of two signals", "multiply with a constant matrix from the right, as nn.Linear does")
-    arguments = {"self": signal, "other": matrix}
-    return _layer(rewriter, replace(node, operation="matmul", overload="default", arguments=arguments), inputs_at=0, weight="other")
+        raise rewriter.refuse(node, "is a product of two signals", "multiply with a constant matrix from the right")
+    product = replace(node, operation="matmul", overload="default", arguments={"self": signal, "other": matrix})
+    return _layer(rewriter, product, inputs_at=0, weight="other")
 
 
 @rule("addmm")
 def matrix_product_and_sum(rewriter: Rewriter, node: Node) -> Signal:
     """``torch.addmm`` of a constant, a signal and a constant matrix ``[in, out]``."""
     bias, signal, matrix = node["self"], node["mat1"], node["mat2"]
-    if isinstance(bias, Value) or not isinstance(signal, Value) or isinstance(matrix, Value) or (node["alpha"], node["beta"]) != (1, 1):
+    constant = not isinstance(bias, Value) and isinstance(signal, Value) and not isinstance(matrix, Value)
+    if not constant or (node["alpha"], node["beta"]) != (1, 1):
         raise rewriter.refuse(node, "is not a layer of constant weights", "use nn.Linear")
     return _layer(rewriter, node, inputs_at=0, weight="mat2", bias="self")
 
