@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from snncore.conversion.tracing import module_of
-from snncore.counting import OperationCounter
-from snncore.synapses import LAYERS
 from torch import Tensor, nn
 
 from benchmarks.crosscheck import rule
@@ -52,8 +50,9 @@ def _module(layer: Synapses) -> nn.Module:
         made: nn.Module = nn.Linear(inputs, outputs, layer.bias is not None)
     else:
         given = {name: layer.node[name] for name in ("stride", "padding", "dilation", "groups")}
-        made = nn.Conv2d(inputs * given["groups"], outputs, tuple(kernel), **given, bias=layer.bias is not None)
-    made.weight, made.bias = layer.weight, layer.bias
+        size: Any = tuple(kernel)
+        made = nn.Conv2d(inputs * given["groups"], outputs, size, **given, bias=layer.bias is not None)
+    made.load_state_dict(layer.state_dict())
     return made
 
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import math
 
-from snncore.counts import Counts
 from torch import nn
+
+from snncore.counts import Counts
 
 
 def accumulates(counts: Counts, name: str, layer: nn.Module) -> float:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from snncore.energy import energy_mj
 
 from benchmarks.data import dataset_spec
 from benchmarks.errors import NotAvailable
@@ -28,6 +27,7 @@ from benchmarks.measurements.initial_state import BINS, HIGH, LOW, InitialState
 from benchmarks.profiles import Profile
 from benchmarks.published import read_published
 from benchmarks.training import recipe
+from snncore.energy import energy_mj
 
 Options = tuple[tuple[str, Any], ...]
 DEEP_LAYOUT_NETWORK = "deep SMLP"

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from snncore.counting import TrainCounter
 from torch import Tensor, nn
 
 from benchmarks.data.images import ImageSet

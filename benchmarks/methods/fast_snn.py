@@ -17,8 +17,8 @@ Its rows are fine-tuned layer by layer after conversion; "Fast-SNN, not fine-tun
 
 Ours: weights keep full precision, as in all methods here, though Fast-SNN quantises them too (powers of two; 8 bits in the
 first and last layer); the network is fine-tuned to its number of levels at once, not through 4 and 3 bits; layers are tuned on
-the calibration images instead of the whole training set; batch normalisation is folded already, and of all epochs and the state before them, the one with the least error over
-the images is kept (the code keeps an epoch that raises the accuracy on the training set).
+the calibration images instead of the whole training set; batch normalisation is folded already, and of all epochs and the
+state before them, the one with the least error over the images is kept (the code keeps an epoch that raises the accuracy on the training set).
 """
 
 from __future__ import annotations
@@ -83,7 +83,11 @@ class _Batch:
 
 
 def fine_tune_layers(
-    reference: RecordedNetwork, batches: Iterable[Tensor], neuron: QuantizedNeuron, timesteps: int, tuning: FineTuning | None = None
+    reference: RecordedNetwork,
+    batches: Iterable[Tensor],
+    neuron: QuantizedNeuron,
+    timesteps: int,
+    tuning: FineTuning | None = None,
 ) -> RecordedNetwork:
     """The quantised network with weights that suit ``neuron`` in ``timesteps`` steps; see the module docstring.
 
@@ -153,8 +157,9 @@ class _Layer:
 
     def reference_activation(self, batch: _Batch) -> Tensor:
         """Quantised activation ``[B, ...]`` of the network as it was."""
+        known = {source: batch.activations[source] for source in self.sources}
         with torch.no_grad():
-            return self.reference.evaluate(self.name, batch.images, {source: batch.activations[source] for source in self.sources})
+            return self.reference.evaluate(self.name, batch.images, known)
 
     def mean_input(self, batch: _Batch) -> Tensor:
         """Mean current ``[B, ...]`` over the steps, differentiable with respect to the weights."""

@@ -64,7 +64,7 @@ LayerRule = Callable[[Layer], NeuronMaker]
 
 
 class LayerwiseMethod(Method):
-    """A method that chooses its neurons layer by layer; write ``rule`` and, if T of the calibration is another, ``calibrated``."""
+    """A method that chooses its neurons layer by layer; write ``rule``, and ``calibrated`` if T of the calibration differs."""
 
     layerwise: ClassVar[bool] = True
 
@@ -113,7 +113,8 @@ class LayerwisePass:
         self.chunks = [part for batch in images for part in batch.split(max(1, STEPS_AT_ONCE // code.timesteps))]
         if not self.chunks:
             raise ConversionError("this method calibrates layer by layer and got no images; pass batches of training images")
-        self.last_reader = {s: node.name for node in self.network.activations for s in _activations_before(self.network, node.name)}
+        readers = [node.name for node in self.network.activations]
+        self.last_reader = {source: name for name in readers for source in _activations_before(self.network, name)}
         self.joined = _joined(self.network)
         # Where max-pooling comes before the neuron, the neuron stands for the activations behind the pooling.
         self.stands_for = {relu: pool for pool, relu in self.rewriter.deferred.items()}
@@ -137,10 +138,10 @@ class LayerwisePass:
                 current = self._current(source.step, images, trains)
                 outputs = {self.stands_for.get(n, n): kept[index] for n, kept in self.activations.items()}
                 activation = self.network.evaluate(self.stands_for.get(name, name), images, outputs)
-                constant = source.kind == "analog"
-                yield current.expand(self.timesteps, *current.shape) if constant else current.unflatten(
-                    0, (self.timesteps, -1)
-                ), activation
+                if source.kind == "analog":
+                    yield current.expand(self.timesteps, *current.shape), activation
+                else:
+                    yield current.unflatten(0, (self.timesteps, -1)), activation
 
         self.makers[name] = self.rule(Layer(name, self.timesteps, self.histograms[name], joined, batches))
         neuron = self.makers[name](self.timesteps)

@@ -66,7 +66,13 @@ class TSA(Method):
         return tsa(precharge, beta, threshold, negative_spikes, encoding)
 
     def convert(  # type: ignore[override]
-        self, calibration: Calibration, threshold: ThresholdRule, timesteps: int, images: Images, adjustment: int = 0, **options: object
+        self,
+        calibration: Calibration,
+        threshold: ThresholdRule,
+        timesteps: int,
+        images: Images,
+        adjustment: int = 0,
+        **options: object,
     ) -> SpikingNetwork:
         """See ``Method.convert``; the attribute ``adjusted`` of the network says what an adjustment came to."""
         method = self.conversion(threshold, **options)  # type: ignore[arg-type]
