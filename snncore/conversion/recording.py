@@ -26,7 +26,7 @@ from torch.utils._pytree import tree_unflatten
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.folding import fold_batch_norm
 from snncore.conversion.graph import BatchSize, Node, RecordedNetwork, Stored, Value, aten, check_images, fingerprint_of, leaves, mapped
-from snncore.conversion.spellings import canonical
+from snncore.conversion.spellings import SYNONYMS, canonical
 from snncore.quantization import ActivationQuantizer, recording
 
 _EXPORTING = threading.Lock()
@@ -34,6 +34,8 @@ _EXPORTING = threading.Lock()
 _TORCH = Path(torch.__file__).parent
 _HERE = Path(__file__).parent
 _TAKES_SIZES = ("view", "_unsafe_view", "reshape", "expand", "zeros", "ones", "full", "empty", "new_zeros", "new_ones", "new_full")
+_MADE_LIKE = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
+_BROADCASTS = ("add", "sub", "mul", "div", "maximum", "max")
 _PIECES = ("split", "split_with_sizes", "chunk", "unbind", "tensor_split")
 
 
@@ -178,6 +180,7 @@ class _Reader:
         self.tensors: dict[str, Tensor] = {}
         self.modules: dict[str, nn.Module] = {}
         self.found: dict[fx.Node, Any] = {}  # Value, Stored, BatchSize, or a list of Values
+        self.same: dict[Any, Stored] = {}  # signals that are the same for every image
 
     def network(self, fingerprint: str) -> RecordedNetwork:
         signature = self.program.graph_signature
@@ -240,6 +243,7 @@ class _Reader:
         if not isinstance(target, torch._ops.OpOverload) or isinstance(node.meta.get("val"), (int, torch.SymInt, torch.SymFloat, float)):
             return BatchSize()
         operation, overload = target._schema.name.partition("::")[2], target._overloadname
+        operation = SYNONYMS.get(operation, operation)
         named = _by_name(target, *arguments)
         if target.namespace == "snncore":
             return self._quantizer(node, named, origin)
@@ -252,10 +256,13 @@ class _Reader:
                 f"{origin}: '{operation}' computes with the number of images in the batch; what becomes of an image must not depend "
                 "on the others: use a constant, and the size of the batch only as the first size of a reshape or view"
             )
-        if not any(isinstance(leaf, Value) for leaf in given):
+        signals = [leaf for leaf in given if isinstance(leaf, Value)]
+        if not signals or operation in _MADE_LIKE:
             return self._constant(node, operation, overload, named, sized, origin)
         if operation in _PIECES:
             return self._pieces(node, operation, named, origin)
+        if operation in _BROADCASTS and not self.same.keys() >= set(signals):
+            named = mapped(named, lambda leaf: self.same.get(leaf, leaf))
         val = node.meta["val"]
         val = val[0] if isinstance(val, (tuple, list)) else val
         shape = self._sample_shape(val, operation, origin)
@@ -269,9 +276,11 @@ class _Reader:
         return next(node.shape for node in reversed(self.nodes) if node.name == value.name)
 
     def _constant(self, node: fx.Node, operation: str, overload: str, named: dict[str, Any], sized: bool, origin: str) -> Any:
-        """The value of an operation on parameters and numbers alone."""
+        """The value of an operation on parameters and numbers alone, or on the shape of a signal."""
 
         def value(leaf: Any) -> Any:
+            if isinstance(leaf, Value):
+                return torch.empty(1, *self._shape_of(leaf), dtype=node.meta["val"].dtype, device=node.meta["val"].device)
             return self.tensors[leaf.name] if isinstance(leaf, Stored) else 1 if isinstance(leaf, BatchSize) else leaf
 
         with torch.no_grad():
@@ -279,10 +288,12 @@ class _Reader:
         if isinstance(made, (tuple, list)):
             return [self._store(f"{node.name}_{i}", each) for i, each in enumerate(made)]
         stored = self._store(node.name, made.clone())
-        if not sized:
+        if not sized and not operation.endswith("_like"):
             return stored
-        images = Value(self.nodes[0].name)
-        return self._emit(f"every_{node.name}", "every_image", "", {"self": stored, "images": images}, node.meta["val"], origin)
+        arguments = {"self": stored, "images": Value(self.nodes[0].name)}
+        made = self._emit(f"every_{node.name}", "every_image", "", arguments, node.meta["val"], origin)
+        self.same[made] = stored
+        return made
 
     def _item(self, node: fx.Node, source: Any, index: int, origin: str) -> Any:
         if isinstance(source, list):
