@@ -18,7 +18,8 @@ Its rows are fine-tuned layer by layer after conversion; "Fast-SNN, not fine-tun
 Ours: weights keep full precision, as in all methods here, though Fast-SNN quantises them too (powers of two; 8 bits in the
 first and last layer); the network is fine-tuned to its number of levels at once, not through 4 and 3 bits; layers are tuned on
 the calibration images instead of the whole training set; batch normalisation is folded already, and of all epochs and the
-state before them, the one with the least error over the images is kept (the code keeps an epoch that raises the accuracy on the training set).
+state before them, the one with the least error over the images is kept (the code keeps an epoch that raises the
+accuracy on the training set).
 """
 
 from __future__ import annotations

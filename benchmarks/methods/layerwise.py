@@ -18,10 +18,10 @@ from torch import Tensor
 from benchmarks.methods.base import Images, Method
 from snncore.coding import Code
 from snncore.conversion import Calibration, ConversionError, InputEncoder, RecordedNetwork, SpikingNetwork, ThresholdRule, convert
-from snncore.conversion.calibration import ActivationHistogram
 from snncore.conversion.graph import ACTIVATIONS
 from snncore.conversion.rewriting import Rewriter
 from snncore.neurons import SpikingNeuron
+from snncore.thresholds import ActivationHistogram
 
 STEPS_AT_ONCE = 512
 """Timesteps times images that run together."""

@@ -32,10 +32,10 @@ from benchmarks.errors import NotAvailable
 from benchmarks.methods.base import Images, Method, Steps
 from benchmarks.methods.layerwise import LAYERWISE_IMAGES
 from snncore.conversion import Calibration, ConversionMethod, Encoding, SpikingNetwork, ThresholdRule, convert, tsa
-from snncore.conversion.calibration import ActivationHistogram
 from snncore.conversion.method import neurons_of
 from snncore.neurons import SpikingNeuron
 from snncore.neurons.momentum import most_timesteps
+from snncore.thresholds import ActivationHistogram
 
 
 class TSA(Method):

@@ -1,17 +1,18 @@
 """ANN-to-SNN conversion: record a network with ``torch.export``, calibrate thresholds, rewrite its operations, run."""
 
 from snncore.conversion import rules
-from snncore.conversion.calibration import Calibration, LeastSquares, Maximum, Percentile, ThresholdRule, activations, calibrate
-from snncore.conversion.counting import Counts, OperationCounter
-from snncore.conversion.encoders import PotentialEncoder
+from snncore.conversion.calibration import Calibration, activations, calibrate
+from snncore.conversion.counting import OperationCounter
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.graph import RecordedNetwork
 from snncore.conversion.method import ConversionMethod, convert
 from snncore.conversion.network import Mode, SpikingNetwork
-from snncore.conversion.operations import InputEncoder
 from snncore.conversion.presets import Encoding, opi, rate, tmn, tsa
 from snncore.conversion.quantized import quantize
 from snncore.conversion.recording import record
+from snncore.counts import Counts
+from snncore.encoders import InputEncoder, PotentialEncoder
+from snncore.thresholds import LeastSquares, Maximum, Percentile, ThresholdRule
 
 __all__ = [
     "Calibration",

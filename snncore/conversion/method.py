@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from snncore.coding import check_timesteps
-from snncore.conversion.calibration import Calibration, Percentile, ThresholdRule, calibration_of
+from snncore.conversion.calibration import Calibration, calibration_of
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.graph import Node
 from snncore.conversion.network import Mode, SpikingNetwork
-from snncore.conversion.operations import InputEncoder
 from snncore.conversion.rewriting import Rewriter
+from snncore.encoders import InputEncoder
 from snncore.neurons import SpikingNeuron
+from snncore.thresholds import Percentile, ThresholdRule
 
 QuantizedNeuron = Callable[[float, int, int], SpikingNeuron]
 """``(clip, levels, timesteps)`` of a quantised activation to its neuron; ConversionError where the levels do not fit."""

@@ -12,8 +12,9 @@ from torch.utils._pytree import tree_map
 
 from snncore.coding import Code
 from snncore.conversion.graph import check_images, names_in, structured
-from snncore.conversion.operations import InputEncoder, MaxPool, PresentConstant, SpikingLayer
+from snncore.conversion.operations import MaxPool, PresentConstant, SpikingLayer
 from snncore.conversion.rewriting import Kind, Program, Step
+from snncore.encoders import InputEncoder
 from snncore.neurons import SpikingNeuron
 
 Mode = Literal["multi-step", "single-step"]

@@ -171,31 +171,6 @@ class MaxPool(nn.Module):
         return x
 
 
-class InputEncoder(nn.Module):
-    """Turns images into spike trains in {-1, 0, 1} before the first layer; a subclass says which, in ``at``.
-
-    Args:
-        amplitude: that the spikes stand for.
-        timesteps: T.
-    """
-
-    def __init__(self, amplitude: float, timesteps: int) -> None:
-        super().__init__()
-        self.amplitude, self.timesteps = amplitude, timesteps
-
-    def at(self, images: Tensor, step: int) -> Tensor:
-        """Spikes ``[B, ...]`` of a step, counted from 0, for images ``[B, ...]``."""
-        raise NotImplementedError
-
-    def forward(self, images: Tensor) -> Tensor:
-        """All steps: ``[B, ...]`` to ``[T*B, ...]``."""
-        return torch.cat([self.at(images, step) for step in range(self.timesteps)])
-
-    def extra_repr(self) -> str:
-        """Parameters shown by ``print``."""
-        return f"amplitude={self.amplitude:g}, timesteps={self.timesteps}"
-
-
 class PresentConstant(nn.Module):
     """Shows an analog input at every timestep: ``[B, ...]`` to ``[T*B, ...]`` (direct coding)."""
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from snncore.conversion.calibration import Percentile, ThresholdRule
-from snncore.conversion.encoders import PotentialEncoder
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.method import ConversionMethod
-from snncore.conversion.operations import InputEncoder
+from snncore.encoders import InputEncoder, PotentialEncoder
 from snncore.neurons import IntegrateFireNeuron, MomentumNeuron, SpikingNeuron
+from snncore.thresholds import Percentile, ThresholdRule
 
 Encoding = Literal["potential", "direct"]
 """How an image comes in: as spikes from an initial potential, or as a constant current."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from torch import Tensor, nn
 
 from snncore.coding import RateCode
-from snncore.conversion.calibration import Calibration, LeastSquares, calibration_of
+from snncore.conversion.calibration import Calibration, calibration_of
 from snncore.conversion.graph import RecordedNetwork
 from snncore.conversion.recording import record
 from snncore.quantization import ActivationQuantizer
+from snncore.thresholds import LeastSquares
 
 
 def quantize(

@@ -39,13 +39,15 @@ from snncore.conversion.graph import (
     leaves,
     mapped,
 )
-from snncore.conversion.spellings import canonical
+from snncore.conversion.spellings import SYNONYMS, canonical
 from snncore.quantization import ActivationQuantizer, recording
 
 _EXPORTING = threading.Lock()
 """``torch.export`` keeps its state in the process: one export at a time. Other threads may run networks meanwhile."""
 _NOT_THE_USERS = (Path(torch.__file__).parent, Path(__file__).parent)
 _TAKES_SIZES = ("view", "_unsafe_view", "reshape", "expand", "zeros", "ones", "full", "new_zeros", "new_ones", "new_full")
+_MADE_LIKE = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
+_BROADCASTS = ("add", "sub", "mul", "div", "maximum", "max")
 _PIECES = ("split", "split_with_sizes", "chunk", "unbind", "tensor_split")
 
 
@@ -188,6 +190,7 @@ class _Reader:
         self.tensors: dict[str, Tensor] = {}
         self.modules: dict[str, nn.Module] = {}
         self.found: dict[fx.Node, Any] = {}  # Value, Stored, BatchSize, or a list of Values
+        self.same: dict[Any, Stored] = {}  # signals that are the same for every image
 
     def network(self, fingerprint: str) -> RecordedNetwork:
         signature = self.exported.graph_signature
@@ -247,6 +250,7 @@ class _Reader:
             return BatchSize()
         given = _by_name(target, args, kwargs)
         operation, overload = target._schema.name.partition("::")[2], target._overloadname
+        operation = SYNONYMS.get(operation, operation)
         if target.namespace == "snncore":
             return self._quantizer(node, given["x"], origin)
         if target.namespace != "aten":
@@ -257,10 +261,13 @@ class _Reader:
                 f"{origin}: '{operation}' computes with the number of images in the batch; what becomes of an image must not "
                 "depend on the others: use a constant, and the size of the batch only as the first size of a reshape or view"
             )
-        if not any(isinstance(leaf, Value) for leaf in leaves(given)):
+        signals = {leaf for leaf in leaves(given) if isinstance(leaf, Value)}
+        if not signals or operation in _MADE_LIKE:
             return self._constant(node, operation, overload, given, sized, origin)
         if operation in _PIECES:
             return self._pieces(node, operation, given, origin)
+        if operation in _BROADCASTS and not signals <= self.same.keys():
+            given = mapped(given, lambda leaf: self.same.get(leaf, leaf) if isinstance(leaf, Value) else leaf)
         val = val[0] if isinstance(val, (tuple, list)) else val
         shape = self._image_shape(val, operation, origin)
         if operation == "_to_copy" and isinstance(node.args[0], fx.Node) and node.args[0].meta["val"].dtype == val.dtype:
@@ -269,9 +276,12 @@ class _Reader:
         return found if isinstance(found, Value) else self._emit(node.name, *found, shape, origin)
 
     def _constant(self, node: fx.Node, operation: str, overload: str, given: dict[str, Any], sized: bool, origin: str) -> Any:
-        """The value of an operation on parameters and numbers alone."""
+        """The value of an operation on parameters and numbers alone, or on the shape of a signal."""
+        val = node.meta["val"]
 
         def value(leaf: Any) -> Any:
+            if isinstance(leaf, Value):
+                return torch.empty(1, *self.nodes[leaf.name].shape, dtype=val.dtype, device=val.device)
             return self.tensors[leaf.name] if isinstance(leaf, Stored) else 1 if isinstance(leaf, BatchSize) else leaf
 
         with torch.no_grad():
@@ -279,10 +289,12 @@ class _Reader:
         if isinstance(made, (tuple, list)):
             return [self._store(f"{node.name}_{i}", each) for i, each in enumerate(made)]
         stored = self._store(node.name, made.clone())
-        if not sized:
+        if not sized and not operation.endswith("_like"):
             return stored
-        shape = self._image_shape(node.meta["val"], operation, origin)
-        return self._emit(f"every_{node.name}", "every_image", "", {"self": stored, "images": Value(self.images)}, shape, origin)
+        shape, arguments = self._image_shape(val, operation, origin), {"self": stored, "images": Value(self.images)}
+        made = self._emit(f"every_{node.name}", "every_image", "", arguments, shape, origin)
+        self.same[made] = stored
+        return made
 
     def _item(self, node: fx.Node, source: Any, index: int, origin: str) -> Any:
         if isinstance(source, list):

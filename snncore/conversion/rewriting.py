@@ -31,12 +31,12 @@ from snncore.conversion.graph import ACTIVATIONS, Node, RecordedNetwork, Stored,
 from snncore.conversion.operations import (
     AddSpikes,
     ChannelAffine,
-    InputEncoder,
     Operation,
     PresentConstant,
     SpikingLayer,
     Synapses,
 )
+from snncore.encoders import InputEncoder
 from snncore.neurons import SpikingNeuron
 
 Kind = Literal["analog", "spikes", "current", "decoded"]

@@ -7,10 +7,12 @@ from typing import Any
 
 from torch import Tensor
 
-from snncore.conversion.graph import Node, Stored, Value
+from snncore.conversion.graph import BatchSize, Node, Stored, Value
 
 Call = tuple[str, str, dict[str, Any]]
 """Operation, overload, arguments."""
+SYNONYMS = {"subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div", "negative": "neg"}
+SYNONYMS |= {"concat": "cat", "concatenate": "cat"}
 _IDENTITIES = ("clone", "alias", "detach", "contiguous", "lift_fresh", "lift_fresh_copy", "positive")
 _RESHAPES = ("view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_copy", "_reshape_copy")
 _BATCH_NORMS = ("_native_batch_norm_legit_no_training", "cudnn_batch_norm", "native_batch_norm", "batch_norm")
@@ -39,6 +41,8 @@ def canonical(
         return source
     if operation in _RESHAPES:
         return "reshape", "", {"self": source}
+    if operation == "expand":
+        return operation, overload, given | {"size": [-1 if isinstance(size, BatchSize) else size for size in given["size"]]}
     if operation in _BATCH_NORMS:
         taken = ("weight", "bias", "running_mean", "running_var", "eps")
         return "batch_norm", "", {"self": source} | {name: given.get(name) for name in taken}

@@ -33,7 +33,7 @@ def difference(rewriter: Rewriter, node: Node) -> Signal:
     return rewriter.linear(node)
 
 
-@rule("mul", "div", "true_divide")
+@rule("mul", "div")
 def scaling(rewriter: Rewriter, node: Node) -> Signal:
     """A product with a constant or a quotient by one: another amplitude, where it is the same in each channel."""
     if node.get("rounding_mode"):
@@ -50,7 +50,7 @@ def scaling(rewriter: Rewriter, node: Node) -> Signal:
     return rewriter.linear(node)
 
 
-@rule("cat", "concat", "concatenate", "stack")
+@rule("cat", "stack")
 def concatenation(rewriter: Rewriter, node: Node) -> Signal:
     """Parts side by side: spikes stay spikes where each channel has one amplitude."""
     dim = node["dim"] % (len(node.shape) + 1)

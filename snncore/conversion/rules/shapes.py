@@ -8,7 +8,7 @@ from snncore.conversion.graph import Node
 from snncore.conversion.rewriting import Rewriter, Signal, rule
 
 MOVES = (
-    *("reshape", "permute", "transpose", "swapaxes", "movedim", "slice", "select", "narrow", "flip", "roll", "index_select"),
+    *("reshape", "permute", "transpose", "slice", "select", "narrow", "flip", "rot90", "roll", "index", "index_select"),
     *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle", "expand", "repeat", "tile"),
     *("im2col", "unfold", "repeat_interleave", "constant_pad_nd", "pad", "mT", "t"),
     *(f"{kind}_pad{n}d" for kind in ("reflection", "replication") for n in (1, 2, 3)),

@@ -38,7 +38,7 @@ def matrix_product(rewriter: Rewriter, node: Node) -> Signal:
     """A product with a constant matrix ``[in, out]``."""
     signal, matrix = node["self"], node.get("other", node.get("mat2"))
     if not isinstance(signal, Value) or not isinstance(matrix, Stored) or rewriter.network.tensor(matrix).dim() != 2:
-        raise rewriter.refuse(node, "is a product of two signals", "multiply with a constant matrix from the right")
+        raise rewriter.refuse(node, "is no product with a constant matrix from the right", "use nn.Linear")
     product = replace(node, operation="matmul", overload="default", arguments={"self": signal, "other": matrix})
     return _layer(rewriter, product, inputs_at=0, weight="other")
 

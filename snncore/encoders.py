@@ -1,12 +1,36 @@
-"""The CSS code of an image, from an initial potential."""
+"""Images as spike trains: what comes before the first layer of a network without constant currents."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from snncore.coding import CSSCode
-from snncore.conversion.operations import InputEncoder
+
+
+class InputEncoder(nn.Module):
+    """Turns images into spike trains in {-1, 0, 1} before the first layer; a subclass says which, in ``at``.
+
+    Args:
+        amplitude: that the spikes stand for.
+        timesteps: T.
+    """
+
+    def __init__(self, amplitude: float, timesteps: int) -> None:
+        super().__init__()
+        self.amplitude, self.timesteps = amplitude, timesteps
+
+    def at(self, images: Tensor, step: int) -> Tensor:
+        """Spikes ``[B, ...]`` of a step, counted from 0, for images ``[B, ...]``."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """All steps: ``[B, ...]`` to ``[T*B, ...]``."""
+        return torch.cat([self.at(images, step) for step in range(self.timesteps)])
+
+    def extra_repr(self) -> str:
+        """Parameters shown by ``print``."""
+        return f"amplitude={self.amplitude:g}, timesteps={self.timesteps}"
 
 
 class PotentialEncoder(InputEncoder):
