@@ -27,8 +27,7 @@ on the calibration images instead of the whole training set.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -41,12 +40,11 @@ from snncore.conversion.calibration import ThresholdRule
 from snncore.neurons import SpikingNeuron
 
 
-@dataclass
-class SignedState:
-    """Membrane ``potential`` u and spike ``count`` n, each ``[B, ...]``; u in units of the currents."""
+class SignedState(NamedTuple):
+    """Membrane ``potential`` u and n, the spikes ``sent``, each ``[B, ...]``; u in units of the currents."""
 
     potential: Tensor
-    count: Tensor
+    sent: Tensor
 
 
 class SignedIntegrateFireNeuron(SpikingNeuron):
@@ -77,16 +75,12 @@ class SignedIntegrateFireNeuron(SpikingNeuron):
         """Membrane at ``initial * v``, no spike yet."""
         return SignedState(torch.full_like(like, self.initial * self.threshold), torch.zeros_like(like))
 
-    def step(self, current: Tensor | None, state: SignedState, out: Tensor | None = None) -> Tensor:
+    def step(self, current: Tensor | None, state: SignedState) -> tuple[Tensor, SignedState]:
         """Integrate, fire with either sign, reset by subtraction; see the module docstring."""
-        if current is not None:
-            state.potential.add_(current)
-        below = state.potential <= -self.margin if self.margin else state.potential < 0
-        spikes = torch.ge(state.potential, self.threshold, out=torch.empty_like(state.potential) if out is None else out)
-        spikes.sub_(below.logical_and_(state.count > 0).to(spikes.dtype))
-        state.potential.sub_(spikes, alpha=self.threshold)
-        state.count.add_(spikes)
-        return spikes
+        u, n = state.potential if current is None else state.potential + current, state.sent
+        below = u <= -self.margin if self.margin else u < 0
+        s = (u >= self.threshold).to(u.dtype) - (below & (n > 0)).to(u.dtype)
+        return s, SignedState(torch.sub(u, s, alpha=self.threshold), n + s)
 
     def residual(self, state: SignedState) -> Tensor:
         """``u[T] / v``."""

@@ -185,7 +185,7 @@ class SpikingNetwork(nn.Module):
             current = look_up(source) if index < self.timesteps else None
             if index == 0:
                 states[node] = layer.neuron.start(current)  # type: ignore[arg-type]
-            spikes = layer.neuron.step(current, states[node])
+            spikes, states[node] = layer.neuron.step(current, states[node])
             if index == self.timesteps + delay - 1:
                 del states[node]
             return spikes

@@ -25,8 +25,7 @@ no gate).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,13 +39,12 @@ Gate = Literal["first-spike", "tsa-relu", "none"]
 GATES: tuple[Gate, ...] = ("first-spike", "tsa-relu", "none")
 
 
-@dataclass
-class MomentumState:
+class MomentumState(NamedTuple):
     """State of one layer between two steps; each tensor ``[B, ...]`` in units of the currents unless said otherwise.
 
     ``potential`` is the membrane potential u (with the tsa-relu gate: the weighted input h). ``memory`` is what the gate
-    remembers: the spikes so far read as a binary number, whose sign is that of the first spike (first-spike), or the
-    weighted output g (tsa-relu). ``steps`` counts the steps so far.
+    remembers: the spikes so far read as a number m, whose sign is that of the first spike (first-spike), or the weighted
+    output g (tsa-relu). ``steps`` counts the steps so far.
     """
 
     potential: Tensor
@@ -133,59 +131,61 @@ class MomentumNeuron(SpikingNeuron):
         needs_memory = self.gate == "tsa-relu" or (self.gate == "first-spike" and self.ternary)
         return MomentumState(torch.zeros_like(like), torch.zeros_like(like) if needs_memory else None)
 
-    def step(self, current: Tensor | None, state: MomentumState, out: Tensor | None = None) -> Tensor | None:
-        """One step of the equations in the module docstring; None during the pre-charge."""
-        spikes = self._fire(current, state, out)
-        if spikes is not None and self.gate == "first-spike" and state.memory is not None:
-            torch.add(spikes, state.memory, alpha=2, out=state.memory)
-            spikes.mul_(_not_negative(state.memory))
-        return spikes
+    def step(self, current: Tensor | None, state: MomentumState) -> tuple[Tensor | None, MomentumState]:
+        """One step of the equations in the module docstring; no spikes during the pre-charge."""
+        u, memory, steps = state.potential, state.memory, state.steps + 1
+        u = u * self.beta if current is None else torch.add(current, u, alpha=self.beta)
+        if steps <= self.delay:
+            return None, MomentumState(u, memory, steps)
+        if self.gate == "tsa-relu":
+            h, g = u, memory * self.beta  # type: ignore[operator]
+            s = self._spikes(h.clamp(min=0) - g)
+            return s, MomentumState(h, torch.add(g, s, alpha=self.reset), steps)
+        s = self._spikes(u)
+        u = torch.sub(u, s, alpha=self.reset)
+        if memory is not None:
+            memory = torch.add(s, memory, alpha=self.beta)
+            s = s * (memory >= 0)
+        return s, MomentumState(u, memory, steps)
 
-    def _fire(self, current: Tensor | None, state: MomentumState, out: Tensor | None) -> Tensor | None:
-        """The step before the first-spike gate."""
-        u, memory = state.potential, state.memory
-        if current is None:
-            u.mul_(self.beta)
-        else:
-            torch.add(current, u, alpha=self.beta, out=u)
-        tsa = self.gate == "tsa-relu"
-        if tsa and memory is not None:
-            memory.mul_(self.beta)
-        state.steps += 1
-        if state.steps <= self.delay:
-            return None
-        spikes = torch.empty_like(u) if out is None else out
-        if tsa and memory is not None:
-            self._threshold(u.clamp(min=0).sub_(memory), spikes)
-            memory.add_(spikes, alpha=self.reset)
-        else:
-            self._threshold(u, spikes)
-            u.sub_(spikes, alpha=self.reset)
-        return spikes
+    def _spikes(self, potential: Tensor) -> Tensor:
+        theta, dtype = self.ratio * self.reset, potential.dtype
+        positive = (potential >= theta).to(dtype)
+        return positive - (potential <= -theta).to(dtype) if self.ternary else positive
 
-    def _threshold(self, potential: Tensor, spikes: Tensor) -> None:
+    def _run(self, currents: Tensor, spikes: Tensor) -> MomentumState:
+        """``step`` for all steps in place, with the first-spike gate applied to the finished train: its sign is final."""
+        u, memory, _ = self.start(currents[0])
+        rest = torch.empty_like(u) if self.gate == "tsa-relu" else u  # what the spikes are to code
+        for t in range(self.code.timesteps + self.delay):
+            if t < self.code.timesteps:
+                torch.add(currents[t], u, alpha=self.beta, out=u)
+            else:
+                u.mul_(self.beta)
+            if t < self.delay:
+                continue
+            s = spikes[t - self.delay]
+            if self.gate == "tsa-relu" and memory is not None:
+                torch.clamp(u, min=0, out=rest).sub_(memory.mul_(self.beta))
+            self._write_spikes(rest, s)
+            if self.gate == "tsa-relu" and memory is not None:
+                memory.add_(s, alpha=self.reset)
+            else:
+                u.sub_(s, alpha=self.reset)
+                if memory is not None:
+                    torch.add(s, memory, alpha=self.beta, out=memory)
+        if self.gate == "first-spike" and memory is not None:
+            spikes.mul_(memory.sign().add_(1).clamp_(max=1))  # 1 where m >= 0; three vectorised passes, faster than a mask
+        return MomentumState(u, memory, self.code.timesteps + self.delay)
+
+    def _write_spikes(self, potential: Tensor, out: Tensor) -> None:
         theta = self.ratio * self.reset
         if self.ternary:
             # hardshrink zeroes |u| <= lambda, but a potential that equals the threshold must fire.
-            torch.ops.aten.hardshrink.out(potential, largest_below(theta, potential.dtype), out=spikes)
-            spikes.sign_()
+            torch.ops.aten.hardshrink.out(potential, largest_below(theta, potential.dtype), out=out)
+            out.sign_()
         else:
-            torch.ge(potential, theta, out=spikes)
-
-    def _update(self, z: Tensor, s: Tensor) -> MomentumState:
-        """As the base class, with the first-spike gate applied to the finished train: the sign cannot change later."""
-        if self.gate != "first-spike" or not self.ternary:
-            return super()._update(z, s)
-        state = self.start(z[0])
-        memory = state.memory
-        assert memory is not None
-        for t in range(self.code.timesteps + self.delay):
-            out = s[t - self.delay] if t >= self.delay else None
-            spikes = self._fire(z[t] if t < self.code.timesteps else None, state, out)
-            if spikes is not None:
-                torch.add(spikes, memory, alpha=2, out=memory)
-        s.mul_(_not_negative(memory))
-        return state
+            torch.ge(potential, theta, out=out)
 
     def residual(self, state: MomentumState) -> Tensor:
         """``u[T] / (beta**L v)``; with the tsa-relu gate ``(max(h, 0) - g) / (beta**L v)``."""
@@ -201,8 +201,3 @@ def most_timesteps(beta: float, precharge: int, dtype: torch.dtype = torch.float
     as small as it is.
     """
     return math.floor(math.log(ROUNDING / torch.finfo(dtype).eps) / math.log(beta)) - precharge
-
-
-def _not_negative(x: Tensor) -> Tensor:
-    """1 where ``x >= 0``, else 0, in the dtype of ``x``: three vectorised passes, faster than a boolean mask."""
-    return x.sign().add_(1).clamp_(max=1)

@@ -41,8 +41,11 @@ def random_currents(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float
 
 def stepped(neuron: FirstSpikeNeuron, currents: Tensor) -> Tensor:
     """Spikes of the single-step mode."""
-    state = neuron.start(currents[0])
-    return torch.stack([neuron.step(currents[t], state) for t in range(neuron.timesteps)])
+    state, train = neuron.start(currents[0]), []
+    for t in range(neuron.timesteps):
+        spikes, state = neuron.step(currents[t], state)
+        train.append(spikes)
+    return torch.stack(train)
 
 
 # ---- spikes -----------------------------------------------------------------------------------------------------------
@@ -330,8 +333,8 @@ def test_one_step_too_many() -> None:
     neuron = FirstSpikeNeuron(2)
     current = torch.zeros(1, 3)
     state = neuron.start(current)
-    neuron.step(current, state)
-    neuron.step(current, state)
+    _, state = neuron.step(current, state)
+    _, state = neuron.step(current, state)
     with pytest.raises(ValueError, match="2 timesteps, got one more"):
         neuron.step(current, state)
 

@@ -156,7 +156,10 @@ def test_prop_3_1_in_python_integers(data: st.DataObject) -> None:
     neuron = MomentumNeuron(threshold, timesteps, precharge=precharge, gate="none")
     state = neuron.start(torch.zeros(1, dtype=torch.float64))
     steps = [torch.tensor([z], dtype=torch.float64) for z in currents] + [None] * precharge
-    spikes = [out for z in steps if (out := neuron.step(z, state)) is not None]
+    spikes = []
+    for z in steps:
+        out, state = neuron.step(z, state)
+        spikes += [] if out is None else [out]
     integrated = sum(z << (timesteps + precharge - t) for t, z in enumerate(currents, start=1))
     sent = sum(int(s) * 2 ** (timesteps - t) for t, s in enumerate(spikes, start=1)) * threshold << precharge
     assert state.potential.item() == integrated - sent

@@ -199,7 +199,7 @@ def test_residual_potential_is_that_of_neurons_stepped_one_by_one(bench: Any, ra
     for neuron, current in zip(snn.neurons.values(), currents, strict=True):
         state, fired = neuron.start(current[0]), torch.zeros_like(current[0], dtype=torch.bool)
         for t in range(3 + neuron.delay):
-            spikes = neuron.step(current[t] if t < 3 else None, state)
+            spikes, state = neuron.step(current[t] if t < 3 else None, state)
             if spikes is not None:
                 fired |= spikes != 0
         size = neuron.residual(state).abs().double()

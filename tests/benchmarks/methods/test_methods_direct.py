@@ -253,8 +253,8 @@ def test_the_class_is_known_at_the_first_output_spike(decoder: str, pooling: str
                 train = x[None]
                 for index, layer in enumerate(layers):
                     if isinstance(layer, FirstSpikeNeuron):
-                        state = states.setdefault(index, layer.start(train[0]))
-                        train = layer.step(train[0], state)[None]
+                        spikes, states[index] = layer.step(train[0], states.get(index) or layer.start(train[0]))
+                        train = spikes[None]
                     else:
                         train = layer(train)
                 fires = train[0] > 0
