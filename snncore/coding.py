@@ -17,12 +17,26 @@ from itertools import product
 import torch
 from torch import Tensor
 
+MOST_TIMESTEPS = 2**20
+"""More timesteps than anybody means: a larger number is a mistake that would only exhaust the memory."""
 
-def check_timesteps(timesteps: object) -> int:
-    """Return ``timesteps`` as an int. Raises ValueError unless it is a whole number of at least 1."""
+
+def check_timesteps(timesteps: object, least: int = 1) -> int:
+    """Return ``timesteps`` as an int. Raises ValueError unless it is a whole number from ``least`` to ``MOST_TIMESTEPS``."""
     if isinstance(timesteps, bool) or not isinstance(timesteps, int) or timesteps < 1:
         raise ValueError(f"timesteps must be a whole number of at least 1, got {timesteps!r}")
+    if timesteps < least:
+        raise ValueError(f"a time-to-first-spike code needs at least {least} timesteps: one step carries no time")
+    if timesteps > MOST_TIMESTEPS:
+        raise ValueError(f"timesteps must be at most {MOST_TIMESTEPS}, got {timesteps}")
     return timesteps
+
+
+def check_positive(name: str, value: float) -> float:
+    """Return ``value`` as a float. Raises ValueError unless it is positive and finite."""
+    if not 0 < float(value) < float("inf"):
+        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    return float(value)
 
 
 @dataclass(frozen=True)

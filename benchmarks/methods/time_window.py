@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from snncore.coding import Code
+from snncore.coding import Code, check_timesteps
 from snncore.neurons import SpikingNeuron
 
 Grid = Literal["nearest", "down", "continuous"]
@@ -99,9 +99,7 @@ class TimeWindowNeuron(SpikingNeuron):
     """
 
     def __init__(self, largest: float, timesteps: int, grid: Grid = "nearest") -> None:
-        code = TimeCode(timesteps)
-        if timesteps < 2:
-            raise ValueError("a time-to-first-spike code needs at least 2 timesteps: one step carries no time")
+        code = TimeCode(check_timesteps(timesteps, least=2))
         if grid not in ROUNDING:
             raise ValueError(f"unknown grid {grid!r}; known: {', '.join(ROUNDING)}")
         super().__init__(float(largest) * (timesteps + 1) / 2, code)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snncore.coding import Code
+from snncore.coding import Code, check_positive
 from snncore.neurons.blocks import BLOCK_ELEMENTS, column_blocks, train_strides
 
 Observer = Callable[["SpikingNeuron", Tensor, Tensor], None]
@@ -38,10 +38,7 @@ class SpikingNeuron(nn.Module):
 
     def __init__(self, threshold: float, code: Code) -> None:
         super().__init__()
-        threshold = float(threshold)
-        if not 0 < threshold < float("inf"):
-            raise ValueError(f"threshold must be positive and finite, got {threshold!r}")
-        self.threshold = threshold
+        self.threshold = check_positive("threshold", threshold)
         self.code = code
         self.observer: Observer | None = None
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from snncore.coding import check_timesteps
+from snncore.coding import check_positive, check_timesteps
 from snncore.neurons.blocks import column_blocks, flat, train_strides
 from snncore.surrogate import ATan
 
@@ -57,19 +57,15 @@ class FirstSpikeNeuron(nn.Module):
 
     def __init__(
         self,
+        threshold: float,
         timesteps: int,
-        threshold: float = 1.0,
         surrogate: ATan | None = None,
         forced_spike: bool = False,
         mask_gradient: bool = True,
     ) -> None:
         super().__init__()
-        if check_timesteps(timesteps) < 2:
-            raise ValueError("a time-to-first-spike neuron needs at least 2 timesteps: one step carries no time")
-        if not 0 < float(threshold) < float("inf"):
-            raise ValueError(f"threshold must be positive and finite, got {threshold!r}")
-        self.timesteps = timesteps
-        self.threshold = float(threshold)
+        self.threshold = check_positive("threshold", threshold)
+        self.timesteps = check_timesteps(timesteps, least=2)
         self.surrogate = surrogate or ATan()
         self.forced_spike = forced_spike
         self.mask_gradient = mask_gradient
@@ -77,13 +73,13 @@ class FirstSpikeNeuron(nn.Module):
     def extra_repr(self) -> str:
         """Parameters shown by ``print``."""
         forced = ", forced_spike" if self.forced_spike else ""
-        return f"timesteps={self.timesteps}, threshold={self.threshold:g}, alpha={self.surrogate.alpha:g}{forced}"
+        return f"threshold={self.threshold:g}, timesteps={self.timesteps}, alpha={self.surrogate.alpha:g}{forced}"
 
     def forward(self, currents: Tensor) -> Tensor:
         """Spike trains ``[T, B, ...]`` for currents ``[T, B, ...]``, or ``[1, B, ...]`` that stay the same at every step.
 
         Raises:
-            ValueError: the first dimension is neither T nor 1.
+            ValueError: the first dimension is neither T nor 1; NaN, which is no silence.
         """
         if currents.dim() == 0 or currents.shape[0] not in (1, self.timesteps):
             shape = tuple(currents.shape)
@@ -100,11 +96,12 @@ class FirstSpikeNeuron(nn.Module):
         """Spikes ``[B, ...]`` of one timestep, and the state after it.
 
         Raises:
-            ValueError: more than T steps.
+            ValueError: more than T steps; NaN.
         """
         if state.steps >= self.timesteps:
             raise ValueError(f"the neuron has {self.timesteps} timesteps, got one more")
         potential, last = state.potential + current, state.steps == self.timesteps - 1
+        refuse_nan(potential)
         above = torch.ones_like(state.fired) if self.forced_spike and last else potential >= self.threshold
         spikes = above & ~state.fired
         return spikes.to(potential.dtype), FirstSpikeState(potential, state.fired | spikes, state.steps + 1)
@@ -141,12 +138,19 @@ def _fire(x: Tensor, s: Tensor, neuron: FirstSpikeNeuron) -> None:
     potential = torch.zeros_like(s[0])
     silent = torch.ones_like(potential)
     for t in range(neuron.timesteps):
+        potential.add_(x[t])
         if neuron.forced_spike and t == neuron.timesteps - 1:
             s[t] = silent
-            return
-        potential.add_(x[t])
-        torch.ge(potential, neuron.threshold, out=s[t]).mul_(silent)
-        silent.sub_(s[t])
+        else:
+            torch.ge(potential, neuron.threshold, out=s[t]).mul_(silent)
+            silent.sub_(s[t])
+    refuse_nan(potential)
+
+
+def refuse_nan(sums: Tensor) -> None:
+    """Raise ValueError for NaN in sums over all ``currents``: compared with a threshold, it would count as silence."""
+    if sums.isnan().any():
+        raise ValueError("the currents contain NaN: the weights have diverged, or the input has NaN")
 
 
 def _backward(x: Tensor, s: Tensor, g: Tensor, out: Tensor, neuron: FirstSpikeNeuron) -> None:

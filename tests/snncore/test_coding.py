@@ -213,6 +213,18 @@ def test_timesteps_must_be_a_positive_whole_number(steps: object) -> None:
             refused(steps)  # type: ignore[arg-type, operator]
 
 
+def test_absurdly_many_timesteps_are_refused_before_they_exhaust_the_memory() -> None:
+    for refused in (check_timesteps, CSSCode, RateCode, lambda steps: latency_spikes(torch.ones(2), steps)):
+        with pytest.raises(ValueError, match=f"timesteps must be at most {2**20}, got 1000000000"):
+            refused(10**9)  # type: ignore[operator]
+    assert check_timesteps(2**20) == 2**20
+
+
+def test_nan_has_no_latency() -> None:
+    with pytest.raises(ValueError, match="the values contain NaN"):
+        latency_spikes(torch.tensor([0.5, float("nan")]), 4)
+
+
 @pytest.mark.parametrize("beta", [0.9, 0.0, -2.0, float("nan")])
 def test_beta_must_be_at_least_1(beta: float) -> None:
     with pytest.raises(ValueError, match="beta must be at least 1"):

@@ -99,7 +99,7 @@ def test_a_merged_network_fires_the_same_and_sees_spikes_alone(
     size = [side // second for side in size]
     if min(size) < 1:
         return
-    neuron = FirstSpikeNeuron(4)
+    neuron = FirstSpikeNeuron(1.0, 4)
     network = build(
         Conv2d(1, 4, 3), neuron, AvgPool2d(first),
         Conv2d(4, 6, 2, stride=stride, groups=2), neuron, AvgPool2d(second), Flatten(),
@@ -129,7 +129,7 @@ def test_currents_of_a_merged_network_are_the_same() -> None:
 
 
 def test_the_network_is_not_changed_and_other_layers_are_shared() -> None:
-    network = build(Conv2d(1, 2, 3), FirstSpikeNeuron(4), AvgPool2d(2), Conv2d(2, 3, 2), FirstSpikeNeuron(4))
+    network = build(Conv2d(1, 2, 3), FirstSpikeNeuron(1.0, 4), AvgPool2d(2), Conv2d(2, 3, 2), FirstSpikeNeuron(1.0, 4))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     merged = merge_average_pooling(network, torch.rand(1, 2, 1, 8, 8, dtype=torch.float64))
     assert [type(layer) for layer in network] == [Conv2d, FirstSpikeNeuron, AvgPool2d, Conv2d, FirstSpikeNeuron]
@@ -157,7 +157,7 @@ def test_a_merged_network_has_no_dropout() -> None:
 
 
 def test_without_average_pooling_nothing_changes() -> None:
-    network = build(Conv2d(1, 2, 3), FirstSpikeNeuron(4), MaxPool2d(2), Flatten(), nn.Linear(18, 2), FirstSpikeNeuron(4))
+    network = build(Conv2d(1, 2, 3), FirstSpikeNeuron(1.0, 4), MaxPool2d(2), Flatten(), nn.Linear(18, 2), FirstSpikeNeuron(1.0, 4))
     merged = merge_average_pooling(network, torch.rand(1, 1, 1, 8, 8, dtype=torch.float64))
     assert list(merged) == list(network)
 
@@ -173,7 +173,7 @@ def test_without_average_pooling_nothing_changes() -> None:
         ((AvgPool2d(2), Conv2d(1, 2, 2, dilation=2)), "its padding or dilation would fall between windows"),
         ((AvgPool2d(2), AvgPool2d(2), Conv2d(1, 2, 2)), "can be merged into a convolution or into Flatten and a linear layer"),
         ((Conv2d(1, 2, 3), AvgPool2d(2)), "can be merged into"),
-        ((AvgPool2d(2), FirstSpikeNeuron(4), Conv2d(1, 2, 2)), "can be merged into"),
+        ((AvgPool2d(2), FirstSpikeNeuron(1.0, 4), Conv2d(1, 2, 2)), "can be merged into"),
     ],
 )
 def test_what_cannot_be_merged_is_refused(layers: tuple[nn.Module, ...], message: str) -> None:

@@ -249,7 +249,7 @@ def currents_of(state: InitialState) -> list[Tensor]:
     found = []
     for weight in weights:
         found.append(x @ weight.T)
-        x = FirstSpikeNeuron(T, forced_spike=state.forced_spike)(found[-1])
+        x = FirstSpikeNeuron(1.0, T, forced_spike=state.forced_spike)(found[-1])
     return found
 
 
