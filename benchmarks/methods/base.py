@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import CannotRun, NotAvailable
@@ -76,9 +77,10 @@ class Method:
             raise NotAvailable(f"{self.name} converts quantised networks, and this one has full precision")
         try:
             if levels is not None and conversion.quantized is not None:
-                conversion.quantized(1.0, levels, timesteps)
+                neuron = conversion.quantized(1.0, levels, timesteps)
             else:
-                conversion.neuron(1.0, timesteps)
+                neuron = conversion.neuron(1.0, timesteps)
+            neuron.start(torch.empty(0))  # float32 must hold what T steps weigh
         except (ConversionError, ValueError) as error:
             raise NotAvailable(f"{self.name} cannot run here: {error}") from error
 
