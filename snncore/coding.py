@@ -12,7 +12,6 @@ all codes, and the largest value is ``v`` (all spikes +1).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 
 import torch
 from torch import Tensor
@@ -174,40 +173,3 @@ def latency_steps(x: Tensor, timesteps: int) -> Tensor:
         raise ValueError("the values contain NaN; look at the data and its normalisation")
     steps = torch.floor((1 - clipped) * timesteps).clamp(max=timesteps - 1)
     return torch.where(clipped > 0, steps, torch.full_like(steps, -1))
-
-
-def capacity(code: str, timesteps: int) -> int:
-    """Number of distinguishable values of ``timesteps`` steps (TMN paper, Fig. 1d).
-
-    Args:
-        code: ``"rate"`` and ``"ttfs"`` give T + 1, ``"binary"`` (spikes weighted by powers of two) 2**T,
-            ``"css"`` (ternary spikes weighted by powers of two) 2**(T+1) - 1.
-
-    Raises:
-        ValueError: unknown code, or fewer than one timestep.
-    """
-    check_timesteps(timesteps)
-    counts = {
-        "rate": timesteps + 1,
-        "ttfs": timesteps + 1,
-        "binary": 2**timesteps,
-        "css": 2 ** (timesteps + 1) - 1,
-    }
-    if code not in counts:
-        raise ValueError(f"unknown code {code!r}; known: {', '.join(counts)}")
-    return counts[code]
-
-
-def enumerate_values(code: str, timesteps: int) -> set[int]:
-    """Every integer that some spike train of ``code`` stands for, by enumerating all trains (exponential in T).
-
-    TTFS values are counted by spike time, T for the first step down to 1 for the last and 0 for silence.
-    """
-    check_timesteps(timesteps)
-    if code == "ttfs":
-        trains = [tuple(int(t == first) for t in range(timesteps)) for first in range(timesteps + 1)]
-        weights = [timesteps - t for t in range(timesteps)]
-        return {sum(w * s for w, s in zip(weights, train, strict=True)) for train in trains}
-    digits, base = {"rate": ((0, 1), 1), "binary": ((0, 1), 2), "css": ((-1, 0, 1), 2)}[code]
-    weights = [base ** (timesteps - 1 - t) for t in range(timesteps)]
-    return {sum(w * s for w, s in zip(weights, train, strict=True)) for train in product(digits, repeat=timesteps)}

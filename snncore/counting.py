@@ -26,11 +26,11 @@ from snncore.conversion.network import SpikingNetwork
 from snncore.conversion.operations import AddSpikes
 from snncore.conversion.rewriting import SpikingLayer
 from snncore.conversion.tracing import module_of
-from snncore.energy import Operations, energy_mj
+from snncore.energy import Operations
 from snncore.neurons import SpikingNeuron
 from snncore.synapses import LAYERS, SYNAPTIC, fan_out, layer_operations, node_operations
 
-__all__ = ["Counts", "LayerCounts", "NeuronCounts", "OperationCounter", "energy_mj", "fan_out"]
+__all__ = ["Counts", "LayerCounts", "NeuronCounts", "OperationCounter", "fan_out"]
 
 Input = Literal["spikes", "constant", "current"]
 Presentation = Literal["once", "every step"]
