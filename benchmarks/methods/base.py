@@ -30,7 +30,7 @@ class Steps:
 
 
 class Method:
-    """A conversion method; subclass it, set the class attributes and write ``conversion`` and ``steps``.
+    """A conversion method; subclass it, set the class attributes and write ``conversion``, and ``steps`` where they differ.
 
     Attributes:
         name: as tables print it.
@@ -55,10 +55,12 @@ class Method:
     def steps(self, timesteps: int, layers: int, **options: Any) -> Steps:
         """Steps of a network of ``layers`` layers (the number in its name) with T = ``timesteps``.
 
+        By default those of rate coding: a layer answers in the step in which its input comes.
+
         Raises:
             NotAvailable: T below what the code needs; asked before any work starts.
         """
-        raise NotImplementedError
+        return Steps(timesteps, 0, 0, timesteps)
 
     def check(self, levels: int | None, timesteps: int, **options: Any) -> None:
         """Refuse what cannot be converted before any work starts.

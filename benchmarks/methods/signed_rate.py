@@ -32,7 +32,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmarks.methods.base import Method, Steps
+from benchmarks.methods.base import Method
 from benchmarks.methods.qcfs import quantized_rate
 from snncore.coding import RateCode
 from snncore.conversion import ConversionMethod, FineTuning, fine_tune_layers
@@ -104,10 +104,6 @@ class QFFS(Method):
     def conversion(self, threshold: ThresholdRule, **options: object) -> ConversionMethod:
         """See ``Method.conversion``; thresholds are the clips of the network."""
         return signed_rate(self.margin)
-
-    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
-        """See ``Method.steps``: a layer answers in the step in which its input comes."""
-        return Steps(timesteps, 0, 0, timesteps)
 
 
 class FastSNNUntuned(QFFS):

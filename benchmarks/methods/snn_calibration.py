@@ -21,7 +21,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from benchmarks.methods.base import Method, Steps
+from benchmarks.methods.base import Method
 from snncore.coding import RateCode
 from snncore.conversion import ConversionMethod, Layer, LeastSquares, NeuronMaker
 from snncore.conversion.calibration import ThresholdRule
@@ -41,10 +41,6 @@ class SNNCalibration(Method):
     def conversion(self, threshold: ThresholdRule) -> ConversionMethod:  # type: ignore[override]
         """See ``Method.conversion``; ``threshold`` plays no part."""
         return ConversionMethod(self.name, IntegrateFireNeuron, layerwise=self.rule)
-
-    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
-        """See ``Method.steps``: a layer answers in the step in which its input comes."""
-        return Steps(timesteps, 0, 0, timesteps)
 
     @staticmethod
     def rule(layer: Layer) -> NeuronMaker:

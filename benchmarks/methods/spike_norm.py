@@ -27,7 +27,7 @@ from functools import partial
 from typing import ClassVar
 
 from benchmarks.errors import CannotRun
-from benchmarks.methods.base import Method, Steps
+from benchmarks.methods.base import Method
 from snncore.conversion import ConversionMethod, Layer, NeuronMaker
 from snncore.conversion.calibration import ThresholdRule
 from snncore.neurons import IntegrateFireNeuron
@@ -56,10 +56,6 @@ class SpikeNorm(Method):
         neuron = partial(IntegrateFireNeuron, reset=self.reset)
         rule = partial(balanced, factor=factor, reset=self.reset)
         return ConversionMethod(self.name, neuron, anytime=True, layerwise=rule, layerwise_timesteps=calibration_steps)
-
-    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
-        """See ``Method.steps``: a layer answers in the step in which its input comes."""
-        return Steps(timesteps, 0, 0, timesteps)
 
 
 class RMPSNN(SpikeNorm):

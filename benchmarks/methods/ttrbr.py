@@ -23,7 +23,7 @@ from operator import add
 from typing import ClassVar
 
 from benchmarks.errors import CannotRun
-from benchmarks.methods.base import Method, Steps
+from benchmarks.methods.base import Method
 from snncore.coding import RateCode
 from snncore.conversion import ConversionMethod, Layer, LeastSquares, NeuronMaker
 from snncore.conversion.calibration import ThresholdRule
@@ -51,10 +51,6 @@ class TTRBR(Method):
         restructure = self.restructure if restructure is None else restructure
         rule = partial(tuned, candidates=candidates, restructure=restructure, initial=self.initial)
         return ConversionMethod(self.name, IntegrateFireNeuron, layerwise=rule, layerwise_most=MOST_STEPS)
-
-    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
-        """See ``Method.steps``: a layer answers in the step in which its input comes."""
-        return Steps(timesteps, 0, 0, timesteps)
 
 
 class TTRBRCentred(TTRBR):

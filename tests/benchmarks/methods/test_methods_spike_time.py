@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,6 @@ from benchmarks.methods.spike_time_layers import (
     LatencyLinear,
     relative_target_loss,
     relative_targets,
-    spike_times,
     whole_spikes,
 )
 from benchmarks.methods.spike_time_neuron import SpikeTimeNeuron
@@ -27,6 +27,32 @@ from snncore.neurons import FirstSpikeNeuron
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 eighths = st.integers(-16, 24).map(lambda k: Fraction(k, 8))
 POTENTIALS = ("step", "ramp")
+
+
+def spike_times(spikes: Tensor) -> Tensor:
+    """Step of the first spike, ``[B, ...]`` from trains ``[T, B, ...]`` of whole spikes; T for a silent neuron.
+
+    The gradient, ``dL/dS[t] = (t - t* - 1) dL/dt*``, is the one from which ``SpikeTimeNeuron`` reads ``dL/dt*``; where a
+    neuron is silent, that of a spike at the last step.
+    """
+    times: Tensor = _SpikeTimes.apply(spikes)
+    return times
+
+
+class _SpikeTimes(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, spikes: Tensor) -> Tensor:
+        first = spikes.max(0)
+        times = torch.where(first.values > 0, first.indices, spikes.shape[0]).to(spikes.dtype)
+        ctx.timesteps = spikes.shape[0]
+        ctx.save_for_backward(times)
+        return times
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (times,) = ctx.saved_tensors
+        steps = torch.arange(ctx.timesteps, dtype=times.dtype, device=times.device).view(-1, *[1] * times.dim())
+        return (steps - times.clamp(max=ctx.timesteps - 1) - 1) * gradients[0]
 
 
 def column(*values: float) -> Tensor:
@@ -390,8 +416,6 @@ def test_bad_input_is_refused() -> None:
     for shape in ((3, 2, 5), (4,), (1, 2)):
         with pytest.raises(ValueError, match=r"expected currents \[T=4, B, ...\]"):
             neuron(torch.zeros(shape))
-    with pytest.raises(ValueError, match="expected spikes"):
-        spike_times(torch.zeros(4))
     with pytest.raises(ValueError, match="margin"):
         relative_targets(torch.zeros(1, 2), torch.zeros(1, dtype=torch.long), 0, 4)
     with pytest.raises(ValueError, match="kernel_size"):
