@@ -12,17 +12,30 @@ all codes, and the largest value is ``v`` (all spikes +1).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 
 import torch
 from torch import Tensor
 
+MOST_TIMESTEPS = 2**20
+"""More timesteps than anybody means: a larger number is a mistake that would only exhaust the memory."""
 
-def check_timesteps(timesteps: object) -> int:
-    """Return ``timesteps`` as an int. Raises ValueError unless it is a whole number of at least 1."""
+
+def check_timesteps(timesteps: object, least: int = 1) -> int:
+    """Return ``timesteps`` as an int. Raises ValueError unless it is a whole number from ``least`` to ``MOST_TIMESTEPS``."""
     if isinstance(timesteps, bool) or not isinstance(timesteps, int) or timesteps < 1:
         raise ValueError(f"timesteps must be a whole number of at least 1, got {timesteps!r}")
+    if timesteps < least:
+        raise ValueError(f"a time-to-first-spike code needs at least {least} timesteps: one step carries no time")
+    if timesteps > MOST_TIMESTEPS:
+        raise ValueError(f"timesteps must be at most {MOST_TIMESTEPS}, got {timesteps}")
     return timesteps
+
+
+def check_positive(name: str, value: float) -> float:
+    """Return ``value`` as a float. Raises ValueError unless it is positive and finite."""
+    if not 0 < float(value) < float("inf"):
+        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    return float(value)
 
 
 @dataclass(frozen=True)
@@ -160,40 +173,3 @@ def latency_steps(x: Tensor, timesteps: int) -> Tensor:
         raise ValueError("the values contain NaN; look at the data and its normalisation")
     steps = torch.floor((1 - clipped) * timesteps).clamp(max=timesteps - 1)
     return torch.where(clipped > 0, steps, torch.full_like(steps, -1))
-
-
-def capacity(code: str, timesteps: int) -> int:
-    """Number of distinguishable values of ``timesteps`` steps (TMN paper, Fig. 1d).
-
-    Args:
-        code: ``"rate"`` and ``"ttfs"`` give T + 1, ``"binary"`` (spikes weighted by powers of two) 2**T,
-            ``"css"`` (ternary spikes weighted by powers of two) 2**(T+1) - 1.
-
-    Raises:
-        ValueError: unknown code, or fewer than one timestep.
-    """
-    check_timesteps(timesteps)
-    counts = {
-        "rate": timesteps + 1,
-        "ttfs": timesteps + 1,
-        "binary": 2**timesteps,
-        "css": 2 ** (timesteps + 1) - 1,
-    }
-    if code not in counts:
-        raise ValueError(f"unknown code {code!r}; known: {', '.join(counts)}")
-    return counts[code]
-
-
-def enumerate_values(code: str, timesteps: int) -> set[int]:
-    """Every integer that some spike train of ``code`` stands for, by enumerating all trains (exponential in T).
-
-    TTFS values are counted by spike time, T for the first step down to 1 for the last and 0 for silence.
-    """
-    check_timesteps(timesteps)
-    if code == "ttfs":
-        trains = [tuple(int(t == first) for t in range(timesteps)) for first in range(timesteps + 1)]
-        weights = [timesteps - t for t in range(timesteps)]
-        return {sum(w * s for w, s in zip(weights, train, strict=True)) for train in trains}
-    digits, base = {"rate": ((0, 1), 1), "binary": ((0, 1), 2), "css": ((-1, 0, 1), 2)}[code]
-    weights = [base ** (timesteps - 1 - t) for t in range(timesteps)]
-    return {sum(w * s for w, s in zip(weights, train, strict=True)) for train in product(digits, repeat=timesteps)}

@@ -78,10 +78,3 @@ TMN_TABLE = EnergyTable("TMN", mac_pj=4.6, ac_pj=0.9, sign_pj=0.0, update_pj=0.0
 
 TERNARY_SPIKE_TABLE = EnergyTable("Ternary Spike", mac_pj=12.5, ac_pj=0.077, sign_pj=3.7, update_pj=0.0)
 """Constants of Ternary Spike's Table 5, which counts one MAC as one FLOP: 12.5 pJ per FLOP, 77 fJ per SOP, 3.7 pJ per sign."""
-
-PAPER_TABLES = (TMN_TABLE, TERNARY_SPIKE_TABLE)
-
-
-def energy_mj(macs: float, acs: float, mac_pj: float = 4.6, ac_pj: float = 0.9) -> float:
-    """Energy in millijoules of ``macs`` and ``acs`` operations (45 nm constants, as in TMN Table 3)."""
-    return (macs * mac_pj + acs * ac_pj) * 1e-9

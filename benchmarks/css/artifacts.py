@@ -28,7 +28,7 @@ from benchmarks.methods import method
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.published import read_published
 from snncore.conversion import Mode
-from snncore.energy import energy_mj
+from snncore.energy import TMN_TABLE, Operations
 
 Options = dict[str, Any]
 Fill = Callable[[list[Arrays]], list[Values]]
@@ -116,8 +116,8 @@ def _loss(choice: NetworkChoice, columns: Values, count: bool, arrays: list[Arra
             "acs": acs,
             "macs": macs,
             "macs_once": once,
-            "energy_mj": energy_mj(macs, acs),
-            "energy_once_mj": energy_mj(once, acs),
+            "energy_mj": TMN_TABLE.millijoules(Operations(macs, acs)),
+            "energy_once_mj": TMN_TABLE.millijoules(Operations(once, acs)),
         }
     return [values]
 

@@ -63,7 +63,7 @@ def _statistics(stack: Stack) -> list[tuple[float, float, float]]:
         layers = nn.Sequential(*[nn.Linear(width, width) for _ in range(depth)]).double()
         initialize(layers, variance, source)
         spikes = single_spikes((IMAGES, width), timesteps, source)
-        neuron = FirstSpikeNeuron(timesteps, forced_spike=forced)
+        neuron = FirstSpikeNeuron(1.0, timesteps, forced_spike=forced)
         with torch.no_grad():
             for index, layer in enumerate(layers):
                 currents = layer(spikes)

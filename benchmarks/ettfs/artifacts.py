@@ -27,7 +27,7 @@ from benchmarks.measurements.initial_state import BINS, HIGH, LOW, InitialState
 from benchmarks.profiles import Profile
 from benchmarks.published import read_published
 from benchmarks.training import recipe
-from snncore.energy import energy_mj
+from snncore.energy import TMN_TABLE, Operations
 
 Options = tuple[tuple[str, Any], ...]
 DEEP_LAYOUT_NETWORK = "deep SMLP"
@@ -393,8 +393,8 @@ def _cost(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
             "acs": float(acs),
             "acs_exit": float(exits),
             "macs": macs,
-            "energy_mj": energy_mj(macs, float(acs)),
-            "energy_exit_mj": energy_mj(macs, float(exits)),
+            "energy_mj": TMN_TABLE.millijoules(Operations(macs, float(acs))),
+            "energy_exit_mj": TMN_TABLE.millijoules(Operations(macs, float(exits))),
             "n_test": count,
         }
         | status_of(chosen)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from benchmarks.data.images import ImageSet
 from benchmarks.measurements.base import Arrays, Experiment, Note
 from benchmarks.measurements.lab import Lab
+from benchmarks.measurements.pooling import merge_average_pooling
 from benchmarks.measurements.train_counter import TrainCounter
 from benchmarks.methods.direct import SpikingClassifier
 from benchmarks.methods.ettfs import SingleSpikeWarning
@@ -21,7 +22,7 @@ from benchmarks.methods.spike_time_layers import fired_spikes
 from benchmarks.training.recipes import Recipe, recipe
 from benchmarks.training.spiking_cache import SpikingTask, trained_spiking
 from snncore.neurons.first_spike import FirstSpikeNeuron
-from snncore.time_first import AvgPool2d, merge_average_pooling
+from snncore.time_first import AvgPool2d
 
 BATCH = 250
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from benchmarks.errors import CannotRun, NotAvailable
@@ -41,7 +42,7 @@ class Steps:
 
 
 class Method:
-    """A conversion method; subclass it, set the class attributes and write ``conversion`` and ``steps``.
+    """A conversion method; subclass it, set the class attributes and write ``conversion``, and ``steps`` where they differ.
 
     Attributes:
         name: as tables print it.
@@ -68,10 +69,12 @@ class Method:
     def steps(self, timesteps: int, layers: int, **options: Any) -> Steps:
         """Steps of a network of ``layers`` layers (the number in its name) with T = ``timesteps``.
 
+        By default those of rate coding: a layer answers in the step in which its input comes.
+
         Raises:
             NotAvailable: T below what the code needs; asked before any work starts.
         """
-        raise NotImplementedError
+        return Steps(timesteps, 0, 0, timesteps)
 
     def check(self, levels: int | None, timesteps: int, **options: Any) -> None:
         """Refuse what cannot be converted before any work starts.
@@ -90,9 +93,10 @@ class Method:
             raise NotAvailable(f"{self.name} converts quantised networks, and this one has full precision")
         try:
             if levels is not None and conversion.quantized is not None:
-                conversion.quantized(1.0, levels, timesteps)
+                neuron = conversion.quantized(1.0, levels, timesteps)
             else:
-                conversion.neuron(1.0, timesteps)
+                neuron = conversion.neuron(1.0, timesteps)
+            neuron.start(torch.empty(0))  # float32 must hold what T steps weigh
         except (ConversionError, ValueError) as error:
             raise NotAvailable(f"{self.name} cannot run here: {error}") from error
 

@@ -25,8 +25,7 @@ steps, and so does the latency count here, as for the pre-charge of TMN.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,8 +40,7 @@ ABSENT = 1000.0
 BELOW, ABOVE = 0.999, 1.001
 
 
-@dataclass
-class OffsetState:
+class OffsetState(NamedTuple):
     """State of one layer; tensors ``[B, ...]`` in units of the currents.
 
     ``potential``: membrane. ``lowest`` and ``highest``: potential before the reset, least over the firing and largest over
@@ -53,7 +51,7 @@ class OffsetState:
     lowest: Tensor
     highest: Tensor
     steps: int = 0
-    waiting: deque[Tensor] = field(default_factory=deque)
+    waiting: tuple[Tensor, ...] = ()
 
 
 class OffsetSpikeNeuron(SpikingNeuron):
@@ -87,33 +85,35 @@ class OffsetSpikeNeuron(SpikingNeuron):
         u = torch.full_like(like, self.threshold / 2)
         return OffsetState(u, torch.full_like(like, far), torch.full_like(like, -far))
 
-    def step(self, current: Tensor | None, state: OffsetState, out: Tensor | None = None) -> Tensor | None:
-        """One step; None during the pre-simulation. See the module docstring."""
-        state.steps += 1
-        if current is not None:
-            state.waiting.append(current)
-        if state.steps <= self.delay:
-            self._presimulate(state)
-            return None
-        state.potential.add_(state.waiting.popleft())
-        spikes = torch.ge(state.potential, self.threshold, out=torch.empty_like(state.potential) if out is None else out)
-        state.potential.sub_(spikes, alpha=self.threshold)
-        return spikes
+    def step(self, current: Tensor | None, state: OffsetState) -> tuple[Tensor | None, OffsetState]:
+        """One step; no spikes during the pre-simulation. See the module docstring."""
+        u, lowest, highest, steps, waiting = state
+        steps, waiting = steps + 1, waiting if current is None else (*waiting, current)
+        if steps <= self.delay:
+            u, lowest, highest = self._presimulated(u + waiting[-1], lowest, highest)
+            u = self._calibrated(u, lowest, highest) if steps == self.delay else u
+            return None, OffsetState(u, lowest, highest, steps, waiting)
+        u = u + waiting[0]
+        s = (u >= self.threshold).to(u.dtype)
+        u = torch.sub(u, s, alpha=self.threshold)
+        return s, OffsetState(u, lowest, highest, steps, waiting[1:])
 
-    def _presimulate(self, state: OffsetState) -> None:
-        v, u = self.threshold, state.potential
-        u.add_(state.waiting[-1])
+    def _presimulated(self, u: Tensor, lowest: Tensor, highest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """State after a step of pre-simulation that integrated to ``u``."""
+        v = self.threshold
         fires = u >= v
-        torch.minimum(state.lowest, u.masked_fill(~fires, ABSENT * v), out=state.lowest)
-        torch.maximum(state.highest, u.masked_fill(fires, -ABSENT * v), out=state.highest)
-        u.sub_(fires.to(u.dtype), alpha=v)
-        if state.steps < self.delay:
-            return
-        too_often = (u < 0) & (state.lowest < ABSENT * v)
+        lowest = torch.minimum(lowest, torch.where(fires, u, ABSENT * v))
+        highest = torch.maximum(highest, torch.where(fires, -ABSENT * v, u))
+        return torch.sub(u, fires.to(u.dtype), alpha=v), lowest, highest
+
+    def _calibrated(self, u: Tensor, lowest: Tensor, highest: Tensor) -> Tensor:
+        """``u[0]`` after a pre-simulation that ended at ``u``."""
+        v = self.threshold
+        too_often = (u < 0) & (lowest < ABSENT * v)
         too_rarely = u >= v
-        down = (state.lowest - BELOW * v).clamp(min=v)
-        up = (ABOVE * v - state.highest).clamp(min=v)
-        u.fill_(v / 2).sub_(down * too_often).add_(up * too_rarely)
+        down = (lowest - BELOW * v).clamp(min=v)
+        up = (ABOVE * v - highest).clamp(min=v)
+        return torch.full_like(u, v / 2) - down * too_often + up * too_rarely
 
     def residual(self, state: OffsetState) -> Tensor:
         """``u[T] / v``."""

@@ -64,8 +64,8 @@ class ETTFS(DirectMethod):
         try:
             neuron = partial(
                 FirstSpikeNeuron,
-                timesteps,
                 chosen["threshold"],
+                timesteps,
                 ATan(chosen["alpha"]),
                 chosen["forced_spike"],
                 chosen["mask_gradient"],

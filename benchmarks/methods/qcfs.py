@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.methods.base import Method, Steps
+from benchmarks.methods.base import Method
 from snncore.conversion import ConversionMethod, Percentile, ThresholdRule
 from snncore.neurons import IntegrateFireNeuron, SpikingNeuron
 
@@ -42,7 +42,3 @@ class QCFS(Method):
     def conversion(self, threshold: ThresholdRule) -> ConversionMethod:  # type: ignore[override]
         """See ``Method.conversion``; thresholds are the clips of the network."""
         return qcfs()
-
-    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
-        """See ``Method.steps``: a layer answers in the step in which its input comes."""
-        return Steps(timesteps, 0, 0, timesteps)

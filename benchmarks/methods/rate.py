@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.methods.base import Method, Steps
+from benchmarks.methods.base import Method
 from snncore.conversion import ConversionMethod, ThresholdRule, opi, rate
 
 
@@ -28,10 +28,6 @@ class Rate(Method):
     def conversion(self, threshold: ThresholdRule) -> ConversionMethod:  # type: ignore[override]
         """See ``Method.conversion``."""
         return rate(0.0, threshold)
-
-    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
-        """See ``Method.steps``: a layer answers in the step in which its input comes."""
-        return Steps(timesteps, 0, 0, timesteps)
 
 
 class OPI(Rate):

@@ -20,25 +20,23 @@ Fast-SNN: at ``-0.001`` and below, in units of the currents, which keeps roundin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from benchmarks.methods.base import Method, Steps
+from benchmarks.methods.base import Method
 from benchmarks.methods.qcfs import quantized_rate
 from snncore.coding import RateCode
 from snncore.conversion import ConversionMethod, ThresholdRule
 from snncore.neurons import SpikingNeuron
 
 
-@dataclass
-class SignedState:
-    """Membrane ``potential`` u and spike ``count`` n, each ``[B, ...]``; u in units of the currents."""
+class SignedState(NamedTuple):
+    """Membrane ``potential`` u and n, the spikes ``sent``, each ``[B, ...]``; u in units of the currents."""
 
     potential: Tensor
-    count: Tensor
+    sent: Tensor
 
 
 class SignedIntegrateFireNeuron(SpikingNeuron):
@@ -69,16 +67,12 @@ class SignedIntegrateFireNeuron(SpikingNeuron):
         """Membrane at ``initial * v``, no spike yet."""
         return SignedState(torch.full_like(like, self.initial * self.threshold), torch.zeros_like(like))
 
-    def step(self, current: Tensor | None, state: SignedState, out: Tensor | None = None) -> Tensor:
+    def step(self, current: Tensor | None, state: SignedState) -> tuple[Tensor, SignedState]:
         """Integrate, fire with either sign, reset by subtraction; see the module docstring."""
-        if current is not None:
-            state.potential.add_(current)
-        below = state.potential <= -self.margin if self.margin else state.potential < 0
-        spikes = torch.ge(state.potential, self.threshold, out=torch.empty_like(state.potential) if out is None else out)
-        spikes.sub_(below.logical_and_(state.count > 0).to(spikes.dtype))
-        state.potential.sub_(spikes, alpha=self.threshold)
-        state.count.add_(spikes)
-        return spikes
+        u, n = state.potential if current is None else state.potential + current, state.sent
+        below = u <= -self.margin if self.margin else u < 0
+        s = (u >= self.threshold).to(u.dtype) - (below & (n > 0)).to(u.dtype)
+        return s, SignedState(torch.sub(u, s, alpha=self.threshold), n + s)
 
     def residual(self, state: SignedState) -> Tensor:
         """``u[T] / v``."""
@@ -103,6 +97,3 @@ class QFFS(Method):
         """See ``Method.conversion``; thresholds are the clips of the network."""
         return signed_rate(self.margin)
 
-    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
-        """See ``Method.steps``: a layer answers in the step in which its input comes."""
-        return Steps(timesteps, 0, 0, timesteps)

@@ -21,7 +21,6 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from benchmarks.methods.base import Steps
 from benchmarks.methods.layerwise import Layer, LayerRule, LayerwiseMethod, NeuronMaker
 from snncore.coding import RateCode
 from snncore.conversion import ConversionMethod, LeastSquares, ThresholdRule
@@ -45,10 +44,6 @@ class SNNCalibration(LayerwiseMethod):
     def rule(self, **options: object) -> LayerRule:
         """See ``LayerwiseMethod.rule``."""
         return self.corrected
-
-    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
-        """See ``Method.steps``: a layer answers in the step in which its input comes."""
-        return Steps(timesteps, 0, 0, timesteps)
 
     @staticmethod
     def corrected(layer: Layer) -> NeuronMaker:

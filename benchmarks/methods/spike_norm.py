@@ -27,7 +27,6 @@ from functools import partial
 from typing import ClassVar
 
 from benchmarks.errors import CannotRun
-from benchmarks.methods.base import Steps
 from benchmarks.methods.layerwise import Layer, LayerRule, LayerwiseMethod, NeuronMaker
 from snncore.conversion import ConversionMethod, ThresholdRule
 from snncore.neurons import IntegrateFireNeuron
@@ -63,10 +62,6 @@ class SpikeNorm(LayerwiseMethod):
     def calibrated(self, timesteps: int, calibration_steps: int = 128, **options: object) -> int:  # type: ignore[override]
         """See ``LayerwiseMethod.calibrated``."""
         return calibration_steps
-
-    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
-        """See ``Method.steps``: a layer answers in the step in which its input comes."""
-        return Steps(timesteps, 0, 0, timesteps)
 
 
 class RMPSNN(SpikeNorm):

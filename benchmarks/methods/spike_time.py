@@ -90,8 +90,8 @@ class _SpikeTimeMethod(DirectMethod):
         threshold = chosen["threshold"] * (timesteps if ramp else 1)
         neuron = partial(
             SpikeTimeNeuron,
-            timesteps,
             threshold,
+            timesteps,
             self.postsynaptic,
             unit_error=self.unit_error,
             slope_floor=chosen.get("slope_floor"),

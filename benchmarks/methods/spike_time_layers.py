@@ -11,37 +11,6 @@ from torch import Tensor, nn
 from snncore.coding import check_timesteps, latency_steps
 
 
-def spike_times(spikes: Tensor) -> Tensor:
-    """Step of the first spike, ``[B, ...]`` from trains ``[T, B, ...]`` of whole spikes; T for a silent neuron.
-
-    The gradient, ``dL/dS[t] = (t - t* - 1) dL/dt*``, is the one from which ``SpikeTimeNeuron`` reads ``dL/dt*``; where a
-    neuron is silent, that of a spike at the last step.
-
-    Raises:
-        ValueError: spikes without a time and a batch dimension.
-    """
-    if spikes.dim() < 2:
-        raise ValueError(f"expected spikes [T, B, ...], got a tensor of shape {tuple(spikes.shape)}")
-    times: Tensor = _SpikeTimes.apply(spikes)
-    return times
-
-
-class _SpikeTimes(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, spikes: Tensor) -> Tensor:
-        first = spikes.max(0)
-        times = torch.where(first.values > 0, first.indices, spikes.shape[0]).to(spikes.dtype)
-        ctx.timesteps = spikes.shape[0]
-        ctx.save_for_backward(times)
-        return times
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (times,) = ctx.saved_tensors
-        steps = torch.arange(ctx.timesteps, dtype=times.dtype, device=times.device).view(-1, *[1] * times.dim())
-        return (steps - times.clamp(max=ctx.timesteps - 1) - 1) * gradients[0]
-
-
 def relative_targets(times: Tensor, labels: Tensor, margin: float, timesteps: int) -> Tensor:
     """Target firing times of S4NN, ``[B, C]``, relative to the earliest output spike ``tau`` of each sample.
 

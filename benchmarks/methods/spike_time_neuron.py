@@ -32,8 +32,9 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from snncore.coding import check_timesteps
+from snncore.coding import check_positive, check_timesteps
 from snncore.neurons.blocks import column_blocks
+from snncore.neurons.first_spike import refuse_nan
 
 Postsynaptic = Literal["step", "ramp"]
 
@@ -48,8 +49,8 @@ class SpikeTimeNeuron(nn.Module):
     are quantised; it is read as the ramp on a coarse grid of T steps, the rounding taken as the identity in the backward pass.
 
     Args:
-        timesteps: T, at least 2: with one step, time carries no information.
         threshold: ``v``, in units of the currents (step) or of the currents times steps (ramp).
+        timesteps: T, at least 2: with one step, time carries no information.
         postsynaptic: potential that follows a spike, ``"step"`` or ``"ramp"``.
         forced_spike: whether a neuron that stays silent is taken to fire at T, one step after the last. No spike is emitted;
             without it, a silent neuron passes no gradient.
@@ -66,8 +67,8 @@ class SpikeTimeNeuron(nn.Module):
 
     def __init__(
         self,
+        threshold: float,
         timesteps: int,
-        threshold: float = 1.0,
         postsynaptic: Postsynaptic = "step",
         forced_spike: bool = False,
         unit_error: bool = False,
@@ -75,30 +76,28 @@ class SpikeTimeNeuron(nn.Module):
         exact: bool = False,
     ) -> None:
         super().__init__()
-        if check_timesteps(timesteps) < 2:
-            raise ValueError("a time-to-first-spike neuron needs at least 2 timesteps: one step carries no time")
         if postsynaptic not in get_args(Postsynaptic):
             raise ValueError(f"unknown postsynaptic potential {postsynaptic!r}; known: {', '.join(get_args(Postsynaptic))}")
         if exact and postsynaptic == "step":
             raise ValueError("a potential that grows by steps crosses its threshold at a step: exact times need the ramp")
-        self.timesteps = timesteps
+        self.timesteps = check_timesteps(timesteps, least=2)
         self.exact = exact
-        self.threshold = _positive("threshold", threshold)
+        self.threshold = check_positive("threshold", threshold)
         self.postsynaptic = postsynaptic
         self.forced_spike = forced_spike
         self.unit_error = unit_error
-        self.slope_floor = self.threshold / timesteps if slope_floor is None else _positive("slope_floor", slope_floor)
+        self.slope_floor = self.threshold / timesteps if slope_floor is None else check_positive("slope_floor", slope_floor)
 
     def extra_repr(self) -> str:
         """Parameters shown by ``print``."""
         flags = [name for name in ("exact", "forced_spike", "unit_error") if getattr(self, name)]
-        return ", ".join([f"timesteps={self.timesteps}, threshold={self.threshold:g}, {self.postsynaptic}", *flags])
+        return ", ".join([f"threshold={self.threshold:g}, timesteps={self.timesteps}, {self.postsynaptic}", *flags])
 
     def forward(self, currents: Tensor) -> Tensor:
         """Spike trains ``[T, B, ...]`` for currents ``[T, B, ...]``.
 
         Raises:
-            ValueError: the first dimension is not T.
+            ValueError: the first dimension is not T; NaN, which is no silence.
         """
         spikes: Tensor = _Train.apply(self.times(currents), self)
         return spikes
@@ -107,18 +106,12 @@ class SpikeTimeNeuron(nn.Module):
         """Spike times ``[B, ...]`` in steps for currents ``[T, B, ...]``; T for a silent neuron.
 
         Raises:
-            ValueError: the first dimension is not T.
+            ValueError: the first dimension is not T; NaN, which is no silence.
         """
         if currents.dim() < 2 or currents.shape[0] != self.timesteps:
             raise ValueError(f"expected currents [T={self.timesteps}, B, ...], got a tensor of shape {tuple(currents.shape)}")
         times: Tensor = _Crossing.apply(currents, self)
         return times
-
-
-def _positive(name: str, value: float) -> float:
-    if not 0 < float(value) < float("inf"):
-        raise ValueError(f"{name} must be positive and finite, got {value!r}")
-    return float(value)
 
 
 class _Crossing(torch.autograd.Function):
@@ -165,6 +158,7 @@ def _cross_step(x: Tensor, threshold: float, times: Tensor) -> None:
         potential += current
         silent *= torch.lt(potential, threshold, out=below)
         times += silent
+    refuse_nan(potential)
 
 
 def _cross_ramp(x: Tensor, threshold: float, times: Tensor, slope: Tensor, exact: bool) -> None:
@@ -176,6 +170,7 @@ def _cross_ramp(x: Tensor, threshold: float, times: Tensor, slope: Tensor, exact
         silent *= torch.lt(potential, threshold, out=below)
         slope.addcmul_(current, silent)
         times += silent
+    refuse_nan(potential + slope)
     if exact:
         times -= torch.where(silent > 0, 0, (potential - threshold) / torch.where(slope > 0, slope, 1))
 

@@ -22,12 +22,12 @@ puts the ramp where the exact spike would put it, so that layers add up exact ti
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from snncore.coding import Code
+from snncore.coding import Code, check_timesteps
 from snncore.neurons import SpikingNeuron
 
 Grid = Literal["nearest", "down", "continuous"]
@@ -73,8 +73,7 @@ class TimeCode(Code):
         return torch.stack(values)
 
 
-@dataclass
-class WindowState:
+class WindowState(NamedTuple):
     """State of one layer between two steps, each tensor ``[B, ...]``.
 
     ``potential`` is V in units of the currents while the neuron charges, then L in steps. ``memory`` is the current I while it
@@ -100,9 +99,7 @@ class TimeWindowNeuron(SpikingNeuron):
     """
 
     def __init__(self, largest: float, timesteps: int, grid: Grid = "nearest") -> None:
-        code = TimeCode(timesteps)
-        if timesteps < 2:
-            raise ValueError("a time-to-first-spike code needs at least 2 timesteps: one step carries no time")
+        code = TimeCode(check_timesteps(timesteps, least=2))
         if grid not in ROUNDING:
             raise ValueError(f"unknown grid {grid!r}; known: {', '.join(ROUNDING)}")
         super().__init__(float(largest) * (timesteps + 1) / 2, code)
@@ -117,30 +114,23 @@ class TimeWindowNeuron(SpikingNeuron):
         """An empty membrane for currents ``like [B, ...]``."""
         return WindowState(torch.zeros_like(like), torch.zeros_like(like))
 
-    def step(self, current: Tensor | None, state: WindowState, out: Tensor | None = None) -> Tensor | None:
+    def step(self, current: Tensor | None, state: WindowState) -> tuple[Tensor | None, WindowState]:
         """Charge, or fire if it is time; see the module docstring."""
-        potential, memory = state.potential, state.memory
-        if current is not None:
-            memory.add_(current)
-            potential.add_(memory)
-        state.steps += 1
-        if state.steps <= self.delay:
-            return None
-        if state.steps == self.delay + 1:
-            potential.div_(self.threshold)
-            memory.zero_()
-        sent = torch.empty_like(potential) if out is None else out
-        self._sent(potential, 2 * self.delay - state.steps, sent)
-        spikes = sent.sub_(memory)
-        memory.add_(spikes)
-        return spikes
+        potential, memory, steps = state.potential, state.memory, state.steps + 1
+        if steps <= self.delay:
+            assert current is not None
+            memory = memory + current
+            return None, WindowState(potential + memory, memory, steps)
+        if steps == self.delay + 1:
+            potential, memory = potential / self.threshold, torch.zeros_like(memory)
+        sent = self._sent(potential, 2 * self.delay - steps)
+        return sent - memory, WindowState(potential, sent, steps)
 
-    def _sent(self, level: Tensor, left: int, out: Tensor) -> None:
+    def _sent(self, level: Tensor, left: int) -> Tensor:
         """What a neuron of L = ``level`` has sent when ``left`` steps of its window are left: 0 or 1, or part of a spike."""
         if self.grid == "continuous":
-            torch.sub(level, left, out=out).clamp_(0, 1)
-        else:
-            torch.ge(level, left + 1 - ROUNDING[self.grid], out=out)
+            return (level - left).clamp(0, 1)
+        return (level >= left + 1 - ROUNDING[self.grid]).to(level.dtype)
 
     def residual(self, state: WindowState) -> Tensor:
         """What the spike leaves uncoded, in units of the largest value."""

@@ -23,7 +23,6 @@ from operator import add
 from typing import ClassVar
 
 from benchmarks.errors import CannotRun
-from benchmarks.methods.base import Steps
 from benchmarks.methods.layerwise import Layer, LayerRule, LayerwiseMethod, NeuronMaker
 from snncore.coding import RateCode
 from snncore.conversion import ConversionMethod, LeastSquares, ThresholdRule
@@ -59,10 +58,6 @@ class TTRBR(LayerwiseMethod):
     def calibrated(self, timesteps: int, **options: object) -> int:
         """See ``LayerwiseMethod.calibrated``."""
         return min(timesteps, MOST_STEPS)
-
-    def steps(self, timesteps: int, layers: int, **options: object) -> Steps:
-        """See ``Method.steps``: a layer answers in the step in which its input comes."""
-        return Steps(timesteps, 0, 0, timesteps)
 
 
 class TTRBRCentred(TTRBR):

@@ -11,12 +11,49 @@ from torch import Tensor
 
 from benchmarks.harness.artifacts import Case
 from benchmarks.methods import method, threshold_rule
-from snncore.coding import CSSCode
+from snncore.coding import CSSCode, check_timesteps
 from snncore.conversion import tmn
 from snncore.neurons import MomentumNeuron, SpikingNeuron
 
 TRAINS = 10_000
 RATIOS = (0.30, 0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)
+
+
+def capacity(code: str, timesteps: int) -> int:
+    """Number of distinguishable values of ``timesteps`` steps (TMN paper, Fig. 1d).
+
+    Args:
+        code: ``"rate"`` and ``"ttfs"`` give T + 1, ``"binary"`` (spikes weighted by powers of two) 2**T,
+            ``"css"`` (ternary spikes weighted by powers of two) 2**(T+1) - 1.
+
+    Raises:
+        ValueError: unknown code, or fewer than one timestep.
+    """
+    check_timesteps(timesteps)
+    counts = {
+        "rate": timesteps + 1,
+        "ttfs": timesteps + 1,
+        "binary": 2**timesteps,
+        "css": 2 ** (timesteps + 1) - 1,
+    }
+    if code not in counts:
+        raise ValueError(f"unknown code {code!r}; known: {', '.join(counts)}")
+    return counts[code]
+
+
+def enumerate_values(code: str, timesteps: int) -> set[int]:
+    """Every integer that some spike train of ``code`` stands for, by enumerating all trains (exponential in T).
+
+    TTFS values are counted by spike time, T for the first step down to 1 for the last and 0 for silence.
+    """
+    check_timesteps(timesteps)
+    if code == "ttfs":
+        trains = [tuple(int(t == first) for t in range(timesteps)) for first in range(timesteps + 1)]
+        weights = [timesteps - t for t in range(timesteps)]
+        return {sum(w * s for w, s in zip(weights, train, strict=True)) for train in trains}
+    digits, base = {"rate": ((0, 1), 1), "binary": ((0, 1), 2), "css": ((-1, 0, 1), 2)}[code]
+    weights = [base ** (timesteps - 1 - t) for t in range(timesteps)]
+    return {sum(w * s for w, s in zip(weights, train, strict=True)) for train in product(digits, repeat=timesteps)}
 
 
 def momentum_difference(beta: float, timesteps: int) -> float:

@@ -27,8 +27,7 @@ from benchmarks.published import read_published
 from benchmarks.tmn import analytic
 from benchmarks.tmn.energy import ENERGY, TABLE3, energy_curve, table3
 from benchmarks.tmn.settings import PAPER, settings_of
-from snncore.coding import capacity, enumerate_values
-from snncore.energy import energy_mj
+from snncore.energy import TMN_TABLE, Operations
 
 # ---- Table 2: accuracy of converted networks ------------------------------------------------------------------------
 
@@ -237,8 +236,8 @@ def figure1d(profile: Profile) -> list[Row]:
 def _capacity(code: str, timesteps: int, _: list[Arrays]) -> list[Values]:
     return [
         {
-            "capacity": capacity(code, timesteps),
-            "enumerated": len(enumerate_values(code, timesteps)),
+            "capacity": analytic.capacity(code, timesteps),
+            "enumerated": len(analytic.enumerate_values(code, timesteps)),
             "status": "measured",
         }
     ]
@@ -336,8 +335,8 @@ def _energy(choice: NetworkChoice, timesteps: int, latency: int, arrays: list[Ar
         "negative_share": float(spikes[1] / max(spikes.sum(), 1)),
         "acs": acs,
         "macs": macs,
-        "energy_mj": energy_mj(macs, acs),
-        "energy_once_mj": energy_mj(once, acs),
+        "energy_mj": TMN_TABLE.millijoules(Operations(macs, acs)),
+        "energy_once_mj": TMN_TABLE.millijoules(Operations(once, acs)),
     }
     return [values]
 

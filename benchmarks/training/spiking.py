@@ -198,8 +198,13 @@ class _Run:
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.recipe, step, steps)
             noted = step % every == 0
-            with _FiringRates(self.network, noted) as firing:
-                scores, named = self.network.answers(images)
+            try:
+                with _FiringRates(self.network, noted) as firing:
+                    scores, named = self.network.answers(images)
+            except ValueError:
+                if not self.finite_weights():  # a neuron has met NaN
+                    self.diverged()
+                raise
             loss = self.method.loss(scores, labels)
             self.optimizer.zero_grad()
             loss.backward()
@@ -214,7 +219,7 @@ class _Run:
             step += 1
             if progress is not None:
                 progress(step, steps)
-        if not (total.isfinite() and all(weights.isfinite().all() for weights in self.network.parameters())):
+        if not (total.isfinite() and self.finite_weights()):
             self.diverged()
         self.epoch += 1
         round_state(self.network, self.optimizer, self.recipe.significant_bits)
@@ -244,6 +249,10 @@ class _Run:
         self.history["validation_accuracy"].append(100 * right / count)
         self.history["validation_silent"].append(100 * silent / count)
         self.history["firing"].append([sum(layer) / count for layer in zip(*fired, strict=True)])
+
+    def finite_weights(self) -> bool:
+        """Whether no weight is infinite or NaN."""
+        return all(bool(weights.isfinite().all()) for weights in self.network.parameters())
 
     def diverged(self) -> None:
         raise TrainingFailed(

@@ -219,9 +219,7 @@ class SpikingNetwork(nn.Module):
         if isinstance(layer, SpikingLayer):
             current = look_up(step.inputs[0]) if index < self.timesteps else None
             state = layer.neuron.start(current) if index == 0 else states.pop(step.name)  # type: ignore[arg-type]
-            spikes = layer.neuron.step(current, state)
-            if isinstance(spikes, tuple):
-                spikes, state = spikes
+            spikes, state = layer.neuron.step(current, state)
             if index < self.timesteps + delay - 1:
                 states[step.name] = state
             return spikes

@@ -1,4 +1,4 @@
-"""What every spiking neuron of this project has in common."""
+"""What every spiking neuron for inference has in common."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snncore.coding import Code
-from snncore.neurons.blocks import column_blocks, flat_view, neuron_row, time_matrices
+from snncore.coding import Code, check_positive
+from snncore.neurons.blocks import BLOCK_ELEMENTS, column_blocks, train_strides
 
 Observer = Callable[["SpikingNeuron", Tensor, Tensor], None]
 
@@ -18,9 +18,11 @@ Observer = Callable[["SpikingNeuron", Tensor, Tensor], None]
 class SpikingNeuron(nn.Module):
     """Currents in, spikes out; no state survives a call. For inference: gradients do not flow through the updates.
 
-    Multi-step: ``forward(currents [T, B, ...]) -> spikes [T, B, ...]``, the whole train at once.
-    Single-step: ``state = start(like)``, then ``step(current, state)`` for ``T + delay`` calls. The first ``delay`` calls
-    return None (the neuron charges); after the T input steps ``current`` is None. Both give the same spikes.
+    Single-step: ``state = start(like)``, then ``spikes, state = step(current, state)`` for ``T + delay`` calls. In the first
+    ``delay`` calls the spikes are None (the neuron charges); after the T input steps ``current`` is None.
+    Multi-step: ``forward(currents [T, B, ...]) -> spikes [T, B, ...]``, the whole train at once. Both give the same spikes.
+
+    A new neuron writes ``start``, ``step`` and ``residual``; ``_run`` only where a loop in place pays.
 
     Attributes:
         threshold: full threshold ``v``: what a spike removes from the membrane, and the amplitude with which it is read.
@@ -36,10 +38,7 @@ class SpikingNeuron(nn.Module):
 
     def __init__(self, threshold: float, code: Code) -> None:
         super().__init__()
-        threshold = float(threshold)
-        if not 0 < threshold < float("inf"):
-            raise ValueError(f"threshold must be positive and finite, got {threshold!r}")
-        self.threshold = threshold
+        self.threshold = check_positive("threshold", threshold)
         self.code = code
         self.observer: Observer | None = None
 
@@ -52,57 +51,52 @@ class SpikingNeuron(nn.Module):
             inplace: the currents are not needed any more and may be overwritten.
 
         Returns:
-            spikes ``[T, B, ...]``.
+            spikes ``[T, B, ...]``, each step in the memory order of the currents.
 
         Raises:
             ValueError: the first dimension is not T, or parameters are those of a layer of another shape.
         """
-        if currents.dim() == 0 or currents.shape[0] != self.code.timesteps:
+        if currents.dim() < 2 or currents.shape[0] != self.code.timesteps:
             shape = tuple(currents.shape)
-            raise ValueError(f"expected currents [T={self.code.timesteps}, ...], got a tensor of shape {shape}")
-        z, s, spikes = time_matrices(currents, inplace)
-        residual = torch.empty_strided(spikes.shape[1:], spikes.stride()[1:], dtype=spikes.dtype, device=spikes.device)
-        residual_row = flat_view(residual[None])
-        assert residual_row is not None
-        constants = [neuron_row(constant, spikes) for constant in self.constants()]
-        for block in column_blocks(z.shape[1], z.device):
-            left_over = self._update(z[:, block], s[:, block], *(row[block] for row in constants))
+            raise ValueError(f"expected currents [T={self.code.timesteps}, B, ...], got a tensor of shape {shape}")
+        strides = train_strides(currents)
+        # Currents with gaps or shared memory, such as one step expanded over T, cannot be overwritten.
+        spikes = currents if inplace and currents.stride() == strides else currents.new_empty_strided(currents.shape, strides)
+        residual = torch.empty_like(spikes[0])
+        samples = max(1, BLOCK_ELEMENTS // max(1, currents[0, :1].numel()))
+        for part in column_blocks(currents.shape[1], currents.device, samples):  # a wide layer's state stays in the cache
+            state = self._run(currents[:, part], spikes[:, part])
             if self.observer is not None:
-                residual_row[0, block] = self.residual(left_over)
+                residual[part] = self.residual(state)
         if self.observer is not None:
             self.observer(self, spikes, residual)
         return spikes
 
-    def constants(self) -> tuple[Tensor, ...]:
-        """Parameters that differ between the neurons of a layer, as ``_update`` takes them after z and s, ``[N]`` each.
+    def _run(self, currents: Tensor, spikes: Tensor) -> Any:
+        """Write all ``spikes [T, B, ...]``, which may share memory with the currents; return the state after the last step.
 
-        Each broadcasts against one sample. None by default: then ``_update`` need not know of them.
+        The spikes of step t - delay overwrite currents that have been read already.
         """
-        return ()
-
-    def _update(self, z: Tensor, s: Tensor) -> Any:
-        """Write spikes ``s [T, N]`` for currents ``z [T, N]`` (may share memory); return the state after the last step."""
-        state = self.start(z[0])
+        state = self.start(currents[0])
         for t in range(self.code.timesteps + self.delay):
-            # The spikes of step t - delay overwrite currents that have been read already.
-            out = s[t - self.delay] if t >= self.delay else None
-            self.step(z[t] if t < self.code.timesteps else None, state, out)
+            fired, state = self.step(currents[t] if t < self.code.timesteps else None, state)
+            if fired is not None:
+                spikes[t - self.delay] = fired
         return state
 
     def start(self, like: Tensor) -> Any:
         """State before the first step, for currents of one step shaped as ``like [B, ...]``."""
         raise NotImplementedError
 
-    def step(self, current: Tensor | None, state: Any, out: Tensor | None = None) -> Tensor | None:
-        """One timestep; changes ``state`` in place.
+    def step(self, current: Tensor | None, state: Any) -> tuple[Tensor | None, Any]:
+        """One timestep, as a pure function.
 
         Args:
             current: ``[B, ...]``, or None after the T input steps.
-            state: from ``start``.
-            out: where to write the spikes; may be ``current`` itself.
+            state: from ``start`` or the step before; left as it is.
 
         Returns:
-            spikes ``[B, ...]``, or None while the neuron charges.
+            spikes ``[B, ...]``, or None while the neuron charges, and the state after the step.
         """
         raise NotImplementedError
 

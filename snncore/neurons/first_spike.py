@@ -16,24 +16,33 @@ is of the spike that a spike at ``t`` would displace; 0 where there is none, or 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from snncore.coding import check_timesteps
-from snncore.neurons.blocks import column_blocks, flat_view, time_matrices
+from snncore.coding import check_positive, check_timesteps
+from snncore.neurons.blocks import column_blocks, flat, train_strides
 from snncore.surrogate import ATan
 
 TRAINING_BLOCK = 1 << 17
 """Elements of a train per block: the backward pass works on several trains at a time, all of which should stay in the cache."""
 
 
+class FirstSpikeState(NamedTuple):
+    """Potential H and whether the neuron has fired (M), each ``[B, ...]``; ``steps`` so far."""
+
+    potential: Tensor
+    fired: Tensor
+    steps: int = 0
+
+
 class FirstSpikeNeuron(nn.Module):
     """Currents in, at most one spike per neuron out; trainable by backpropagation through time.
 
     Multi-step: ``forward(currents [T, B, ...]) -> spikes [T, B, ...]`` in {0, 1}; a constant current may be given as one step
-    ``[1, B, ...]``. Single-step: ``state = start(like)``, then ``step(current, state)`` T times, without gradients; same spikes.
+    ``[1, B, ...]``. Single-step: ``state = start(like)``, then ``spikes, state = step(current, state)`` T times, without
+    gradients; same spikes.
 
     Args:
         threshold: ``v``, in units of the currents.
@@ -48,19 +57,15 @@ class FirstSpikeNeuron(nn.Module):
 
     def __init__(
         self,
+        threshold: float,
         timesteps: int,
-        threshold: float = 1.0,
         surrogate: ATan | None = None,
         forced_spike: bool = False,
         mask_gradient: bool = True,
     ) -> None:
         super().__init__()
-        if check_timesteps(timesteps) < 2:
-            raise ValueError("a time-to-first-spike neuron needs at least 2 timesteps: one step carries no time")
-        if not 0 < float(threshold) < float("inf"):
-            raise ValueError(f"threshold must be positive and finite, got {threshold!r}")
-        self.timesteps = timesteps
-        self.threshold = float(threshold)
+        self.threshold = check_positive("threshold", threshold)
+        self.timesteps = check_timesteps(timesteps, least=2)
         self.surrogate = surrogate or ATan()
         self.forced_spike = forced_spike
         self.mask_gradient = mask_gradient
@@ -68,13 +73,13 @@ class FirstSpikeNeuron(nn.Module):
     def extra_repr(self) -> str:
         """Parameters shown by ``print``."""
         forced = ", forced_spike" if self.forced_spike else ""
-        return f"timesteps={self.timesteps}, threshold={self.threshold:g}, alpha={self.surrogate.alpha:g}{forced}"
+        return f"threshold={self.threshold:g}, timesteps={self.timesteps}, alpha={self.surrogate.alpha:g}{forced}"
 
     def forward(self, currents: Tensor) -> Tensor:
         """Spike trains ``[T, B, ...]`` for currents ``[T, B, ...]``, or ``[1, B, ...]`` that stay the same at every step.
 
         Raises:
-            ValueError: the first dimension is neither T nor 1.
+            ValueError: the first dimension is neither T nor 1; NaN, which is no silence.
         """
         if currents.dim() == 0 or currents.shape[0] not in (1, self.timesteps):
             shape = tuple(currents.shape)
@@ -82,39 +87,35 @@ class FirstSpikeNeuron(nn.Module):
         spikes: Tensor = _FirstSpike.apply(currents, self)
         return spikes
 
-    def start(self, like: Tensor) -> list[Tensor | int]:
-        """State before the first step, for currents of one step shaped as ``like [B, ...]``: potential, mask, step."""
-        return [torch.zeros_like(like), torch.zeros_like(like, dtype=torch.bool), 0]
+    def start(self, like: Tensor) -> FirstSpikeState:
+        """State before the first step, for currents of one step shaped as ``like [B, ...]``."""
+        return FirstSpikeState(torch.zeros_like(like), torch.zeros_like(like, dtype=torch.bool))
 
     @torch.no_grad()
-    def step(self, current: Tensor, state: list[Any]) -> Tensor:
-        """Spikes ``[B, ...]`` of one timestep; changes ``state`` in place.
+    def step(self, current: Tensor, state: FirstSpikeState) -> tuple[Tensor, FirstSpikeState]:
+        """Spikes ``[B, ...]`` of one timestep, and the state after it.
 
         Raises:
-            ValueError: more than T steps.
+            ValueError: more than T steps; NaN.
         """
-        potential, fired, step = state
-        if step >= self.timesteps:
+        if state.steps >= self.timesteps:
             raise ValueError(f"the neuron has {self.timesteps} timesteps, got one more")
-        potential += current
-        above = potential >= self.threshold
-        if self.forced_spike and step == self.timesteps - 1:
-            above = torch.ones_like(above)
-        spikes = above & ~fired
-        fired |= spikes
-        state[2] = step + 1
-        return spikes.to(potential.dtype)
+        potential, last = state.potential + current, state.steps == self.timesteps - 1
+        refuse_nan(potential)
+        above = torch.ones_like(state.fired) if self.forced_spike and last else potential >= self.threshold
+        spikes = above & ~state.fired
+        return spikes.to(potential.dtype), FirstSpikeState(potential, state.fired | spikes, state.steps + 1)
 
 
 class _FirstSpike(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, currents: Tensor, neuron: FirstSpikeNeuron) -> Tensor:
-        constant = currents.shape[0] == 1
-        train = currents.expand(neuron.timesteps, *currents.shape[1:]) if constant else currents
-        x, s, spikes = time_matrices(train, inplace=False)
+        strides = train_strides(currents)
+        spikes = currents.new_empty_strided((neuron.timesteps, *currents.shape[1:]), strides)
+        x, s = flat(currents, strides).expand(neuron.timesteps, -1), flat(spikes, strides)
         for block in column_blocks(x.shape[1], x.device, TRAINING_BLOCK // neuron.timesteps):
             _fire(x[:, block], s[:, block], neuron)
-        ctx.neuron, ctx.constant = neuron, constant
+        ctx.neuron, ctx.strides = neuron, strides
         ctx.save_for_backward(currents, spikes)
         return spikes
 
@@ -122,24 +123,11 @@ class _FirstSpike(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         neuron: FirstSpikeNeuron = ctx.neuron
         currents, spikes = ctx.saved_tensors
-        s = _flat(spikes, spikes)
-        x = _flat(currents, spikes)
-        g = _flat(gradients[0], spikes)
-        result = torch.empty_like(spikes[:1] if ctx.constant else spikes)
-        out = _flat(result, spikes)
+        result = currents.new_empty_strided(currents.shape, ctx.strides)
+        x, s, g, out = (flat(each, ctx.strides) for each in (currents, spikes, gradients[0], result))
         for block in column_blocks(s.shape[1], s.device, TRAINING_BLOCK // neuron.timesteps):
             _backward(x[:, block], s[:, block], g[:, block], out[:, block], neuron)
         return result, None
-
-
-def _flat(x: Tensor, like: Tensor) -> Tensor:
-    """``[T or 1, N]`` in the memory order of the spikes ``like``."""
-    same = x.is_contiguous() if like.is_contiguous() else flat_view(x) is not None and not x.is_contiguous()
-    if not same:
-        x = torch.empty_strided((x.shape[0], *like.shape[1:]), like.stride(), dtype=x.dtype, device=x.device).copy_(x)
-    flat = flat_view(x)
-    assert flat is not None
-    return flat
 
 
 # Masks are floats in {0, 1}: on a CPU, torch's operations on bool and its `where` are several times slower than arithmetic.
@@ -150,12 +138,19 @@ def _fire(x: Tensor, s: Tensor, neuron: FirstSpikeNeuron) -> None:
     potential = torch.zeros_like(s[0])
     silent = torch.ones_like(potential)
     for t in range(neuron.timesteps):
+        potential.add_(x[t])
         if neuron.forced_spike and t == neuron.timesteps - 1:
             s[t] = silent
-            return
-        potential.add_(x[t])
-        torch.ge(potential, neuron.threshold, out=s[t]).mul_(silent)
-        silent.sub_(s[t])
+        else:
+            torch.ge(potential, neuron.threshold, out=s[t]).mul_(silent)
+            silent.sub_(s[t])
+    refuse_nan(potential)
+
+
+def refuse_nan(sums: Tensor) -> None:
+    """Raise ValueError for NaN in sums over all ``currents``: compared with a threshold, it would count as silence."""
+    if sums.isnan().any():
+        raise ValueError("the currents contain NaN: the weights have diverged, or the input has NaN")
 
 
 def _backward(x: Tensor, s: Tensor, g: Tensor, out: Tensor, neuron: FirstSpikeNeuron) -> None:

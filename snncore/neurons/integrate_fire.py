@@ -68,41 +68,32 @@ class IntegrateFireNeuron(SpikingNeuron):
             f"reset={self.reset}, current={_shown(self.current)}"
         )
 
-    def constants(self) -> tuple[Tensor, ...]:
-        """``u[0] / v`` and ``c``, unless both are the same for all neurons."""
-        if isinstance(self.initial, float) and isinstance(self.current, float):
-            return ()
-        return torch.as_tensor(self.initial), torch.as_tensor(self.current)
-
     def start(self, like: Tensor) -> Tensor:
-        """Membrane potential ``u[0] [B, ...]``."""
-        return torch.empty_like(like).copy_(torch.as_tensor(self.initial)).mul_(self.threshold)
+        """Membrane potential ``u[0] [B, ...]``. Raises ValueError for parameters of a layer of another shape."""
+        _spread(self.current, like)
+        return torch.zeros_like(like).add_(_spread(self.initial, like)).mul_(self.threshold)
 
-    def step(self, current: Tensor | None, state: Tensor, out: Tensor | None = None) -> Tensor:
+    def step(self, current: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
         """Integrate, fire, reset; see the module docstring."""
-        return self._fire(current, state, out, self.current)
+        u = state if current is None else state + current + _spread(self.current, state)
+        s = (u >= self.threshold).to(u.dtype)
+        return s, torch.sub(u, s, alpha=self.threshold) if self.reset == "soft" else u * (1 - s)
 
-    def _update(self, z: Tensor, s: Tensor, *constants: Tensor) -> Tensor:
-        """As the base class, with ``constants`` of this block's neurons where they differ."""
-        if not constants:
-            return super()._update(z, s)  # type: ignore[no-any-return]
-        initial, own = constants
-        state = initial * self.threshold
-        for current, out in zip(z, s, strict=True):
-            self._fire(current, state, out, own)
-        return state
-
-    def _fire(self, current: Tensor | None, state: Tensor, out: Tensor | None, own: float | Tensor) -> Tensor:
-        if current is not None:
-            state.add_(current)
-            if isinstance(own, Tensor) or own:
-                state.add_(own)
-        spikes = torch.ge(state, self.threshold, out=torch.empty_like(state) if out is None else out)
-        if self.reset == "soft":
-            state.sub_(spikes, alpha=self.threshold)
-        else:
-            state.addcmul_(state, spikes, value=-1)
-        return spikes
+    def _run(self, currents: Tensor, spikes: Tensor) -> Tensor:
+        """``step`` for all steps in place."""
+        u, own = self.start(currents[0]), None
+        if isinstance(self.current, Tensor) or self.current:
+            own = torch.zeros_like(u).add_(_spread(self.current, u))
+        for z, s in zip(currents, spikes, strict=True):
+            u.add_(z)
+            if own is not None:
+                u.add_(own)
+            torch.ge(u, self.threshold, out=s)
+            if self.reset == "soft":
+                u.sub_(s, alpha=self.threshold)
+            else:
+                u.addcmul_(u, s, value=-1)
+        return u
 
     def residual(self, state: Tensor) -> Tensor:
         """``u[T] / v``."""
@@ -111,3 +102,15 @@ class IntegrateFireNeuron(SpikingNeuron):
 
 def _shown(value: float | Tensor) -> str:
     return f"{value:g}" if isinstance(value, float) else f"tensor of shape {tuple(value.shape)}"
+
+
+def _spread(value: float | Tensor, like: Tensor) -> float | Tensor:
+    """A parameter of the neurons of one sample as a view for a whole batch ``like [B, ...]``; a single number as it is."""
+    if not isinstance(value, Tensor):
+        return value
+    try:
+        return value.to(like.dtype).expand(like.shape)
+    except RuntimeError as error:
+        shapes = f"{tuple(value.shape)}, not of {tuple(like.shape[1:])}"
+        why = f"the neurons have parameters for a layer of shape {shapes}; calibrate with images of this size"
+        raise ValueError(why) from error

@@ -25,8 +25,7 @@ no gate).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,17 +35,18 @@ from snncore.neurons.base import SpikingNeuron, largest_below
 
 ROUNDING = 0.1
 """Of a spike's amplitude: how far rounding may move a coded value."""
+HEADROOM = 2**4
+"""What a weighted input may exceed ``beta**(T + L)`` by before it leaves the range of numbers."""
 Gate = Literal["first-spike", "tsa-relu", "none"]
 GATES: tuple[Gate, ...] = ("first-spike", "tsa-relu", "none")
 
 
-@dataclass
-class MomentumState:
+class MomentumState(NamedTuple):
     """State of one layer between two steps; each tensor ``[B, ...]`` in units of the currents unless said otherwise.
 
-    ``potential`` is the membrane potential u (with the tsa-relu gate: the weighted input h). ``memory`` is what the gate
-    remembers: the spikes so far read as a binary number, whose sign is that of the first spike (first-spike), or the
-    weighted output g (tsa-relu). ``steps`` counts the steps so far.
+    ``potential`` is the membrane potential u (with the tsa-relu gate: the weighted input h). ``memory`` is the spikes so far
+    read as a number m, whose sign is that of the first spike, where gate or saturation need it; with the tsa-relu gate it is
+    the weighted output g. ``steps`` counts the steps so far.
     """
 
     potential: Tensor
@@ -65,6 +65,7 @@ class MomentumNeuron(SpikingNeuron):
         ratio: predictive over full threshold, in (0, 1].
         ternary: spikes in {-1, 0, 1}; otherwise {0, 1}.
         gate: ``"first-spike"``, ``"tsa-relu"`` or ``"none"`` (negative codes pass).
+        most: largest value that a train may stand for, in units of the last step's spike; None for all ones.
 
     Raises:
         ValueError: a parameter out of range; the first-spike gate with beta < 2, where it is not a ReLU.
@@ -79,6 +80,7 @@ class MomentumNeuron(SpikingNeuron):
         ratio: float = 0.5,
         ternary: bool = True,
         gate: Gate = "first-spike",
+        most: int | None = None,
     ) -> None:
         super().__init__(threshold, CSSCode(timesteps, float(beta)))
         if not 1 < beta <= 3:
@@ -91,11 +93,14 @@ class MomentumNeuron(SpikingNeuron):
             raise ValueError(f"unknown gate {gate!r}; known: {', '.join(GATES)}")
         if gate == "first-spike" and beta < 2:
             raise ValueError(f"the first-spike gate is a ReLU only for beta >= 2, got {beta!r}; use gate='tsa-relu'")
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+            raise ValueError(f"most must be a whole number of at least 1, got {most!r}")
         self.beta = float(beta)
         self.delay = precharge
         self.ratio = float(ratio)
         self.ternary = ternary
         self.gate = gate
+        self.most = most
         self.reset = self.beta**precharge * self.threshold
 
     @classmethod
@@ -118,74 +123,95 @@ class MomentumNeuron(SpikingNeuron):
         return (
             f"threshold={self.threshold:g}, timesteps={self.code.timesteps}, beta={self.beta:g}, precharge={self.delay}, "
             f"ratio={self.ratio:g}, ternary={self.ternary}, gate={self.gate}"
+            + ("" if self.most is None else f", most={self.most}")
         )
 
     def start(self, like: Tensor) -> MomentumState:
         """Discharged membrane, ``u[0] = 0``.
 
-        Raises ValueError for more timesteps than the numbers of ``like`` have digits for (tsa-relu gate; ``most_timesteps``).
+        Raises ValueError for more timesteps than the numbers of ``like`` can hold (``most_timesteps``).
         """
-        if self.gate == "tsa-relu" and self.code.timesteps > (most := most_timesteps(self.beta, self.delay, like.dtype)):
+        if self.code.timesteps > (most := most_timesteps(self.beta, self.delay, like.dtype, self.gate)):
+            kind = "digits" if self.gate == "tsa-relu" else "range"
             raise ValueError(
-                f"T = {self.code.timesteps} at beta = {self.beta:g} needs more digits than {like.dtype} has; "
+                f"T = {self.code.timesteps} at beta = {self.beta:g} needs more {kind} than {like.dtype} has; "
                 f"use at most T = {most}"
             )
-        needs_memory = self.gate == "tsa-relu" or (self.gate == "first-spike" and self.ternary)
+        needs_memory = self.gate == "tsa-relu" or self.most is not None or self._signed
         return MomentumState(torch.zeros_like(like), torch.zeros_like(like) if needs_memory else None)
 
-    def step(self, current: Tensor | None, state: MomentumState, out: Tensor | None = None) -> Tensor | None:
-        """One step of the equations in the module docstring; None during the pre-charge."""
-        spikes = self._fire(current, state, out)
-        if spikes is not None and self.gate == "first-spike" and state.memory is not None:
-            torch.add(spikes, state.memory, alpha=2, out=state.memory)
-            spikes.mul_(_not_negative(state.memory))
-        return spikes
-
-    def _fire(self, current: Tensor | None, state: MomentumState, out: Tensor | None) -> Tensor | None:
-        """The step before the first-spike gate."""
-        u, memory = state.potential, state.memory
-        if current is None:
-            u.mul_(self.beta)
+    def step(self, current: Tensor | None, state: MomentumState) -> tuple[Tensor | None, MomentumState]:
+        """One step of the equations in the module docstring; no spikes during the pre-charge."""
+        u, memory, steps = state.potential, state.memory, state.steps + 1
+        u = u * self.beta if current is None else torch.add(current, u, alpha=self.beta)
+        if steps <= self.delay:
+            return None, MomentumState(u, memory, steps)
+        cap = self._cap(steps)
+        if self.gate == "tsa-relu":
+            h, g = u, memory * self.beta  # type: ignore[operator]
+            s = self._spikes(h.clamp(0, cap * self.reset) - g)
+            return s, MomentumState(h, torch.add(g, s, alpha=self.reset), steps)
+        if self.most is None or memory is None:
+            s = self._spikes(u)
         else:
-            torch.add(current, u, alpha=self.beta, out=u)
+            s = self._spikes(torch.minimum(u, (cap - memory * self.beta) * self.reset))
+        u = torch.sub(u, s, alpha=self.reset)
+        if memory is not None:
+            memory = torch.add(s, memory, alpha=self.beta)
+            s = s * (memory >= 0) if self._signed else s
+        return s, MomentumState(u, memory, steps)
+
+    @property
+    def _signed(self) -> bool:
+        """Whether negative codes have to be silenced by the sign of the first spike."""
+        return self.gate == "first-spike" and self.ternary
+
+    def _cap(self, steps: int) -> float:
+        """``most beta**(k-T)`` at the k-th firing step, infinite without ``most``."""
+        return math.inf if self.most is None else self.most * self.beta ** (steps - self.delay - self.code.timesteps)
+
+    def _spikes(self, potential: Tensor) -> Tensor:
+        theta, dtype = self.ratio * self.reset, potential.dtype
+        positive = (potential >= theta).to(dtype)
+        return positive - (potential <= -theta).to(dtype) if self.ternary else positive
+
+    def _run(self, currents: Tensor, spikes: Tensor) -> MomentumState:
+        """``step`` for all steps in place, with the first-spike gate applied to the finished train: its sign is final."""
+        u, memory, _ = self.start(currents[0])
         tsa = self.gate == "tsa-relu"
-        if tsa and memory is not None:
-            memory.mul_(self.beta)
-        state.steps += 1
-        if state.steps <= self.delay:
-            return None
-        spikes = torch.empty_like(u) if out is None else out
-        if tsa and memory is not None:
-            self._threshold(u.clamp(min=0).sub_(memory), spikes)
-            memory.add_(spikes, alpha=self.reset)
-        else:
-            self._threshold(u, spikes)
-            u.sub_(spikes, alpha=self.reset)
-        return spikes
+        rest = u if not tsa and self.most is None else torch.empty_like(u)  # what the spikes are to code
+        for t in range(self.code.timesteps + self.delay):
+            if t < self.code.timesteps:
+                torch.add(currents[t], u, alpha=self.beta, out=u)
+            else:
+                u.mul_(self.beta)
+            if t < self.delay:
+                continue
+            s, cap = spikes[t - self.delay], self._cap(t + 1)
+            if tsa and memory is not None:
+                torch.clamp(u, 0, cap * self.reset, out=rest).sub_(memory.mul_(self.beta))
+            elif self.most is not None and memory is not None:
+                torch.mul(memory, -self.beta, out=rest).add_(cap).mul_(self.reset)
+                torch.minimum(u, rest, out=rest)
+            self._write_spikes(rest, s)
+            if tsa and memory is not None:
+                memory.add_(s, alpha=self.reset)
+            else:
+                u.sub_(s, alpha=self.reset)
+                if memory is not None:
+                    torch.add(s, memory, alpha=self.beta, out=memory)
+        if self._signed and memory is not None:
+            spikes.mul_(memory.sign().add_(1).clamp_(max=1))  # 1 where m >= 0; three vectorised passes, faster than a mask
+        return MomentumState(u, memory, self.code.timesteps + self.delay)
 
-    def _threshold(self, potential: Tensor, spikes: Tensor) -> None:
+    def _write_spikes(self, potential: Tensor, out: Tensor) -> None:
         theta = self.ratio * self.reset
         if self.ternary:
             # hardshrink zeroes |u| <= lambda, but a potential that equals the threshold must fire.
-            torch.ops.aten.hardshrink.out(potential, largest_below(theta, potential.dtype), out=spikes)
-            spikes.sign_()
+            torch.ops.aten.hardshrink.out(potential, largest_below(theta, potential.dtype), out=out)
+            out.sign_()
         else:
-            torch.ge(potential, theta, out=spikes)
-
-    def _update(self, z: Tensor, s: Tensor) -> MomentumState:
-        """As the base class, with the first-spike gate applied to the finished train: the sign cannot change later."""
-        if self.gate != "first-spike" or not self.ternary:
-            return super()._update(z, s)
-        state = self.start(z[0])
-        memory = state.memory
-        assert memory is not None
-        for t in range(self.code.timesteps + self.delay):
-            out = s[t - self.delay] if t >= self.delay else None
-            spikes = self._fire(z[t] if t < self.code.timesteps else None, state, out)
-            if spikes is not None:
-                torch.add(spikes, memory, alpha=2, out=memory)
-        s.mul_(_not_negative(memory))
-        return state
+            torch.ge(potential, theta, out=out)
 
     def residual(self, state: MomentumState) -> Tensor:
         """``u[T] / (beta**L v)``; with the tsa-relu gate ``(max(h, 0) - g) / (beta**L v)``."""
@@ -194,15 +220,13 @@ class MomentumNeuron(SpikingNeuron):
         return state.potential / self.reset
 
 
-def most_timesteps(beta: float, precharge: int, dtype: torch.dtype = torch.float32) -> int:
-    """The largest T at which the tsa-relu gate codes to within ``ROUNDING`` of an amplitude.
+def most_timesteps(beta: float, precharge: int, dtype: torch.dtype = torch.float32, gate: Gate = "tsa-relu") -> int:
+    """The largest T that numbers of ``dtype`` can hold.
 
-    It fires on the difference of two sums that grow as ``beta**t`` and are rounded to so many digits, whereas an amplitude stays
-    as small as it is.
+    The weighted input grows as ``beta**t``. The tsa-relu gate fires on its difference from the weighted output: both are rounded
+    to so many digits, whereas an amplitude, which the difference is to be coded to within ``ROUNDING`` of, stays as small as
+    it is. The other gates subtract spikes at once and need the range of the numbers alone.
     """
-    return math.floor(math.log(ROUNDING / torch.finfo(dtype).eps) / math.log(beta)) - precharge
-
-
-def _not_negative(x: Tensor) -> Tensor:
-    """1 where ``x >= 0``, else 0, in the dtype of ``x``: three vectorised passes, faster than a boolean mask."""
-    return x.sign().add_(1).clamp_(max=1)
+    numbers = torch.finfo(dtype)
+    largest = ROUNDING / numbers.eps if gate == "tsa-relu" else numbers.max / HEADROOM
+    return math.floor(math.log(largest) / math.log(beta)) - precharge

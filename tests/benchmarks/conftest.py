@@ -12,7 +12,7 @@ import pytest
 from benchmarks.published import read_published
 from benchmarks.tmn import analytic
 from benchmarks.tmn.artifacts import ARTIFACTS
-from snncore.energy import energy_mj
+from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, Operations
 
 Tables = dict[str, pd.DataFrame]
 SCHEMAS = {artifact.name: artifact.schema for artifact in ARTIFACTS}
@@ -122,8 +122,8 @@ def _table3(stand_in: bool) -> list[dict[str, Any]]:
         once = macs / (1 if pd.isna(row["timesteps"]) else int(row["timesteps"]))
         row |= {"quantizer": "uniform-3", "ann_metric": 95.6, "n_test": 1000, "seeds": "0"}
         row |= {"acs": acs, "macs": macs, "macs_once": once, "signs": 0.0}
-        row |= {"energy_mj": energy_mj(macs, acs), "energy_once_mj": energy_mj(once, acs)}
-        row |= {"energy_ternary_spike_mj": energy_mj(once, acs, 12.5, 0.077)}
+        row |= {"energy_mj": TMN_TABLE.millijoules(Operations(macs, acs)), "energy_once_mj": TMN_TABLE.millijoules(Operations(once, acs))}
+        row |= {"energy_ternary_spike_mj": TERNARY_SPIKE_TABLE.millijoules(Operations(once, acs))}
         if row["method"] != "ANN":
             row |= {"precharge_steps": 0, "presimulation_steps": 0, "latency": 8, "spikes_per_neuron": 0.5}
             row |= _accuracy(95.6, 0.1) | {"energy_presimulated_mj": row["energy_mj"] * (2 if row["method"] == "COS" else 1)}

@@ -412,11 +412,11 @@ def single_step_spikes(network: SpikingNetwork, x: Tensor) -> tuple[dict[str, Te
     for name, neuron in network.neurons.items():
         steps[name] = neuron.step
 
-        def recorded(current: Any, state: Any, out: Any = None, name: str = name) -> Any:
-            spikes = steps[name](current, state, out)
+        def recorded(current: Any, state: Any, name: str = name) -> Any:
+            spikes, state = steps[name](current, state)
             if spikes is not None:
                 trains[name].append(spikes.clone())
-            return spikes
+            return spikes, state
 
         neuron.step = recorded  # type: ignore[method-assign]
     try:

@@ -188,7 +188,7 @@ def test_an_output_layer_that_is_forced_to_fire_answers_by_its_last_potential() 
 def test_with_decreasing_weights_a_run_may_end_at_the_first_output_spike(seed: int, timesteps: int, name: str, dtype: torch.dtype) -> None:
     """Step by step: the class is known at the first step at which an output neuron fires."""
     currents = torch.randn(timesteps, 40, 10, generator=torch.Generator().manual_seed(seed), dtype=dtype) * 0.4
-    neuron = FirstSpikeNeuron(timesteps)
+    neuron = FirstSpikeNeuron(1.0, timesteps)
     spikes = neuron(currents)
     found = winner(TemporalWeighting(weights(name, timesteps))(spikes), currents, spikes).tolist()
     for sample in range(40):

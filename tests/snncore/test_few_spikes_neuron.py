@@ -84,7 +84,10 @@ def test_spikes_and_residual_are_those_of_the_closed_form(digits: int, dtype: to
 def test_it_waits_for_its_input() -> None:
     neuron = MomentumNeuron.few_spikes(7, 3)
     state = neuron.start(torch.zeros(2))
-    steps = [neuron.step(torch.ones(2) if t < 3 else None, state) for t in range(6)]
+    steps = []
+    for t in range(6):
+        spikes, state = neuron.step(torch.ones(2) if t < 3 else None, state)
+        steps.append(spikes)
     assert steps[:3] == [None] * 3
     assert torch.stack(steps[3:]).tolist() == [[0, 0], [0, 0], [1, 1]]  # type: ignore[arg-type]
 

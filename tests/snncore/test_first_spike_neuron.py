@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,8 +42,11 @@ def random_currents(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float
 
 def stepped(neuron: FirstSpikeNeuron, currents: Tensor) -> Tensor:
     """Spikes of the single-step mode."""
-    state = neuron.start(currents[0])
-    return torch.stack([neuron.step(currents[t], state) for t in range(neuron.timesteps)])
+    state, train = neuron.start(currents[0]), []
+    for t in range(neuron.timesteps):
+        spikes, state = neuron.step(currents[t], state)
+        train.append(spikes)
+    return torch.stack(train)
 
 
 # ---- spikes -----------------------------------------------------------------------------------------------------------
@@ -58,7 +62,7 @@ def test_spikes_are_those_of_the_rational_reference(data: st.DataObject) -> None
     currents = data.draw(st.lists(train, min_size=1, max_size=5))
     dtype = data.draw(st.sampled_from([torch.float32, torch.float64]))
     values = torch.tensor([[float(x) for x in train] for train in currents], dtype=dtype).T
-    neuron = FirstSpikeNeuron(timesteps, float(threshold), forced_spike=forced)
+    neuron = FirstSpikeNeuron(float(threshold), timesteps, forced_spike=forced)
     expected = [reference(train, threshold, forced) for train in currents]
     spikes = neuron(values)
     assert spikes.dtype == dtype
@@ -78,15 +82,15 @@ def test_spikes_are_those_of_the_rational_reference(data: st.DataObject) -> None
     ],
 )
 def test_traces_by_hand(currents: tuple[float, ...], free: tuple[int, ...], forced: tuple[int, ...]) -> None:
-    assert FirstSpikeNeuron(4)(column(*currents))[:, 0].tolist() == list(free)
-    assert FirstSpikeNeuron(4, forced_spike=True)(column(*currents))[:, 0].tolist() == list(forced)
+    assert FirstSpikeNeuron(1.0, 4)(column(*currents))[:, 0].tolist() == list(free)
+    assert FirstSpikeNeuron(1.0, 4, forced_spike=True)(column(*currents))[:, 0].tolist() == list(forced)
 
 
 @quick
 @given(st.integers(2, 9), seeds, st.floats(0.1, 5), st.booleans())
 def test_at_most_one_spike_and_exactly_one_if_forced(timesteps: int, seed: int, threshold: float, forced: bool) -> None:
     currents = random_currents(timesteps, 4, 11, seed=seed)
-    spikes = FirstSpikeNeuron(timesteps, threshold, forced_spike=forced)(currents)
+    spikes = FirstSpikeNeuron(threshold, timesteps, forced_spike=forced)(currents)
     assert ((spikes == 0) | (spikes == 1)).all()
     counts = spikes.sum(0)
     assert (counts == 1).all() if forced else (counts <= 1).all()
@@ -94,7 +98,7 @@ def test_at_most_one_spike_and_exactly_one_if_forced(timesteps: int, seed: int, 
 
 def test_a_forced_spike_only_adds_spikes_at_the_last_step() -> None:
     currents = random_currents(6, 3, 50)
-    free, forced = FirstSpikeNeuron(6)(currents), FirstSpikeNeuron(6, forced_spike=True)(currents)
+    free, forced = FirstSpikeNeuron(1.0, 6)(currents), FirstSpikeNeuron(1.0, 6, forced_spike=True)(currents)
     assert torch.equal(free[:-1], forced[:-1])
     assert torch.equal(forced[-1], 1 - free[:-1].sum(0))
     assert 0 < free.sum(0).mean() < 1
@@ -107,7 +111,7 @@ def test_multi_step_is_single_step(seed: int, timesteps: int, forced: bool, shap
     if last and len(shape) == 4:
         currents = currents.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, (timesteps, shape[0]))
         assert not currents.is_contiguous()
-    neuron = FirstSpikeNeuron(timesteps, forced_spike=forced)
+    neuron = FirstSpikeNeuron(1.0, timesteps, forced_spike=forced)
     spikes = neuron(currents)
     assert torch.equal(spikes, stepped(neuron, currents))
     assert torch.equal(spikes, neuron(currents.contiguous()))
@@ -121,7 +125,7 @@ def test_multi_step_is_single_step(seed: int, timesteps: int, forced: bool, shap
 def test_channels_last_currents_give_channels_last_spikes() -> None:
     currents = torch.randn(4, 2, 3, 5, 5).flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, (4, 2))
     for given_currents in (currents, currents[:1]):
-        spikes = FirstSpikeNeuron(4)(given_currents)
+        spikes = FirstSpikeNeuron(1.0, 4)(given_currents)
         assert spikes.shape == (4, 2, 3, 5, 5)
         assert spikes.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
 
@@ -129,7 +133,7 @@ def test_channels_last_currents_give_channels_last_spikes() -> None:
 def test_currents_are_not_changed() -> None:
     currents = random_currents(4, 3, 5).requires_grad_()
     before = currents.detach().clone()
-    FirstSpikeNeuron(4)(currents).sum().backward()
+    FirstSpikeNeuron(1.0, 4)(currents).sum().backward()
     assert torch.equal(currents, before)
 
 
@@ -171,7 +175,7 @@ def test_gradients_are_those_of_autograd_through_the_equations(
     ours = random_currents(timesteps, 2, 9, seed=seed).requires_grad_()
     theirs = ours.detach().clone().requires_grad_()
     upstream = random_currents(timesteps, 2, 9, seed=seed + 1)
-    spikes = FirstSpikeNeuron(timesteps, threshold, ATan(alpha), *switches)(ours)
+    spikes = FirstSpikeNeuron(threshold, timesteps, ATan(alpha), *switches)(ours)
     expected = unrolled(theirs, threshold, alpha, *switches)
     assert torch.equal(spikes, expected)
     spikes.backward(upstream)
@@ -184,7 +188,7 @@ def test_gradients_are_those_of_autograd_through_the_equations(
 def test_the_gradient_of_a_constant_current_is_the_sum_over_time(forced: bool, mask: bool) -> None:
     constant = random_currents(1, 2, 3, 4, 4, seed=3).requires_grad_()
     train = constant.detach().expand(6, 2, 3, 4, 4).clone().requires_grad_()
-    neuron = FirstSpikeNeuron(6, 1.0, ATan(), forced, mask)
+    neuron = FirstSpikeNeuron(1.0, 6, ATan(), forced, mask)
     upstream = random_currents(6, 2, 3, 4, 4, seed=4)
     neuron(constant).backward(upstream)
     neuron(train).backward(upstream)
@@ -203,7 +207,7 @@ def test_the_gradient_does_not_depend_on_the_memory_format(steps: int) -> None:
     for currents in (plain, last):
         for above in upstreams:
             leaf = currents.clone(memory_format=torch.preserve_format).requires_grad_()
-            FirstSpikeNeuron(5)(leaf).backward(above)
+            FirstSpikeNeuron(1.0, 5)(leaf).backward(above)
             gradients.append(leaf.grad)
     for gradient in gradients[1:]:
         assert torch.equal(gradient, gradients[0])
@@ -211,7 +215,7 @@ def test_the_gradient_does_not_depend_on_the_memory_format(steps: int) -> None:
 
 def test_an_upstream_gradient_that_is_expanded_is_accepted() -> None:
     currents = random_currents(4, 3, 5).requires_grad_()
-    FirstSpikeNeuron(4)(currents).sum().backward()
+    FirstSpikeNeuron(1.0, 4)(currents).sum().backward()
     expected = currents.detach().clone().requires_grad_()
     unrolled(expected, 1.0, 2.0, False, True).sum().backward()
     assert torch.allclose(currents.grad, expected.grad)
@@ -225,19 +229,19 @@ def test_gradients_by_hand() -> None:
     q = 1 / (1 + torch.pi**2)
     g = column(3.0, 5.0, 11.0)
     through, cut = column(0.0, 1.0, 0.0).requires_grad_(), column(0.0, 1.0, 0.0).requires_grad_()
-    FirstSpikeNeuron(3)(through).backward(g)
-    FirstSpikeNeuron(3, mask_gradient=False)(cut).backward(g)
+    FirstSpikeNeuron(1.0, 3)(through).backward(g)
+    FirstSpikeNeuron(1.0, 3, mask_gradient=False)(cut).backward(g)
     assert through.grad[:, 0].tolist() == pytest.approx([(3 - 5) * q + (5 - 11), 5 - 11, 0])
     assert cut.grad[:, 0].tolist() == pytest.approx([3 * q + 5, 5, 0])
 
 
 def test_a_layer_wider_than_a_block_gives_the_same_spikes_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, upstream = random_currents(4, 3, 70).requires_grad_(), random_currents(4, 3, 70, seed=1)
-    spikes = FirstSpikeNeuron(4)(whole)
+    spikes = FirstSpikeNeuron(1.0, 4)(whole)
     spikes.backward(upstream)
     monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", 32)
     parts = whole.detach().clone().requires_grad_()
-    again = FirstSpikeNeuron(4)(parts)
+    again = FirstSpikeNeuron(1.0, 4)(parts)
     again.backward(upstream)
     assert torch.equal(spikes, again) and torch.equal(whole.grad, parts.grad)
 
@@ -273,7 +277,7 @@ def spikingjelly_node(threshold: float, alpha: float) -> Any:
 @pytest.mark.parametrize(("threshold", "alpha"), [(1.0, 2.0), (0.75, 4.0)])
 def test_a_network_agrees_with_spikingjelly_in_spikes_and_gradients(threshold: float, alpha: float, dtype: torch.dtype) -> None:
     theirs = [spikingjelly_node(threshold, alpha) for _ in range(2)]
-    ours = [FirstSpikeNeuron(8, threshold, ATan(alpha)) for _ in range(2)]
+    ours = [FirstSpikeNeuron(threshold, 8, ATan(alpha)) for _ in range(2)]
     torch.manual_seed(0)
     layers = [nn.Linear(12, 20, dtype=dtype), nn.Linear(20, 5, dtype=dtype)]
     with torch.no_grad():
@@ -317,25 +321,39 @@ def test_a_network_agrees_with_spikingjelly_in_spikes_and_gradients(threshold: f
 )
 def test_bad_parameters(timesteps: Any, threshold: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        FirstSpikeNeuron(timesteps, threshold)
+        FirstSpikeNeuron(threshold, timesteps)
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 5), (5, 2), (0, 2), ()])
 def test_currents_of_another_number_of_steps(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected currents \[T=4, ...\] or \[1, ...\], got a tensor of shape"):
-        FirstSpikeNeuron(4)(torch.zeros(shape))
+        FirstSpikeNeuron(1.0, 4)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("forced", [False, True])
+@pytest.mark.parametrize("step", [0, 3])
+def test_nan_is_no_silence(step: int, forced: bool) -> None:
+    currents = torch.full((4, 2, 5), 0.1)
+    neuron = FirstSpikeNeuron(1.0, 4, forced_spike=forced)
+    neuron(currents)
+    currents[step, 1, 2] = float("nan")
+    for run in (neuron, partial(stepped, neuron)):
+        with pytest.raises(ValueError, match="the currents contain NaN"):
+            run(currents)
+    infinite = torch.full((4, 1), float("inf"))
+    assert neuron(torch.cat([infinite, -infinite], 1)).sum(0).tolist() == [1, float(forced)]
 
 
 def test_one_step_too_many() -> None:
-    neuron = FirstSpikeNeuron(2)
+    neuron = FirstSpikeNeuron(1.0, 2)
     current = torch.zeros(1, 3)
     state = neuron.start(current)
-    neuron.step(current, state)
-    neuron.step(current, state)
+    _, state = neuron.step(current, state)
+    _, state = neuron.step(current, state)
     with pytest.raises(ValueError, match="2 timesteps, got one more"):
         neuron.step(current, state)
 
 
 def test_repr_names_the_parameters() -> None:
-    assert repr(FirstSpikeNeuron(4, 2.0, ATan(3.0))) == "FirstSpikeNeuron(timesteps=4, threshold=2, alpha=3)"
-    assert "forced_spike" in repr(FirstSpikeNeuron(4, forced_spike=True))
+    assert repr(FirstSpikeNeuron(2.0, 4, ATan(3.0))) == "FirstSpikeNeuron(threshold=2, timesteps=4, alpha=3)"
+    assert "forced_spike" in repr(FirstSpikeNeuron(1.0, 4, forced_spike=True))

@@ -107,7 +107,7 @@ def stack(timesteps: int, variance: Variance, forced: bool, draws: int = 3) -> t
         with torch.no_grad():
             for index, layer in enumerate(layers):
                 currents = layer(spikes)
-                spikes = FirstSpikeNeuron(timesteps, forced_spike=forced)(currents)
+                spikes = FirstSpikeNeuron(1.0, timesteps, forced_spike=forced)(currents)
                 fired[index] += spikes.sum(0).mean() / draws
                 variances[index] += currents.var() / draws
     return fired.tolist(), variances.tolist()

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snncore import IntegrateFireNeuron, RateCode
-from snncore.neurons import blocks
 from snncore.neurons.integrate_fire import Reset
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
@@ -57,7 +56,7 @@ def test_by_hand() -> None:
 @settings(quick, max_examples=25)
 @given(st.data())
 def test_parameters_of_each_neuron_are_those_of_the_reference(data: st.DataObject) -> None:
-    """Channels-last, constant and contiguous currents; potentials per neuron, currents per channel; every block boundary."""
+    """Channels-last, constant and contiguous currents; potentials per neuron, currents per channel."""
     steps, shape = data.draw(st.integers(1, 6)), (2, 3, 2, 2)
     random = torch.Generator().manual_seed(data.draw(st.integers(0, 2**16)))
     layout = data.draw(st.sampled_from(["contiguous", "channels-last", "constant", "constant channels-last"]))
@@ -74,13 +73,7 @@ def test_parameters_of_each_neuron_are_those_of_the_reference(data: st.DataObjec
     initial, own = eighths(*shape[1:]), eighths(shape[1], 1, 1)
     neuron, residuals = IntegrateFireNeuron(1.5, steps, initial, reset, own), []
     neuron.observer = lambda _, __, residual: residuals.append(residual)
-    block = data.draw(st.integers(1, 25))
-    before = blocks.BLOCK_ELEMENTS
-    blocks.BLOCK_ELEMENTS = block
-    try:
-        spikes = neuron(currents)
-    finally:
-        blocks.BLOCK_ELEMENTS = before
+    spikes = neuron(currents)
     for b, c, h, w in product(*map(range, shape)):
         train = [Fraction(float(z)) for z in currents[:, b, c, h, w]]
         start, extra = Fraction(float(initial[c, h, w])), Fraction(float(own[c, 0, 0]))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import product
 
 import pytest
@@ -30,6 +32,7 @@ class Parameters:
     ratio: Fraction = HALF
     ternary: bool = True
     gate: str = "first-spike"
+    most: int | None = None
 
     def neuron(self) -> MomentumNeuron:
         return MomentumNeuron(
@@ -40,11 +43,15 @@ class Parameters:
             float(self.ratio),
             self.ternary,
             self.gate,  # type: ignore[arg-type]
+            self.most,
         )
 
 
 def reference(currents: list[Fraction], p: Parameters) -> tuple[list[int], Fraction]:
-    """Spikes and residual over the reset of one neuron, equation by equation (TMN Eq. 6-7, App. D; CSS A19-A24)."""
+    """Spikes and residual over the reset of one neuron, equation by equation (TMN Eq. 6-7, App. D; CSS A19-A24).
+
+    ``h - g`` is the potential of Eq. 6-7.
+    """
     reset = p.beta**p.precharge * p.threshold
     theta = p.ratio * reset
     u = h = g = Fraction(0)
@@ -54,7 +61,10 @@ def reference(currents: list[Fraction], p: Parameters) -> tuple[list[int], Fract
         u, h, g = p.beta * u + z, p.beta * h + z, p.beta * g
         if t < p.precharge:
             continue
-        potential = max(h, Fraction(0)) - g if p.gate == "tsa-relu" else u
+        target = max(h, Fraction(0)) if p.gate == "tsa-relu" else h
+        if p.most is not None:
+            target = min(target, p.most * reset * p.beta ** (t + 1 - p.precharge - p.timesteps))
+        potential = target - g
         spike = 1 if potential >= theta else -1 if p.ternary and potential <= -theta else 0
         u, g = u - reset * spike, g + reset * spike
         spikes.append(spike)
@@ -88,6 +98,7 @@ def parameters(draw: st.DrawFn, betas: tuple[Fraction, ...] = (Fraction(3, 2), F
         ratio=draw(st.sampled_from([HALF, HALF, Fraction(1), Fraction(1, 4), Fraction(3, 4)])),
         ternary=draw(st.booleans()),
         gate=draw(st.sampled_from([gate for gate in GATES if gate != "first-spike" or beta >= 2])),
+        most=draw(st.sampled_from([None, None, 1, 2, 5, 11])),
     )
 
 
@@ -142,6 +153,74 @@ def test_a_potential_that_equals_the_threshold_fires(beta: float, precharge: int
     assert neuron(current)[0].tolist() == [1, -1, 0, 0]
 
 
+# ---- saturation -------------------------------------------------------------------------------------------------------
+
+
+def coded(neuron: MomentumNeuron, values: Tensor) -> Tensor:
+    """Values in units of the last spike, sent as a constant current, as the neuron codes them."""
+    steps = neuron.code.timesteps
+    unit = neuron.threshold / neuron.code.total
+    return neuron.code.decode(neuron((values * unit).expand(steps, -1)), neuron.code.total).round(decimals=9)
+
+
+def off_the_ties(levels: int) -> Tensor:
+    """Every 64th between -3 and three times the levels that is not half-way between two whole numbers."""
+    x = torch.arange(-3 * 64, 3 * levels * 64, dtype=torch.float64) / 64
+    return x[(x % 1) != 0.5]
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("levels", range(1, 16))
+def test_a_saturated_neuron_rounds_to_its_levels(levels: int, full: bool, gate: str) -> None:
+    """Exactly ``clip(round(x), 0, levels)``, with the whole input known (L = T) and for constant currents with L = 1."""
+    x = off_the_ties(levels)
+    lowest = 0 if gate != "none" else -3
+    for steps in range(max(levels.bit_length(), 2 if gate == "none" else 1), 9):
+        precharge = steps if full else 1
+        neuron = MomentumNeuron(2**steps - 1, steps, 2.0, precharge, gate=gate, most=levels)  # type: ignore[arg-type]
+        assert torch.equal(coded(neuron, x), x.round().clamp(lowest, levels)), steps
+
+
+@quick
+@given(st.data())
+def test_a_saturated_neuron_rounds_any_train_once_it_is_known(data: st.DataObject) -> None:
+    levels = data.draw(st.integers(1, 15))
+    steps = data.draw(st.integers(levels.bit_length(), 8))
+    train = data.draw(st.lists(st.integers(-64, 64).map(lambda k: Fraction(k, 8)), min_size=steps, max_size=steps))
+    train[-1] += Fraction(1, 64)  # off the ties
+    dtype = data.draw(st.sampled_from([torch.float32, torch.float64]))
+    neuron = MomentumNeuron(3.0, steps, precharge=steps, most=levels)
+    spikes = neuron(tensor([[3 * z for z in train]], dtype))[:, 0].int().tolist()
+    value = sum((z * 2 ** (steps - t) for t, z in enumerate(train, 1)), Fraction(0))
+    assert sum(s * 2 ** (steps - t) for t, s in enumerate(spikes, 1)) == min(max(round(value), 0), levels)
+
+
+@pytest.mark.parametrize("most", [0, -1, 1.0, True, "3"])
+def test_bad_levels(most: object) -> None:
+    with pytest.raises(ValueError, match="most must be a whole number of at least 1"):
+        MomentumNeuron(1.0, 4, most=most)  # type: ignore[arg-type]
+
+
+# ---- the range of numbers ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("make", [MomentumNeuron.tmn, MomentumNeuron.few_spikes, partial(MomentumNeuron, gate="none", precharge=3)])
+def test_timesteps_that_numbers_cannot_hold_are_refused(make: Callable[..., MomentumNeuron], dtype: torch.dtype) -> None:
+    exponents = {torch.float16: 11, torch.float32: 123, torch.float64: 1020}[dtype]  # of the largest number over 16
+    precharge = make(1.0, 9).delay
+    most = exponents // 2 if precharge == 9 else exponents - precharge
+    values = torch.tensor([-8.0, 0.3, 0.5, 1.0, 8.0], dtype=dtype)
+    left: list[Tensor] = []
+    neuron = make(1.0, most)
+    neuron.observer = lambda _, spikes, residual: left.extend((spikes, residual))
+    neuron(values.expand(most, -1))
+    assert all(each.isfinite().all() for each in left)
+    with pytest.raises(ValueError, match=rf"T = {most + 1} at beta = 2 needs more range than torch.* has; use at most T = \d+"):
+        make(1.0, most + 1)(values.expand(most + 1, -1))
+
+
 # ---- Proposition 3.1: the membrane integrates with exponential weights ------------------------------------------------
 
 
@@ -156,7 +235,10 @@ def test_prop_3_1_in_python_integers(data: st.DataObject) -> None:
     neuron = MomentumNeuron(threshold, timesteps, precharge=precharge, gate="none")
     state = neuron.start(torch.zeros(1, dtype=torch.float64))
     steps = [torch.tensor([z], dtype=torch.float64) for z in currents] + [None] * precharge
-    spikes = [out for z in steps if (out := neuron.step(z, state)) is not None]
+    spikes = []
+    for z in steps:
+        out, state = neuron.step(z, state)
+        spikes += [] if out is None else [out]
     integrated = sum(z << (timesteps + precharge - t) for t, z in enumerate(currents, start=1))
     sent = sum(int(s) * 2 ** (timesteps - t) for t, s in enumerate(spikes, start=1)) * threshold << precharge
     assert state.potential.item() == integrated - sent

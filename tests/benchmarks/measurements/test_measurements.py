@@ -25,7 +25,8 @@ from benchmarks.measurements.residual_potential import BIN_WIDTH, BINS, density
 from benchmarks.methods import method, threshold_rule
 from benchmarks.profiles import NetworkChoice, load_profile
 from snncore import SpikingNetwork, convert
-from snncore.counting import OperationCounter, energy_mj
+from snncore.counting import OperationCounter
+from snncore.energy import TMN_TABLE, Operations
 
 CHOICE = NetworkChoice("CIFAR-10", "ResNet-20", "sklearn/digits", "resnet20-thin", "weights")
 IMAGES, BATCH = 6, 2
@@ -108,7 +109,7 @@ def test_counts_are_those_of_one_run_over_all_images(bench: Any) -> None:
     assert measured["macs"] == sum(counts.multiplications.values()) == IMAGES * (3 * 9 * 16 + 3 * 16)
     assert measured["neurons"] == 2 * 48 * IMAGES
     assert measured["spikes"].tolist() == np.sum(list(counts.spikes.values()), axis=0).tolist()
-    assert energy_mj(float(measured["macs"]), float(measured["acs"])) > 0
+    assert TMN_TABLE.millijoules(Operations(float(measured["macs"]), float(measured["acs"]))) > 0
 
 
 def test_what_was_adjusted_comes_with_the_accuracy(bench: Any) -> None:
@@ -199,7 +200,7 @@ def test_residual_potential_is_that_of_neurons_stepped_one_by_one(bench: Any, ra
     for neuron, current in zip(snn.neurons.values(), currents, strict=True):
         state, fired = neuron.start(current[0]), torch.zeros_like(current[0], dtype=torch.bool)
         for t in range(3 + neuron.delay):
-            spikes = neuron.step(current[t] if t < 3 else None, state)
+            spikes, state = neuron.step(current[t] if t < 3 else None, state)
             if spikes is not None:
                 fired |= spikes != 0
         size = neuron.residual(state).abs().double()

@@ -17,7 +17,7 @@ from snncore.time_first import AvgPool2d, Conv2d, Flatten, MaxPool2d
 def time_first(pooling: nn.Module) -> nn.Sequential:
     """Strides, padding, dilation and groups, and a pooling that hands on spikes or fractions."""
     torch.manual_seed(4)
-    first, second, third, fourth = (FirstSpikeNeuron(3, 0.2) for _ in range(4))
+    first, second, third, fourth = (FirstSpikeNeuron(0.2, 3) for _ in range(4))
     return nn.Sequential(
         Conv2d(1, 2, 3, padding=1), first, Conv2d(2, 4, 3, stride=2, padding=1, bias=False), second, pooling,
         Conv2d(4, 4, 2, padding=1, groups=2, dilation=2), third, Flatten(), nn.Linear(4 * 3 * 3, 5), fourth, nn.Linear(5, 2),
@@ -53,7 +53,7 @@ def test_train_accumulates_are_those_of_a_loop_over_every_synapse(memory_format:
 
 
 def test_a_spike_input_costs_accumulates_alone() -> None:
-    network = nn.Sequential(nn.Linear(3, 7), FirstSpikeNeuron(4))
+    network = nn.Sequential(nn.Linear(3, 7), FirstSpikeNeuron(1.0, 4))
     train = torch.zeros(4, 2, 3)
     train[0, 0, 1] = train[3, 0, 2] = train[3, 0, 0] = 1
     with TrainCounter(network) as counter:
@@ -86,7 +86,7 @@ def test_latency_coded_values_count_like_their_spikes() -> None:
     torch.manual_seed(5)
     values = torch.rand(4, 6) * torch.tensor([0.0, 1, 1, 1, 1, 2])
     layer = nn.Linear(6, 7, bias=False)
-    network = nn.Sequential(LatencyLinear(layer, 5), FirstSpikeNeuron(5))
+    network = nn.Sequential(LatencyLinear(layer, 5), FirstSpikeNeuron(1.0, 5))
     with torch.no_grad(), TrainCounter(network) as counter:
         network(values)
     expected = latency_spikes(values, 5).sum(2) * 7
@@ -96,7 +96,7 @@ def test_latency_coded_values_count_like_their_spikes() -> None:
 
 def test_multiplications_are_per_image_and_do_not_grow_with_time() -> None:
     for timesteps, batch in ((2, 1), (9, 5)):
-        network = nn.Sequential(nn.Linear(6, 4), FirstSpikeNeuron(timesteps))
+        network = nn.Sequential(nn.Linear(6, 4), FirstSpikeNeuron(1.0, timesteps))
         with TrainCounter(network) as counter:
             network(torch.rand(1, batch, 6))
         assert counter.multiplications == {"0": 6 * 4 + 4} and counter.accumulates == {}

@@ -61,8 +61,8 @@ def run_stepwise(made: SpikingClassifier, image: Tensor) -> tuple[list[Tensor], 
         x = encoded[min(t, len(encoded) - 1)][None]
         for index, layer in enumerate(made.layers):
             if isinstance(layer, FirstSpikeNeuron):
-                state = states.setdefault(index, layer.start(x[0]))
-                x = layer.step(x[0], state)[None]
+                spikes, states[index] = layer.step(x[0], states.get(index) or layer.start(x[0]))
+                x = spikes[None]
                 trains.setdefault(index, []).append(x.flatten().clone())
             else:
                 x = layer(x)
@@ -249,7 +249,7 @@ def currents_of(state: InitialState) -> list[Tensor]:
     found = []
     for weight in weights:
         found.append(x @ weight.T)
-        x = FirstSpikeNeuron(T, forced_spike=state.forced_spike)(found[-1])
+        x = FirstSpikeNeuron(1.0, T, forced_spike=state.forced_spike)(found[-1])
     return found
 
 

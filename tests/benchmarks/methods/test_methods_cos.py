@@ -82,7 +82,7 @@ def test_streaming_gives_the_same_spikes(seed: int, rho: int) -> None:
     spikes = neuron(z)
     state, train = neuron.start(z[0]), []
     for t in range(steps + rho):
-        out = neuron.step(z[t] if t < steps else None, state)
+        out, state = neuron.step(z[t] if t < steps else None, state)
         assert (out is None) == (t < rho)
         assert len(state.waiting) <= rho
         if out is not None:

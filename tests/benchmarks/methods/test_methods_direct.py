@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.measurements.pooling import merge_average_pooling
 from benchmarks.methods import DIRECT_METHODS, direct_method
 from benchmarks.methods.direct import SpikingClassifier, time_first_layers
 from benchmarks.methods.ettfs import CHOICES, OPTIONS
@@ -19,7 +20,7 @@ from benchmarks.methods.spike_time_neuron import SpikeTimeNeuron
 from benchmarks.models.layouts import parse_layout
 from snncore.decoding import winner
 from snncore.neurons.first_spike import FirstSpikeNeuron
-from snncore.time_first import AvgPool2d, Conv2d, Flatten, MaxPool2d, merge_average_pooling
+from snncore.time_first import AvgPool2d, Conv2d, Flatten, MaxPool2d
 
 LAYOUT, SHAPE, CLASSES = "4C3-P2-6C2-P2-12-5", (2, 8, 9), 5
 OWN = """
@@ -253,8 +254,8 @@ def test_the_class_is_known_at_the_first_output_spike(decoder: str, pooling: str
                 train = x[None]
                 for index, layer in enumerate(layers):
                     if isinstance(layer, FirstSpikeNeuron):
-                        state = states.setdefault(index, layer.start(train[0]))
-                        train = layer.step(train[0], state)[None]
+                        spikes, states[index] = layer.step(train[0], states.get(index) or layer.start(train[0]))
+                        train = spikes[None]
                     else:
                         train = layer(train)
                 fires = train[0] > 0

@@ -50,7 +50,9 @@ def test_spikes_and_residual_are_those_of_the_rational_reference(data: st.DataOb
     assert residuals[0].tolist() == pytest.approx([float(left) for _, left in expected], abs=1e-12)
     assert torch.equal(neuron(z.clone(), inplace=True), spikes)
     state = neuron.start(z[0])
-    assert torch.equal(torch.stack([neuron.step(z[t], state) for t in range(steps)]), spikes)
+    for t in range(steps):
+        fired, state = neuron.step(z[t], state)
+        assert torch.equal(fired, spikes[t])
     assert (spikes.cumsum(0) >= 0).all()
 
 

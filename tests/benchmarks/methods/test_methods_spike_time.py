@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,6 @@ from benchmarks.methods.spike_time_layers import (
     LatencyLinear,
     relative_target_loss,
     relative_targets,
-    spike_times,
     whole_spikes,
 )
 from benchmarks.methods.spike_time_neuron import SpikeTimeNeuron
@@ -27,6 +27,32 @@ from snncore.neurons import FirstSpikeNeuron
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 eighths = st.integers(-16, 24).map(lambda k: Fraction(k, 8))
 POTENTIALS = ("step", "ramp")
+
+
+def spike_times(spikes: Tensor) -> Tensor:
+    """Step of the first spike, ``[B, ...]`` from trains ``[T, B, ...]`` of whole spikes; T for a silent neuron.
+
+    The gradient, ``dL/dS[t] = (t - t* - 1) dL/dt*``, is the one from which ``SpikeTimeNeuron`` reads ``dL/dt*``; where a
+    neuron is silent, that of a spike at the last step.
+    """
+    times: Tensor = _SpikeTimes.apply(spikes)
+    return times
+
+
+class _SpikeTimes(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, spikes: Tensor) -> Tensor:
+        first = spikes.max(0)
+        times = torch.where(first.values > 0, first.indices, spikes.shape[0]).to(spikes.dtype)
+        ctx.timesteps = spikes.shape[0]
+        ctx.save_for_backward(times)
+        return times
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (times,) = ctx.saved_tensors
+        steps = torch.arange(ctx.timesteps, dtype=times.dtype, device=times.device).view(-1, *[1] * times.dim())
+        return (steps - times.clamp(max=ctx.timesteps - 1) - 1) * gradients[0]
 
 
 def column(*values: float) -> Tensor:
@@ -71,14 +97,14 @@ def exact_crossing(times: list[int], weights: list[Fraction], threshold: Fractio
     ],
 )
 def test_traces_by_hand(postsynaptic: str, threshold: float, currents: tuple[float, ...], time: int) -> None:
-    neuron = SpikeTimeNeuron(4, threshold, postsynaptic)  # type: ignore[arg-type]
+    neuron = SpikeTimeNeuron(threshold, 4, postsynaptic)  # type: ignore[arg-type]
     assert neuron.times(column(*currents)).item() == time
     assert neuron(column(*currents)).flatten().tolist() == [float(t == time) for t in range(4)]
 
 
 def test_the_exact_crossing_lies_between_two_steps() -> None:
     currents = torch.cat([column(1, 0, 0, 0), column(1, 1, 0, 0), column(0, 0, 0, 0)], dim=2)
-    neuron = SpikeTimeNeuron(4, 1.5, "ramp", exact=True)
+    neuron = SpikeTimeNeuron(1.5, 4, "ramp", exact=True)
     assert neuron.times(currents).tolist() == [[1.5, 1.25, 4.0]]
     assert neuron(currents)[:, 0].T.tolist() == [[0, 0.5, 0.5, 0], [0, 0.75, 0.25, 0], [0, 0, 0, 0]]
     assert whole_spikes(neuron(currents))[:, 0].T.tolist() == [[0, 0, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
@@ -86,7 +112,7 @@ def test_the_exact_crossing_lies_between_two_steps() -> None:
 
 @pytest.mark.parametrize(("current", "time"), [(1.0, 1), (0.5, 2), (0.75, 4 / 3), (1e9, 1e-9), (0.25, 4)])
 def test_exact_spikes_on_a_step_and_next_to_one(current: float, time: float) -> None:
-    neuron = SpikeTimeNeuron(4, 1.0, "ramp", exact=True)
+    neuron = SpikeTimeNeuron(1.0, 4, "ramp", exact=True)
     spikes = neuron(column(current, 0, 0, 0))
     assert neuron.times(column(current, 0, 0, 0)).item() == pytest.approx(time, rel=1e-12)
     mean = (spikes.flatten() * torch.arange(4)).sum().item()
@@ -99,7 +125,7 @@ def test_exact_spikes_on_a_step_and_next_to_one(current: float, time: float) -> 
 def test_spread_spikes_give_the_potentials_of_continuous_time(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     timesteps = 9
-    neuron = SpikeTimeNeuron(timesteps, 1.0, "ramp", exact=True)
+    neuron = SpikeTimeNeuron(1.0, timesteps, "ramp", exact=True)
     currents = torch.randn(timesteps, 1, 12, generator=generator, dtype=torch.float64)
     weights = torch.randn(12, 3, generator=generator, dtype=torch.float64)
     found = (neuron(currents) @ weights).cumsum(0).cumsum(0)[:-1, 0]  # V[t] = sum over s < t of (t - s) X[s], from t = 1
@@ -117,7 +143,7 @@ def test_gradients_of_exact_times_are_those_of_the_simulation(seed: int) -> None
     timesteps = 8
     inputs = latency_spikes(torch.rand(2, 5, generator=generator, dtype=torch.float64), timesteps)
     weights = [torch.rand(shape, generator=generator, dtype=torch.float64) * 1.3 - 0.4 for shape in ((5, 6), (6, 6), (6, 3))]
-    neuron = SpikeTimeNeuron(timesteps, 1.0, "ramp", slope_floor=1e-9, exact=True)
+    neuron = SpikeTimeNeuron(1.0, timesteps, "ramp", slope_floor=1e-9, exact=True)
 
     def run(*layers: Tensor) -> Tensor:
         train = inputs
@@ -145,7 +171,7 @@ def test_times_of_a_ramp_are_the_exact_ones_rounded_up(timesteps: int, inputs: l
     level = Fraction(threshold, 8)
     expected = exact_crossing(times, weights, level, timesteps - 1)
     currents = train_of(times, timesteps) @ torch.tensor([[float(w)] for w in weights], dtype=torch.float64)
-    rounded, exact = (SpikeTimeNeuron(timesteps, float(level), "ramp", exact=each) for each in (False, True))
+    rounded, exact = (SpikeTimeNeuron(float(level), timesteps, "ramp", exact=each) for each in (False, True))
     if expected is None:
         assert rounded.times(currents).item() == exact.times(currents).item() == timesteps
     else:
@@ -158,14 +184,14 @@ def test_times_of_a_ramp_are_the_exact_ones_rounded_up(timesteps: int, inputs: l
 @given(st.integers(2, 7), st.integers(0, 10**6))
 def test_a_step_fires_like_the_surrogate_neuron(timesteps: int, seed: int) -> None:
     currents = torch.randn(timesteps, 2, 5, generator=torch.Generator().manual_seed(seed))
-    expected = FirstSpikeNeuron(timesteps)(currents)
-    assert torch.equal(SpikeTimeNeuron(timesteps)(currents), expected)
+    expected = FirstSpikeNeuron(1.0, timesteps)(currents)
+    assert torch.equal(SpikeTimeNeuron(1.0, timesteps)(currents), expected)
 
 
 @pytest.mark.parametrize("postsynaptic", POTENTIALS)
 def test_a_layer_wider_than_a_block_and_of_any_shape(postsynaptic: str) -> None:
     currents = torch.randn(3, 2, 5, 90, 90, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    neuron = SpikeTimeNeuron(3, 0.8, postsynaptic)  # type: ignore[arg-type]
+    neuron = SpikeTimeNeuron(0.8, 3, postsynaptic)  # type: ignore[arg-type]
     spikes = neuron(currents)
     upstream = torch.randn_like(spikes)
     spikes.backward(upstream)
@@ -181,8 +207,8 @@ def two_layers(seed: int, timesteps: int, postsynaptic: str) -> tuple[Tensor, Te
     times = torch.randint(0, timesteps - 2, (4,), generator=generator)
     first = torch.randint(-3, 9, (6, 4), generator=generator).double() / 8
     second = torch.randint(-3, 9, (3, 6), generator=generator).double() / 8
-    hidden = SpikeTimeNeuron(timesteps, 1.0, postsynaptic, slope_floor=1e-9)  # type: ignore[arg-type]
-    return times, first, second, hidden, SpikeTimeNeuron(timesteps, 1.0, postsynaptic, slope_floor=1e-9)  # type: ignore[arg-type]
+    hidden = SpikeTimeNeuron(1.0, timesteps, postsynaptic, slope_floor=1e-9)  # type: ignore[arg-type]
+    return times, first, second, hidden, SpikeTimeNeuron(1.0, timesteps, postsynaptic, slope_floor=1e-9)  # type: ignore[arg-type]
 
 
 @quick
@@ -238,7 +264,7 @@ def test_gradients_of_a_step_are_the_published_rule(seed: int) -> None:
 @pytest.mark.parametrize("forced", [False, True])
 def test_times_from_trains_have_the_gradient_of_times_from_currents(postsynaptic: str, forced: bool) -> None:
     direct = torch.randn(7, 4, 9, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_()
-    neuron = SpikeTimeNeuron(7, 1.0, postsynaptic, forced_spike=forced)  # type: ignore[arg-type]
+    neuron = SpikeTimeNeuron(1.0, 7, postsynaptic, forced_spike=forced)  # type: ignore[arg-type]
     through = direct.detach().clone().requires_grad_()
     times, read = neuron.times(direct), spike_times(neuron(through))
     assert torch.equal(times, read)
@@ -252,7 +278,7 @@ def test_times_from_trains_have_the_gradient_of_times_from_currents(postsynaptic
 
 def test_a_forced_spike_is_later_than_every_input() -> None:
     currents = column(0.5, 0.0, 0.25).requires_grad_()
-    neuron = SpikeTimeNeuron(3, 1.0, "step", forced_spike=True)
+    neuron = SpikeTimeNeuron(1.0, 3, "step", forced_spike=True)
     assert not neuron(currents).any()
     neuron.times(currents).sum().backward()
     assert currents.grad.flatten().tolist() == [-1, -1, -1]
@@ -260,7 +286,7 @@ def test_a_forced_spike_is_later_than_every_input() -> None:
 
 def test_the_slope_floor_bounds_the_gradient() -> None:
     currents = column(1.0, -0.999, 0.0, 0.0).requires_grad_()
-    SpikeTimeNeuron(4, 1.001, "ramp").times(currents).sum().backward()
+    SpikeTimeNeuron(1.001, 4, "ramp").times(currents).sum().backward()
     assert currents.grad.flatten().tolist() == pytest.approx([-2 / (1.001 / 4), -1 / (1.001 / 4), 0, 0])
 
 
@@ -270,7 +296,7 @@ def test_unit_error_scales_each_sample(postsynaptic: str) -> None:
     plain, unit = currents.clone().requires_grad_(), currents.clone().requires_grad_()
     error = torch.tensor([[3.0, 4, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0.5, 0, 0]], dtype=torch.float64)
     for x, scaled in ((plain, False), (unit, True)):
-        (SpikeTimeNeuron(8, 1.0, postsynaptic, unit_error=scaled).times(x) * error).sum().backward()  # type: ignore[arg-type]
+        (SpikeTimeNeuron(1.0, 8, postsynaptic, unit_error=scaled).times(x) * error).sum().backward()  # type: ignore[arg-type]
     factors = torch.tensor([1 / 5, 1, 1 / 0.5], dtype=torch.float64).view(1, 3, 1) / 3
     assert torch.allclose(unit.grad, plain.grad * factors)
     assert not unit.grad[:, 1].any() and unit.grad[:, 0].any()
@@ -355,8 +381,8 @@ def test_training_separates_two_patterns(postsynaptic: str, kind: type[nn.Linear
     first, second = kind(12, 20, bias=False), kind(20, 2, bias=False)
     for layer in (first, second):
         nn.init.uniform_(layer.weight, -0.3, 0.6)
-    hidden = SpikeTimeNeuron(timesteps, threshold, postsynaptic)  # type: ignore[arg-type]
-    output = SpikeTimeNeuron(timesteps, threshold, postsynaptic, forced_spike=True)  # type: ignore[arg-type]
+    hidden = SpikeTimeNeuron(threshold, timesteps, postsynaptic)  # type: ignore[arg-type]
+    output = SpikeTimeNeuron(threshold, timesteps, postsynaptic, forced_spike=True)  # type: ignore[arg-type]
     optimizer = torch.optim.Adam([*first.parameters(), *second.parameters()], 0.02)
     best = 10.0
     for _ in range(120):
@@ -382,16 +408,14 @@ def test_training_separates_two_patterns(postsynaptic: str, kind: type[nn.Linear
 )
 def test_bad_parameters_are_refused(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        SpikeTimeNeuron(**arguments)
+        SpikeTimeNeuron(**({"threshold": 1.0} | arguments))
 
 
 def test_bad_input_is_refused() -> None:
-    neuron = SpikeTimeNeuron(4)
+    neuron = SpikeTimeNeuron(1.0, 4)
     for shape in ((3, 2, 5), (4,), (1, 2)):
         with pytest.raises(ValueError, match=r"expected currents \[T=4, B, ...\]"):
             neuron(torch.zeros(shape))
-    with pytest.raises(ValueError, match="expected spikes"):
-        spike_times(torch.zeros(4))
     with pytest.raises(ValueError, match="margin"):
         relative_targets(torch.zeros(1, 2), torch.zeros(1, dtype=torch.long), 0, 4)
     with pytest.raises(ValueError, match="kernel_size"):
@@ -404,6 +428,17 @@ def test_bad_input_is_refused() -> None:
         LatencyLinear(nn.Linear(3, 2, bias=False), 4)(torch.zeros(2, 4))
 
 
+@pytest.mark.parametrize("postsynaptic", POTENTIALS)
+@pytest.mark.parametrize("step", [0, 3])
+def test_nan_is_no_silence(step: int, postsynaptic: str) -> None:
+    currents = torch.full((4, 2, 5), 0.1)
+    neuron = SpikeTimeNeuron(1.0, 4, postsynaptic)  # type: ignore[arg-type]
+    neuron(currents)
+    currents[step, 1, 2] = float("nan")
+    with pytest.raises(ValueError, match="the currents contain NaN"):
+        neuron(currents)
+
+
 def test_parameters_are_printed() -> None:
-    neuron = SpikeTimeNeuron(8, 2.0, "ramp", forced_spike=True)
-    assert repr(neuron) == "SpikeTimeNeuron(timesteps=8, threshold=2, ramp, forced_spike)"
+    neuron = SpikeTimeNeuron(2.0, 8, "ramp", forced_spike=True)
+    assert repr(neuron) == "SpikeTimeNeuron(threshold=2, timesteps=8, ramp, forced_spike)"

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.models import build_model
 from benchmarks.published import read_published
-from snncore.energy import energy_mj
+from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, Operations
 from snncore.synapses import trained_operations
 
 UNITS = {"M": 1e6, "G": 1e9}
@@ -19,10 +19,11 @@ def test_energy_of_the_printed_counts_is_the_printed_energy() -> None:
     for _, row in printed.iterrows():
         acs, macs = (_number(row[name]) for name in ("acs_paper", "macs_paper"))
         expected = float(row["energy_mj_paper"])
-        off = abs(energy_mj(macs, acs) / expected - 1)
+        off = abs(TMN_TABLE.millijoules(Operations(macs, acs)) / expected - 1)
         assert (off > 4e-3) == (row["row"] in INCONSISTENT_IN_PRINT), (row["row"], off)
-    assert energy_mj(1e9, 0) == pytest.approx(4.6) and energy_mj(0, 1e9) == pytest.approx(0.9)
-    assert energy_mj(1e9, 1e9, mac_pj=12.5, ac_pj=0.077) == pytest.approx(12.577)
+    assert TMN_TABLE.millijoules(Operations(1e9, 0)) == pytest.approx(4.6)
+    assert TMN_TABLE.millijoules(Operations(0, 1e9)) == pytest.approx(0.9)
+    assert TERNARY_SPIKE_TABLE.millijoules(Operations(1e9, 1e9)) == pytest.approx(12.577)
 
 
 def test_operations_of_the_trained_networks_of_table_3() -> None:
