@@ -48,7 +48,7 @@ class Code:
 
     @property
     def recurrences(self) -> tuple[float, ...]:
-        """beta of each recurrence by which trains are read, one after the other."""
+        """Beta of each recurrence by which trains are read, one after the other."""
         return (float(self.beta),)
 
     def events(self, train: Tensor) -> Tensor:

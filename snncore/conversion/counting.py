@@ -15,9 +15,9 @@ twice, and is charged their operations twice (``Counts.total``); papers leave th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn

@@ -66,7 +66,7 @@ class ChannelAffine(nn.Module):
     """``scale x + shift`` per channel: spikes times their amplitude, or batch normalisation without a layer before it.
 
     Args:
-        scale: ``[]`` or ``[C]`` (dimension 1).
+        scale: ``[]``, ``[C]`` (dimension 1), or without a shift ``[C, ...]``.
         shift: ``[C]``, or None.
     """
 
@@ -80,7 +80,7 @@ class ChannelAffine(nn.Module):
         scale, shift = self.get_buffer("scale").to(x), self.shift
         if shift is not None:
             return channel_affine(x, scale, shift.to(x))  # type: ignore[operator]
-        return x * (scale.view((1, -1) + (1,) * (x.dim() - 2)) if scale.dim() else scale)
+        return x * (scale.view((1, -1) + (1,) * (x.dim() - 2)) if scale.dim() == 1 else scale)
 
 
 class AddSpikes(nn.Module):

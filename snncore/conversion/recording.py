@@ -25,7 +25,18 @@ from torch.utils._pytree import tree_unflatten
 
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.folding import fold_batch_norm
-from snncore.conversion.graph import BatchSize, Node, RecordedNetwork, Stored, Value, aten, check_images, fingerprint_of, leaves, mapped
+from snncore.conversion.graph import (
+    BatchSize,
+    Node,
+    RecordedNetwork,
+    Stored,
+    Value,
+    aten,
+    check_images,
+    fingerprint_of,
+    leaves,
+    mapped,
+)
 from snncore.conversion.spellings import SYNONYMS, canonical
 from snncore.quantization import ActivationQuantizer, recording
 
@@ -138,7 +149,8 @@ def _why(error: Exception, entry: _Entry, ann: nn.Module, example: Tensor) -> Co
         return ConversionError(f"{place}{name} decides by the values of its signals what to compute; remove that from its forward")
     if "specialized" in text or "Constraints violated" in text:
         return ConversionError(
-            f"{place}{name} works for a fixed number of images alone; keep the first dimension of every signal, whatever its size"
+            f"{place}{name} works for a fixed number of images alone; keep the first dimension of every signal, "
+            "whatever its size, and write x.size(0) for len(x)"
         )
     return ConversionError(f"{place}{name} cannot be read by torch.export {torch.__version__} ({_first_line(error)})")
 

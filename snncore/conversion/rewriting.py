@@ -28,7 +28,15 @@ from torch.utils._pytree import tree_map
 from snncore.coding import Code
 from snncore.conversion.errors import ConversionError
 from snncore.conversion.graph import ACTIVATIONS, Node, RecordedNetwork, Stored, Value, mapped, names_in, run_operation
-from snncore.conversion.operations import AddSpikes, ChannelAffine, InputEncoder, Operation, PresentConstant, SpikingLayer, Synapses
+from snncore.conversion.operations import (
+    AddSpikes,
+    ChannelAffine,
+    InputEncoder,
+    Operation,
+    PresentConstant,
+    SpikingLayer,
+    Synapses,
+)
 from snncore.neurons import SpikingNeuron
 
 Kind = Literal["analog", "spikes", "current", "decoded"]
@@ -40,7 +48,8 @@ NeuronFactory = Callable[[str], SpikingNeuron]
 class Signal:
     """What a step of the spiking network puts out.
 
-    ``amplitude`` and ``offset`` of spikes: 0-dimensional, or ``[C]`` per channel (dimension 1). ``signed``: spikes that may
+    ``amplitude`` and ``offset`` of spikes: 0-dimensional, or ``[C]`` per channel (dimension 1); amplitudes also ``[C, ...]``, as
+    halfway through a channel shuffle, where rules that cannot do with these get currents instead. ``signed``: spikes that may
     stand for negative values, as those of an encoded image do.
     """
 
@@ -81,12 +90,14 @@ class Program:
 
 Rule = Callable[["Rewriter", Node], Signal]
 RULES: dict[str, Rule] = {}
+_EACH_VALUE: set[str] = set()
 
 
-def rule(*operations: str) -> Callable[[Rule], Rule]:
-    """Register a function as the rule of the operations of these ATen names."""
+def rule(*operations: str, each_value: bool = False) -> Callable[[Rule], Rule]:
+    """Register a function as the rule of the operations of these ATen names; ``each_value``: each may have its own amplitude."""
 
     def register(function: Rule) -> Rule:
+        _EACH_VALUE.update(operations if each_value else ())
         RULES.update(dict.fromkeys(operations, function))
         return function
 
@@ -183,16 +194,16 @@ class Rewriter:
         """A current plus the tensor that ``node`` calls ``offset``, the same for all images."""
         return self.emit(node.name, Operation(node, {"offset": constant}), [signal], "current", signal.shape)
 
-    def feeds_layers(self, node: Node) -> bool:
-        """Whether nothing but layers with weights reads a signal: amplitudes and offsets cost nothing there."""
-        users = self.network.users[node.name]
-        return bool(users) and all(self.network.nodes[name].operation in LAYERS for name in users)
+    def feeds_layers(self, node: Node, through: tuple[str, ...] = ()) -> bool:
+        """Whether nothing but layers with weights reads a signal, at once or ``through`` others: amplitudes are free there."""
+        users = [self.network.nodes[name] for name in self.network.users[node.name]]
+        beyond = [user for user in users if user.operation not in LAYERS]
+        return bool(users) and all(user.operation in through and self.feeds_layers(user, through) for user in beyond)
 
     def amplitude_behind(self, node: Node, signals: list[Signal]) -> Tensor | None:
-        """Amplitudes of spikes behind an operation that moves values or scales them: ``[]`` or ``[C]``.
+        """Amplitudes of spikes behind an operation that moves values or scales them, see ``Signal``.
 
-        The operation itself runs on the amplitudes of all values of an image. None where values of one channel differ, or an
-        offset would have to be moved along.
+        The operation itself runs on the amplitudes of all values of an image. None where an offset would have to move along.
         """
         if any(signal.kind != "spikes" or signal.offset is not None for signal in signals):
             return None
@@ -201,7 +212,7 @@ class Rewriter:
         channels = found.reshape(found.shape[0] if found.dim() else 1, -1)
         first = channels.nan_to_num(nan=-torch.inf).amax(1)  # padding has no amplitude
         if not bool(((channels == first[:, None]) | channels.isnan()).all()):
-            return None
+            return found.nan_to_num(nan=float(first.amax()))
         first = torch.where(first == -torch.inf, first.amax(), first)
         return first[0].clone() if bool((first == first[0]).all()) else first
 
@@ -238,6 +249,10 @@ class Rewriter:
         try:
             if node.operation not in RULES:
                 raise self.refuse(node, "has no spiking counterpart")
+            for name in node.inputs if node.operation not in _EACH_VALUE else ():
+                signal = self.signals[name]
+                if signal.kind == "spikes" and signal.scale.dim() > 1:
+                    self.signals[name] = self.current(signal, node)
             signal = RULES[node.operation](self, node)
         except ConversionError:
             if node.name not in self.last or node.operation in BUSY:
@@ -323,6 +338,6 @@ class Rewriter:
 def _map_of(signal: Signal) -> Tensor:
     """Amplitudes of all values of an image, ``[1, ...]`` float64."""
     amplitude = signal.scale.to("cpu", torch.float64)
-    if amplitude.dim():
+    if amplitude.dim() == 1:
         amplitude = amplitude.view(-1, *[1] * (len(signal.shape) - 1))
     return amplitude.expand(signal.shape)[None]

@@ -54,7 +54,7 @@ def canonical(
         source, low, high = bounds
         if low == 0 and high == math.inf:
             return "relu", "default", {"self": source}
-        if low == 0 and 0 < high:
+        if low == 0 and high > 0:
             return "clip", "default", {"self": source, "min": 0, "max": high}
     return operation, overload, given
 

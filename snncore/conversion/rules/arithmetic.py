@@ -7,6 +7,7 @@ from torch import Tensor
 from snncore.conversion.graph import Node, Value
 from snncore.conversion.operations import AddSpikes
 from snncore.conversion.rewriting import Rewriter, Signal, rule
+from snncore.conversion.rules.shapes import MOVES
 
 
 @rule("add")
@@ -21,7 +22,7 @@ def addition(rewriter: Rewriter, node: Node) -> Signal:
     if kinds == ["current", "spikes"]:
         current, spikes = (a, b) if a.kind == "current" else (b, a)
         return rewriter.emit(node.name, AddSpikes(float(spikes.scale)), [current, spikes], "current", node.shape)
-    if kinds == ["spikes", "spikes"] and a.scale == b.scale and rewriter.feeds_layers(node):
+    if kinds == ["spikes", "spikes"] and a.scale == b.scale and rewriter.feeds_layers(node, (*MOVES, "add")):
         return rewriter.operation(node, [rewriter.signals[name] for name in node.inputs], "spikes", amplitude=a.scale, signed=a.signed or b.signed)
     return rewriter.linear(node)
 
@@ -32,7 +33,7 @@ def difference(rewriter: Rewriter, node: Node) -> Signal:
     return rewriter.linear(node)
 
 
-@rule("mul", "div")
+@rule("mul", "div", each_value=True)
 def scaling(rewriter: Rewriter, node: Node) -> Signal:
     """A product with a constant or a quotient by one: another amplitude, where it is the same in each channel."""
     if node.get("rounding_mode"):
@@ -49,7 +50,7 @@ def scaling(rewriter: Rewriter, node: Node) -> Signal:
     return rewriter.linear(node)
 
 
-@rule("cat", "stack")
+@rule("cat", "stack", each_value=True)
 def concatenation(rewriter: Rewriter, node: Node) -> Signal:
     """Parts side by side: spikes stay spikes where each channel has one amplitude."""
     dim = node["dim"] % (len(node.shape) + 1)

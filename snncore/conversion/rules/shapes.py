@@ -18,7 +18,7 @@ INTERPOLATIONS = ("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinea
 INTERPOLATIONS += ("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa")
 
 
-@rule(*MOVES)
+@rule(*MOVES, each_value=True)
 def move(rewriter: Rewriter, node: Node) -> Signal:
     """Spikes stay spikes; padding with zeros is silence."""
     _check_images_apart(rewriter, node)
