@@ -133,17 +133,26 @@ def _exported(entry: _Entry, ann: nn.Module, images: Tensor) -> ExportedProgram:
                 for log, level in zip(quiet, levels, strict=True):
                     log.setLevel(level)
     except Exception as error:  # export meets arbitrary user code
-        raise _why(error, entry, ann, example) from error
+        raise _why(error, entry, ann, example, images) from error
 
 
-def _why(error: Exception, entry: _Entry, ann: nn.Module, example: Tensor) -> ConversionError:
+def _why(error: Exception, entry: _Entry, ann: nn.Module, example: Tensor, images: Tensor) -> ConversionError:
     """What to tell the user about a failed export."""
     place, name = _place(error), type(ann).__name__
     try:
         with torch.no_grad():
-            entry(example)
+            try:
+                entry(example)
+            except Exception as real:
+                entry(images)  # if this fails as well, so does every number of images
+                raise ConversionError(
+                    f"{_place(real)}the trained network fails on {len(example)} images ({_first_line(real)}), though not on "
+                    f"{len(images)}; keep the first dimension of every signal, whatever its size"
+                ) from real
+    except ConversionError as found:
+        return found
     except Exception as real:
-        return ConversionError(f"{_place(real)}the trained network fails on {len(example)} images: {_first_line(real)}")
+        return ConversionError(f"{_place(real)}the trained network fails: {_first_line(real)}")
     text = str(error)
     if "data-dependent" in text or "DataDependent" in type(error).__name__:
         return ConversionError(f"{place}{name} decides by the values of its signals what to compute; remove that from its forward")
