@@ -214,7 +214,8 @@ class _Reader:
             if node.op == "placeholder":
                 self._placeholder(node, targets.get(node.name))
             elif node.op == "output":
-                outputs = tree_unflatten(mapped(list(node.args[0]), self._look_up), self.program.call_spec.out_spec)
+                spec, given = self.program.call_spec.out_spec, mapped(list(node.args[0]), self._look_up)
+                outputs = tree_unflatten(given[len(given) - spec.num_leaves :], spec)  # behind images that were changed in place
             else:
                 self.found[node] = self._operation(node)
         made = RecordedNetwork(self.nodes, outputs, self.tensors, fingerprint)
