@@ -142,7 +142,16 @@ def _silence() -> Iterator[None]:
 def _why(error: Exception, entry: _Entry, name: str, example: Tensor) -> ConversionError:
     try:
         with torch.no_grad():
-            entry(example)
+            try:
+                entry(example)
+            except Exception as real:
+                entry(images)  # if this fails as well, so does every number of images
+                raise ConversionError(
+                    f"{_place(real)}the trained network fails on {len(example)} images ({_first_line(real)}), though not on "
+                    f"{len(images)}; keep the first dimension of every signal, whatever its size"
+                ) from real
+    except ConversionError as found:
+        return found
     except Exception as real:
         return ConversionError(f"{_place(real)}the trained network fails on {len(example)} images: {first_line(real)}")
     said, place = f"{type(error).__name__} {error}", _place(error)

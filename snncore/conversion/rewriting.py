@@ -90,12 +90,14 @@ class Program:
 
 Rule = Callable[["Rewriter", Node], Signal]
 RULES: dict[str, Rule] = {}
+_EACH_VALUE: set[str] = set()
 
 
-def rule(*operations: str) -> Callable[[Rule], Rule]:
-    """Register a function as the rule of the operations of these ATen names."""
+def rule(*operations: str, each_value: bool = False) -> Callable[[Rule], Rule]:
+    """Register a function as the rule of the operations of these ATen names; ``each_value``: each may have its own amplitude."""
 
     def register(function: Rule) -> Rule:
+        _EACH_VALUE.update(operations if each_value else ())
         RULES.update(dict.fromkeys(operations, function))
         return function
 
@@ -240,6 +242,10 @@ class Rewriter:
         try:
             if node.operation not in RULES:
                 raise self.refuse(node, "has no spiking counterpart")
+            for name in node.inputs if node.operation not in _EACH_VALUE else ():
+                signal = self.signals[name]
+                if signal.kind == "spikes" and signal.scale.dim() > 1:
+                    self.signals[name] = self.current(signal, node)
             signal = RULES[node.operation](self, node)
         except ConversionError:
             if node.name not in self.last or node.operation in BUSY:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from snncore import SpikingNetwork
 from snncore.conversion.rewriting import SpikingLayer
@@ -25,7 +28,30 @@ RELUS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
     "method": lambda: lambda x: x.relu(),
     "inplace method": lambda: lambda x: x.relu_(),
     "F.relu_": lambda: F.relu_,
+    "clamp": lambda: lambda x: x.clamp(min=0),
+    "torch.clamp": lambda: lambda x: torch.clamp(x, 0.0),
+    "clamp of a tensor": lambda: lambda x: torch.clamp(x, min=torch.zeros((), dtype=x.dtype)),
+    "clamp_min": lambda: lambda x: x.clamp_min(0),
+    "clamp_min_": lambda: lambda x: x.clamp_min_(0.0),
+    "threshold": lambda: lambda x: F.threshold(x, 0, 0),
+    "Threshold": lambda: nn.Threshold(0.0, 0.0, inplace=True),
+    "maximum": lambda: lambda x: torch.maximum(x, torch.zeros_like(x)),
+    "maximum from the left": lambda: lambda x: torch.maximum(torch.zeros(1, dtype=x.dtype), x),
+    "max": lambda: lambda x: torch.max(x, torch.tensor(0.0, dtype=x.dtype)),
+    "leaky_relu": lambda: lambda x: F.leaky_relu(x, 0.0),
 }
+CLIPPED: dict[str, tuple[Callable[[], Callable[[Tensor], Tensor]], float]] = {
+    "ReLU6": (nn.ReLU6, 6.0),
+    "inplace ReLU6": (lambda: nn.ReLU6(inplace=True), 6.0),
+    "F.relu6": (lambda: F.relu6, 6.0),
+    "Hardtanh": (lambda: nn.Hardtanh(0, 1.5), 1.5),
+    "F.hardtanh": (lambda: lambda x: F.hardtanh(x, min_val=0.0, max_val=0.75, inplace=True), 0.75),
+    "clamp": (lambda: lambda x: x.clamp(0, 2), 2.0),
+    "torch.clamp_": (lambda: lambda x: torch.clamp_(x, min=0.0, max=0.5), 0.5),
+    "clip": (lambda: lambda x: torch.clip(x, 0, 1), 1.0),
+    "clamp of tensors": (lambda: lambda x: torch.clamp(x, torch.tensor(0.0), torch.tensor(2.0)).to(x.dtype), 2.0),
+}
+"""ReLUs with an upper bound, and the bound."""
 
 
 class Activation(nn.Module):
@@ -280,17 +306,19 @@ HEADS: dict[str, Head] = {
 }
 
 
-def build(blocks: list[str], head: str, relu: str, seed: int, exact: bool = False) -> nn.Module:
+def build(blocks: Sequence[str], head: str, relu: str | Sequence[str], seed: int, exact: bool = False) -> nn.Module:
     """A network in float64 for images ``[B, 2, 6, 6]``, in evaluation mode.
 
+    ``relu``: the spelling, or several that the blocks and the head take in turn.
     ``exact``: weights and window sizes are powers of two or small multiples of one, so that sums come out the same in any
     order; for images ``[B, 2, 8, 8]``.
     """
     shape, parts = Shape(2, 8 if exact else 6), []
+    spellings = itertools.cycle([relu] if isinstance(relu, str) else relu)
     for name in blocks:
-        part, shape = BLOCKS[name](shape, relu)
+        part, shape = BLOCKS[name](shape, next(spellings))
         parts.append(part)
-    network = nn.Sequential(*parts, HEADS[head](shape, relu)).double()
+    network = nn.Sequential(*parts, HEADS[head](shape, next(spellings))).double()
     fill(network, seed, exact)
     return network.eval()
 
@@ -318,7 +346,8 @@ def fill(network: nn.Module, seed: int, exact: bool = False) -> None:
                 else:
                     module.running_var.copy_(torch.rand(module.running_var.shape, generator=random) + 0.5)
                 module.running_mean.copy_(normal(module.running_mean, 0.2))
-                module.weight.copy_(dyadic(torch.rand(module.weight.shape, generator=random) + 0.5))
+                if module.weight is not None:
+                    module.weight.copy_(dyadic(torch.rand(module.weight.shape, generator=random) + 0.5))
 
 
 def images(seed: int, count: int = 3, side: int | None = None, exact: bool = False) -> Tensor:
@@ -378,34 +407,52 @@ def relative_error(output: Any, expected: Any) -> float:
     return float((x - y).norm() / y.norm())
 
 
-class Recorder(fx.Interpreter):
-    """Runs a converted network in multi-step mode and keeps what every node puts out."""
+class Recorder:
+    """Runs a converted network and keeps what every step puts out: ``outputs`` as they come, with their timesteps."""
 
     def __init__(self, network: SpikingNetwork) -> None:
-        super().__init__(network.graph_module)
-        self.outputs: dict[fx.Node, Any] = {}
+        self.network = network
+        self.steps = {step.name: step for step in network.steps}
+        self.parts: dict[str, list[tuple[int | None, Tensor]]] = {}
 
-    def run_node(self, n: fx.Node) -> Any:
-        value = super().run_node(n)
-        self.outputs[n] = value.clone() if isinstance(value, Tensor) else value
-        return value
+    def run(self, x: Tensor, mode: Mode = "multi-step") -> dict[str, Tensor]:
+        """Values ``[T*B, ...]`` or ``[B, ...]`` by the name of the step."""
+        before = self.network.mode, self.network.observer
+        self.network.mode, self.network.observer = mode, self._observe
+        self.parts = {}
+        try:
+            self.network(x)
+        finally:
+            self.network.mode, self.network.observer = before
+        for parts in self.parts.values():
+            times = [at for at, _ in parts]
+            assert times == [None] or times == list(range(self.network.timesteps))
+        return {name: torch.cat([value for _, value in parts]) for name, parts in self.parts.items()}
+
+    def _observe(self, step: Any, value: Any, at: int | None) -> None:
+        if step is None:
+            assert at is None and isinstance(value, Tensor)
+        else:
+            assert self.steps[step.name] is step
+            self.parts.setdefault(step.name, []).append((at, value.clone()))
 
 
-def layer_of(network: SpikingNetwork, node: fx.Node) -> nn.Module | None:
-    return network.graph_module.get_submodule(str(node.target)) if node.op == "call_module" else None
+def layer_of(network: SpikingNetwork, name: str) -> nn.Module:
+    """The module of a step."""
+    return network.layers[name]
+
+
+def _spikes(network: SpikingNetwork, values: dict[str, Tensor]) -> dict[str, Tensor]:
+    neurons = [name for name, layer in network.layers.items() if isinstance(layer, SpikingLayer)]
+    return {name: values[name].unflatten(0, (network.timesteps, -1)) for name in neurons}
 
 
 def multi_step_spikes(network: SpikingNetwork, x: Tensor) -> dict[str, Tensor]:
     """Spikes ``[T, B, ...]`` of every neuron layer."""
-    recorder = Recorder(network)
-    with torch.no_grad():
-        recorder.run(x)
-    layers = {n: layer_of(network, n) for n in recorder.outputs}
-    neurons = {n: layer for n, layer in layers.items() if isinstance(layer, SpikingLayer)}
-    return {n.name: recorder.outputs[n].unflatten(0, (network.timesteps, -1)) for n in neurons}
+    return _spikes(network, Recorder(network).run(x))
 
 
-def single_step_spikes(network: SpikingNetwork, x: Tensor) -> tuple[dict[str, Tensor], list[Any]]:
+def single_step_spikes(network: SpikingNetwork, x: Tensor) -> tuple[dict[str, Tensor], list[list[Tensor]]]:
     """Spikes ``[T, B, ...]`` of every neuron layer and the output currents of every step, in streaming order."""
     trains: dict[str, list[Tensor]] = {name: [] for name in network.neurons}
     steps = {}
@@ -427,5 +474,27 @@ def single_step_spikes(network: SpikingNetwork, x: Tensor) -> tuple[dict[str, Te
     return {name: torch.stack(train) for name, train in trains.items()}, outputs
 
 
-def _copied(output: Any) -> list[Tensor]:
-    return [tensor.clone() for tensor in flat(output)]
+# ---- converting them ----------------------------------------------------------------------------------------------------
+
+
+def full_precharge(timesteps: int) -> ConversionMethod:
+    """Every neuron sees its whole input before it fires: coding errors are at most half a step."""
+    return tmn(precharge=timesteps, threshold=Maximum())
+
+
+def trained_output(network: nn.Module, x: Tensor) -> Any:
+    with torch.no_grad():
+        return network(x.clone())
+
+
+def assert_converts(network: nn.Module, x: Tensor, tolerance: float = 2e-3) -> SpikingNetwork:
+    network = network.double().eval()
+    fill(network, 0)
+    expected = trained_output(network, x)
+    converted = convert(network, [x], full_precharge(14), 14)
+    for mode in ("single-step", "multi-step"):
+        converted.mode = mode  # type: ignore[assignment]
+        output = converted(x)
+        assert [t.shape for t in flat(output)] == [t.shape for t in flat(expected)]
+        assert relative_error(output, expected) < tolerance
+    return converted

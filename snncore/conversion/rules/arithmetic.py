@@ -7,6 +7,7 @@ from torch import Tensor
 from snncore.conversion.graph import Node, Value
 from snncore.conversion.operations import AddSpikes
 from snncore.conversion.rewriting import Rewriter, Signal, rule
+from snncore.conversion.rules.shapes import MOVES
 
 
 @rule("add")
@@ -33,7 +34,7 @@ def difference(rewriter: Rewriter, node: Node) -> Signal:
     return rewriter.linear(node)
 
 
-@rule("mul", "div")
+@rule("mul", "div", each_value=True)
 def scaling(rewriter: Rewriter, node: Node) -> Signal:
     """A product with a constant or a quotient by one: another amplitude, where it is the same in each channel."""
     if node.get("rounding_mode"):
@@ -50,7 +51,7 @@ def scaling(rewriter: Rewriter, node: Node) -> Signal:
     return rewriter.linear(node)
 
 
-@rule("cat", "stack")
+@rule("cat", "stack", each_value=True)
 def concatenation(rewriter: Rewriter, node: Node) -> Signal:
     """Parts side by side: spikes stay spikes where each channel has one amplitude."""
     dim = node["dim"] % (len(node.shape) + 1)
