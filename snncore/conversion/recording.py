@@ -76,7 +76,7 @@ def record(ann: nn.Module, images: Tensor | None) -> RecordedNetwork:
         with _EXPORTING, torch.no_grad(), recording(), _silence():
             exported = export(entry, (example,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False).run_decompositions({})
     except Exception as error:  # export meets arbitrary user code
-        raise _why(error, entry, type(ann).__name__, example) from error
+        raise _why(error, entry, type(ann).__name__, example, images) from error
     network = _Reader(exported, entry).network(fingerprint)
     fold_batch_norm(network)
     return network
@@ -139,28 +139,23 @@ def _silence() -> Iterator[None]:
 # ---- what is told about failures --------------------------------------------------------------------------------------
 
 
-def _why(error: Exception, entry: _Entry, name: str, example: Tensor) -> ConversionError:
+@torch.no_grad()
+def _why(error: Exception, entry: _Entry, name: str, example: Tensor, images: Tensor) -> ConversionError:
+    fixed = "works for a fixed number of images alone; keep the first dimension of every signal, whatever its size"
     try:
-        with torch.no_grad():
-            try:
-                entry(example)
-            except Exception as real:
-                entry(images)  # if this fails as well, so does every number of images
-                raise ConversionError(
-                    f"{_place(real)}the trained network fails on {len(example)} images ({_first_line(real)}), though not on "
-                    f"{len(images)}; keep the first dimension of every signal, whatever its size"
-                ) from real
-    except ConversionError as found:
-        return found
+        entry(example)
     except Exception as real:
-        return ConversionError(f"{_place(real)}the trained network fails on {len(example)} images: {first_line(real)}")
+        try:
+            entry(images)
+        except Exception:
+            return ConversionError(f"{_place(real)}the trained network fails: {first_line(real)}")
+        return ConversionError(f"{_place(real)}{name} {fixed}, and write x.size(0) for len(x)")
     said, place = f"{type(error).__name__} {error}", _place(error)
     if "data-dependent" in said or "DataDependent" in said:
         why = "decides by the values of its signals what to compute; remove that from its forward"
         return ConversionError(f"{place}{name} {why}")
     if "specialized" in said:
-        why = "works for a fixed number of images alone; keep the first dimension of every signal, whatever its size"
-        return ConversionError(f"{place}{name} {why}")
+        return ConversionError(f"{place}{name} {fixed}, and write x.size(0) for len(x)")
     return ConversionError(f"{place}{name} cannot be read by torch.export of torch {torch.__version__}: {first_line(error)}")
 
 
@@ -212,7 +207,8 @@ class _Reader:
             if node.op == "placeholder":
                 self.found[node] = self._placeholder(node, targets.get(node.name))
             elif node.op == "output":
-                outputs = tree_unflatten(mapped(list(node.args[0]), self._look_up), self.exported.call_spec.out_spec)
+                spec, given = self.exported.call_spec.out_spec, mapped(list(node.args[0]), self._look_up)
+                outputs = tree_unflatten(given[len(given) - spec.num_leaves :], spec)  # behind images that were changed in place
             else:
                 self.found[node] = self._operation(node)
         made = RecordedNetwork(self.nodes.values(), outputs, self.tensors, fingerprint)

@@ -90,14 +90,12 @@ class Program:
 
 Rule = Callable[["Rewriter", Node], Signal]
 RULES: dict[str, Rule] = {}
-_EACH_VALUE: set[str] = set()
 
 
-def rule(*operations: str, each_value: bool = False) -> Callable[[Rule], Rule]:
-    """Register a function as the rule of the operations of these ATen names; ``each_value``: each may have its own amplitude."""
+def rule(*operations: str) -> Callable[[Rule], Rule]:
+    """Register a function as the rule of the operations of these ATen names."""
 
     def register(function: Rule) -> Rule:
-        _EACH_VALUE.update(operations if each_value else ())
         RULES.update(dict.fromkeys(operations, function))
         return function
 
@@ -191,10 +189,11 @@ class Rewriter:
             return signal
         return self.emit(f"present_{node.name}_{signal.step}", PresentConstant(self.timesteps), [signal], "current", signal.shape)
 
-    def feeds_layers(self, node: Node) -> bool:
-        """Whether nothing but layers with weights reads a signal: amplitudes and offsets cost nothing there."""
-        users = self.network.users[node.name]
-        return bool(users) and all(self.network.nodes[name].operation in LAYERS for name in users)
+    def feeds_layers(self, node: Node, through: tuple[str, ...] = ()) -> bool:
+        """Whether nothing but layers with weights reads a signal, at once or ``through`` others: amplitudes are free there."""
+        users = [self.network.nodes[name] for name in self.network.users[node.name]]
+        beyond = [user for user in users if user.operation not in LAYERS]
+        return bool(users) and all(user.operation in through and self.feeds_layers(user, through) for user in beyond)
 
     def amplitude_behind(self, node: Node, signals: list[Signal]) -> Tensor | None:
         """Amplitudes of spikes behind an operation that moves values or scales them, by running it on the amplitudes.
@@ -242,10 +241,6 @@ class Rewriter:
         try:
             if node.operation not in RULES:
                 raise self.refuse(node, "has no spiking counterpart")
-            for name in node.inputs if node.operation not in _EACH_VALUE else ():
-                signal = self.signals[name]
-                if signal.kind == "spikes" and signal.scale.dim() > 1:
-                    self.signals[name] = self.current(signal, node)
             signal = RULES[node.operation](self, node)
         except ConversionError:
             if node.name not in self.last or node.operation in BUSY:

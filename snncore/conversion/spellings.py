@@ -15,8 +15,8 @@ SYNONYMS = {"subtract": "sub", "multiply": "mul", "divide": "div", "true_divide"
 SYNONYMS |= {"concat": "cat", "concatenate": "cat"}
 _IDENTITIES = ("clone", "alias", "detach", "contiguous", "lift_fresh", "lift_fresh_copy", "positive")
 _RESHAPES = ("view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_copy", "_reshape_copy")
-_BATCH_NORMS = ("_native_batch_norm_legit_no_training", "_native_batch_norm_legit", "native_batch_norm")
-_BATCH_NORMS += ("cudnn_batch_norm", "batch_norm")
+_BATCH_NORMS: tuple[str, ...] = ("batch_norm", "cudnn_batch_norm", "native_batch_norm")
+_BATCH_NORMS += ("_native_batch_norm_legit_no_training", "_native_batch_norm_legit")
 _DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout")
 
 

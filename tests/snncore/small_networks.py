@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from snncore import SpikingNetwork
-from snncore.conversion.rewriting import SpikingLayer
-from snncore.quantization import ClipFloorShift
+from snncore import ConversionMethod, SpikingNetwork, calibrate, convert, tmn
+from snncore.conversion import Calibration, Maximum
+from snncore.conversion.network import Mode
+from snncore.conversion.operations import SpikingLayer
 
 RELUS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
     "module": nn.ReLU,
@@ -368,26 +369,26 @@ def networks(draw: st.DrawFn, exact: bool = False) -> nn.Module:
     return build([*blocks, last], head, relu, seed, exact)
 
 
-def quantized_mlp(seed: int, levels: int, widths: tuple[int, ...] = (3, 6, 5, 4)) -> nn.Sequential:
-    """Weights, clips and images in eighths: sums are exact in any order."""
-    source = torch.Generator().manual_seed(seed)
-
-    def eighths(*shape: int, scale: float = 1.0) -> Tensor:
-        return (torch.randn(shape, generator=source, dtype=torch.float64) * scale * 8).round() / 8
-
-    layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
-        linear = nn.Linear(inputs, outputs).double()
-        with torch.no_grad():
-            linear.weight.copy_(eighths(outputs, inputs))
-            linear.bias.copy_(eighths(outputs, scale=0.3))
-        clip = 2.0 ** int(torch.randint(-1, 2, (), generator=source))
-        layers += [linear, ClipFloorShift(levels, clip)]
-    return nn.Sequential(*layers[:-1]).double().eval()
+def _assortment(blocks: Sequence[str]) -> dict[str, tuple[list[str], str, list[str]]]:
+    """Networks that together have every block, every head and every spelling of ReLU."""
+    count, spelled, heads = (len(blocks) + 1) // 2, itertools.cycle(RELUS), itertools.cycle(HEADS)
+    made = {}
+    for i in range(count):
+        parts = [blocks[i], blocks[(i + count) % len(blocks)], ("plain", "residual")[i % 2]]  # the head sees spikes
+        made[", ".join(parts)] = parts, next(heads), [next(spelled) for _ in range(3)]
+    return made
 
 
-def points(seed: int) -> Tensor:
-    return (torch.randn(4, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 8).round() / 8
+ASSORTED = _assortment(list(BLOCKS))
+EXACT_ASSORTED = _assortment(list(EXACT_BLOCKS))
+
+
+@functools.cache
+def assorted(name: str, exact: bool = False) -> tuple[nn.Module, Tensor, Calibration]:
+    """A network of the assortment, its images, and their calibration: recorded once, to be converted often."""
+    parts, head, relus = (EXACT_ASSORTED if exact else ASSORTED)[name]
+    network, x = build(parts, head, relus, len(name), exact), images(len(name), exact=exact)
+    return network, x, calibrate(network, [x])
 
 
 # ---- looking inside ---------------------------------------------------------------------------------------------------
@@ -454,24 +455,9 @@ def multi_step_spikes(network: SpikingNetwork, x: Tensor) -> dict[str, Tensor]:
 
 def single_step_spikes(network: SpikingNetwork, x: Tensor) -> tuple[dict[str, Tensor], list[list[Tensor]]]:
     """Spikes ``[T, B, ...]`` of every neuron layer and the output currents of every step, in streaming order."""
-    trains: dict[str, list[Tensor]] = {name: [] for name in network.neurons}
-    steps = {}
-    for name, neuron in network.neurons.items():
-        steps[name] = neuron.step
-
-        def recorded(current: Any, state: Any, name: str = name) -> Any:
-            spikes, state = steps[name](current, state)
-            if spikes is not None:
-                trains[name].append(spikes.clone())
-            return spikes, state
-
-        neuron.step = recorded  # type: ignore[method-assign]
-    try:
-        outputs = [_copied(step) for step in network.steps(x)]
-    finally:
-        for neuron in network.neurons.values():
-            del neuron.step
-    return {name: torch.stack(train) for name, train in trains.items()}, outputs
+    values = Recorder(network).run(x, "single-step")
+    outputs = [values[leaf.name].unflatten(0, (network.timesteps, -1)) for leaf in tree_leaves(network.outputs)]
+    return _spikes(network, values), [[output[t] for output in outputs] for t in range(network.timesteps)]
 
 
 # ---- converting them ----------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from snncore.conversion.graph import Node
 from snncore.conversion.rewriting import Rewriter, Signal, rule
 
 
-@rule("relu", "clip", each_value=True)
+@rule("relu", "clip")
 def activation(rewriter: Rewriter, node: Node) -> Signal:
     """A neuron, or nothing for a ReLU of what is not negative."""
     return rewriter.activation(node, rewriter.signals[node.source])

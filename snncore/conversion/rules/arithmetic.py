@@ -22,7 +22,7 @@ def addition(rewriter: Rewriter, node: Node) -> Signal:
     if kinds == ["current", "spikes"]:
         current, spikes = (a, b) if a.kind == "current" else (b, a)
         return rewriter.emit(node.name, AddSpikes(float(spikes.scale)), [current, spikes], "current", node.shape)
-    if kinds == ["spikes", "spikes"] and a.scale == b.scale and rewriter.feeds_layers(node):
+    if kinds == ["spikes", "spikes"] and a.scale == b.scale and rewriter.feeds_layers(node, (*MOVES, "add")):
         signals = [rewriter.signals[name] for name in node.inputs]
         return rewriter.operation(node, signals, "spikes", amplitude=a.scale, signed=a.signed or b.signed)
     return rewriter.linear(node)
@@ -34,7 +34,7 @@ def difference(rewriter: Rewriter, node: Node) -> Signal:
     return rewriter.linear(node)
 
 
-@rule("mul", "div", each_value=True)
+@rule("mul", "div")
 def scaling(rewriter: Rewriter, node: Node) -> Signal:
     """A product with a constant or a quotient by one: another amplitude, where it is the same in each channel."""
     if node.get("rounding_mode"):
@@ -51,7 +51,7 @@ def scaling(rewriter: Rewriter, node: Node) -> Signal:
     return rewriter.linear(node)
 
 
-@rule("cat", "stack", each_value=True)
+@rule("cat", "stack")
 def concatenation(rewriter: Rewriter, node: Node) -> Signal:
     """Parts side by side: spikes stay spikes where each channel has one amplitude."""
     dim = node["dim"] % (len(node.shape) + 1)

@@ -20,7 +20,7 @@ INTERPOLATIONS = (
 )
 
 
-@rule(*MOVES, each_value=True)
+@rule(*MOVES)
 def move(rewriter: Rewriter, node: Node) -> Signal:
     """Spikes stay spikes; padding with zeros is silence."""
     _check_images_apart(rewriter, node)
