@@ -170,7 +170,7 @@ def _cross_ramp(x: Tensor, threshold: float, times: Tensor, slope: Tensor, exact
         silent *= torch.lt(potential, threshold, out=below)
         slope.addcmul_(current, silent)
         times += silent
-    refuse_nan(potential + slope)
+    refuse_nan(potential, slope)
     if exact:
         times -= torch.where(silent > 0, 0, (potential - threshold) / torch.where(slope > 0, slope, 1))
 

@@ -147,10 +147,11 @@ def _fire(x: Tensor, s: Tensor, neuron: FirstSpikeNeuron) -> None:
     refuse_nan(potential)
 
 
-def refuse_nan(sums: Tensor) -> None:
-    """Raise ValueError for NaN in sums over all ``currents``: compared with a threshold, it would count as silence."""
-    if sums.isnan().any():
-        raise ValueError("the currents contain NaN: the weights have diverged, or the input has NaN")
+def refuse_nan(*sums: Tensor) -> None:
+    """Raise ValueError for NaN in sums over all currents: compared with a threshold, it would count as silence."""
+    for each in sums:
+        if each.sum().isnan() and each.isnan().any():  # the first alone is cheap, but infinities may cancel in it
+            raise ValueError("the currents contain NaN: the weights have diverged, or the input has NaN")
 
 
 def _backward(x: Tensor, s: Tensor, g: Tensor, out: Tensor, neuron: FirstSpikeNeuron) -> None:

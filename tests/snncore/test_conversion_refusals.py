@@ -428,7 +428,7 @@ def test_a_sparse_layer_with_a_zero_percentile() -> None:
 
 
 def test_running_a_neuron_for_another_number_of_timesteps() -> None:
-    with pytest.raises(ValueError, match=r"expected currents \[T=4, ...\]"):
+    with pytest.raises(ValueError, match=r"expected currents \[T=4, B, ...\]"):
         MomentumNeuron.tmn(1.0, 4)(torch.zeros(5, 2))
 
 
