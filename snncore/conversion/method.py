@@ -16,6 +16,7 @@ from snncore.conversion.network import Mode, SpikingNetwork
 from snncore.conversion.rewriting import Rewriter
 from snncore.encoders import InputEncoder
 from snncore.neurons import SpikingNeuron
+from snncore.quantization import ClippedReLU
 from snncore.thresholds import Percentile, ThresholdRule
 
 QuantizedNeuron = Callable[[float, int, int], SpikingNeuron]
@@ -31,7 +32,8 @@ class ConversionMethod:
         neuron: ``(threshold, timesteps) -> SpikingNeuron``.
         threshold: rule that finds a layer's full threshold from its activations.
         anytime: the first t steps of a train of T steps are the train of t steps, so one run gives every t <= T.
-        quantized: neuron of a quantised activation; None for one by the threshold rule, as for any other.
+        quantized: neuron of a quantised activation; None for one by the threshold rule, as for any other. A clipped ReLU has
+            the clip as its threshold.
         full_precision: converts activations that are not quantised; requires ``quantized`` where it is False.
         encoder: ``(largest size of an input value, timesteps) -> InputEncoder``; direct coding unless given.
     """
@@ -98,6 +100,8 @@ def neurons_of(calibration: Calibration, method: ConversionMethod, timesteps: in
 
 def _neuron(node: Node, calibration: Calibration, method: ConversionMethod, timesteps: int) -> SpikingNeuron:
     quantizer = calibration.network.quantizer(node)
+    if isinstance(quantizer, ClippedReLU) and method.quantized is not None:
+        return method.neuron(quantizer.clip.item(), timesteps)  # it rounds to no levels
     if quantizer is not None and method.quantized is not None:
         return method.quantized(quantizer.clip.item(), quantizer.levels, timesteps)
     if quantizer is None and not method.full_precision:

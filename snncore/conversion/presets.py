@@ -18,7 +18,7 @@ def tmn(precharge: int = 1, ratio: float = 0.5, ternary: bool = True, threshold:
     """CSS coding with the ternary momentum neuron (TMN paper, Algorithms 1 and 2).
 
     A quantised activation of L levels takes T >= log2(L + 1) steps, and its threshold is such that one unit of the code is
-    one level. Where ``L < 2**T - 1`` the code can tell more than the clip: values above it are not clipped.
+    one level. Where ``L < 2**T - 1`` the neuron saturates at L units, so that more steps change nothing.
 
     Args:
         precharge: steps of integration before the first spike, at most as many as there are timesteps: after T steps no
@@ -31,17 +31,17 @@ def tmn(precharge: int = 1, ratio: float = 0.5, ternary: bool = True, threshold:
         ValueError: an argument out of range; raised by ``convert``, where T is known.
     """
 
-    def neuron(v: float, timesteps: int) -> SpikingNeuron:
-        return MomentumNeuron(v, timesteps, precharge=precharge, ratio=ratio, ternary=ternary)
+    def neuron(v: float, timesteps: int, most: int | None = None) -> SpikingNeuron:
+        return MomentumNeuron(v, timesteps, precharge=precharge, ratio=ratio, ternary=ternary, most=most)
 
     def quantized(clip: float, levels: int, timesteps: int) -> SpikingNeuron:
         units = 2**timesteps - 1
         if units < levels:
             raise ConversionError(
-                f"TMN in T = {timesteps} tells {units} levels from 0 and the network has {levels}; "
+                f"with T = {timesteps}, TMN can represent {units} non-zero levels, but the network has {levels}; "
                 f"use T = {levels.bit_length()} or more, or a network of fewer levels"
             )
-        return neuron(clip * units / levels, timesteps)
+        return neuron(clip * units / levels, timesteps, None if units == levels else levels)
 
     return ConversionMethod("TMN", neuron, threshold or Percentile(99.99), quantized=quantized)
 

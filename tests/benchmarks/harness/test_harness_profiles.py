@@ -169,7 +169,7 @@ def test_rows_on_quantised_networks_resolve_or_say_why(with_entries: Callable[[s
     assert "names no quantised VGG-16 on CIFAR-100 for TMN" in rows[24].reason
     narrow = load_profile(with_entries(QUANTIZED.replace("uniform-3", "uniform-4")))
     refused = {row.number: row.reason for row in artifacts_of("tmn")["table2"].rows(narrow)}
-    assert "TMN in T = 3 tells 7 levels from 0 and the network has 15; use T = 4 or more" in refused[14]
+    assert "with T = 3, TMN can represent 7 non-zero levels, but the network has 15; use T = 4 or more" in refused[14]
 
 
 def test_a_quantised_network_starts_from_the_trained_one(
