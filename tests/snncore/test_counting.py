@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import product
 
 import pytest
@@ -12,21 +11,14 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.models import build_model
 from benchmarks.published import read_published
-from snncore import convert, rate, tmn
-from snncore.coding import latency_spikes
-from snncore.conversion import ConversionMethod, cos, quantize
+from snncore import ConversionMethod, OffsetSpikeNeuron, convert, rate, tmn
+from snncore.conversion import Counts, OperationCounter
+from snncore.conversion.counting import SYNAPTIC, fan_out
 from snncore.conversion.network import Mode
-from snncore.conversion.operations import AddSpikes, Amplify, SumPool, Total
-from snncore.conversion.tracing import module_of
-from snncore.counting import Counts, OperationCounter, TrainCounter, energy_mj, fan_out
+from snncore.conversion.operations import SumPool, Synapses
+from snncore.energy import energy_mj
 from snncore.neurons import MomentumNeuron
-from snncore.neurons.first_spike import FirstSpikeNeuron
-from snncore.quantization import ClipFloorShift
-from snncore.spike_times import LatencyLinear
-from snncore.synapses import trained_operations
-from snncore.time_first import AvgPool2d, Conv2d, Flatten, MaxPool2d
 
 UNITS = {"M": 1e6, "G": 1e9}
 INCONSISTENT_IN_PRINT = (2, 7)
@@ -66,6 +58,20 @@ class Residual(nn.Module):
         return self.last(torch.relu(self.second(self.pool(x))).mean((2, 3)))
 
 
+class Upsampling(nn.Module):
+    """A transposed convolution with stride, padding, dilation and groups; a product with a constant matrix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3, padding=1)
+        self.up = nn.ConvTranspose2d(4, 6, 3, stride=2, padding=2, dilation=2, groups=2, output_padding=1, bias=False)
+        self.weight = nn.Parameter(torch.randn(6, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.up(torch.relu(self.first(x))))
+        return x.flatten(2).mean(2) @ self.weight
+
+
 def images(size: int = 5) -> Tensor:
     return torch.randn(2, 1, size, size, generator=torch.Generator().manual_seed(1))
 
@@ -74,12 +80,10 @@ def counted(net: nn.Module, method: ConversionMethod, timesteps: int, batch: Ten
     """The counts, and for each layer behind spikes the layer with its input ``[T*B, ...]``."""
     snn = convert(net, [batch], method, timesteps)
     inputs: dict[str, tuple[nn.Module, Tensor]] = {}
-    for node in snn.graph_module.graph.nodes:
-        module = module_of(snn.graph_module, node)
-        if isinstance(module, (nn.Conv2d, nn.Linear, SumPool, Total, Amplify, AddSpikes)):
-            name = node.name
-            if snn.kind(node.args[-1]) == "spikes":
-                module.register_forward_hook(lambda m, x, _, name=name: inputs.__setitem__(name, (m, x[-1].clone())))
+    for step in snn.steps:
+        module = snn.layers[step.name]
+        if isinstance(module, SYNAPTIC) and snn.kind(step.inputs[-1]) == "spikes":
+            module.register_forward_hook(lambda m, x, _, name=step.name: inputs.__setitem__(name, (m, x[-1].clone())))
     with OperationCounter(snn) as counts:
         snn(batch)
     return counts, inputs
@@ -88,22 +92,37 @@ def counted(net: nn.Module, method: ConversionMethod, timesteps: int, batch: Ten
 def by_loops(module: nn.Module, spikes: Tensor) -> float:
     """``|s|`` added up over every synapse, one at a time."""
     total = 0.0
+    operation = module.node.operation if isinstance(module, Synapses) else None
     for sample in spikes.abs().tolist():
         if isinstance(module, nn.Conv2d):
-            total += _convolution(module, sample, module.groups, module.out_channels)
+            window = module.kernel_size, module.stride, module.padding, module.dilation
+            total += _windows(sample, *window) * (module.out_channels // module.groups)
+        elif operation == "conv2d":
+            node = module.node
+            window = tuple(module.weight.shape[2:]), node["stride"], node["padding"], node["dilation"]
+            total += _windows(sample, *window) * (len(module.weight) // node["groups"])
+        elif operation == "conv_transpose2d":
+            total += _windows_of_inputs(sample, module) * module.weight.shape[1]
         elif isinstance(module, SumPool):
             total += _windows(sample, module.kernel, module.stride, module.padding, (1, 1))
-        elif isinstance(module, nn.Linear):
-            total += sum(value for value in sample for _ in range(module.out_features))
+        elif operation in ("linear", "matmul"):
+            total += sum(value for value in sample for _ in range(module.node.shape[-1]))
         else:
             total += float(torch.tensor(sample).sum())  # one synapse each
     return total
 
 
-def _convolution(layer: nn.Conv2d, sample: list[list[list[float]]], groups: int, outputs: int) -> float:
-    kernel, stride, padding, dilation = layer.kernel_size, layer.stride, layer.padding, layer.dilation
-    one_output = _windows(sample, kernel, stride, padding, dilation)  # type: ignore[arg-type]
-    return one_output * (outputs // groups)
+def _windows_of_inputs(sample: list[list[list[float]]], module: Synapses) -> float:
+    """Of a transposed convolution: what each input reaches."""
+    total, node = 0.0, module.node
+    _, height, width = node.shape
+    for channel in sample:
+        for (y, row), (di, dj) in product(enumerate(channel), product(*map(range, module.weight.shape[2:]))):
+            for x, value in enumerate(row):
+                i = y * node["stride"][0] + di * node["dilation"][0] - node["padding"][0]
+                j = x * node["stride"][1] + dj * node["dilation"][1] - node["padding"][1]
+                total += value if 0 <= i < height and 0 <= j < width else 0.0
+    return total
 
 
 def _windows(sample, kernel, stride, padding, dilation) -> float:  # type: ignore[no-untyped-def]
@@ -120,18 +139,18 @@ def _windows(sample, kernel, stride, padding, dilation) -> float:  # type: ignor
 
 
 @pytest.mark.parametrize("method", [tmn(), rate(0.5)], ids=lambda method: method.name)
-@pytest.mark.parametrize("kind", [Plain, Residual])
+@pytest.mark.parametrize("kind", [Plain, Residual, Upsampling])
 def test_accumulates_are_those_of_a_loop_over_every_synapse(kind: type[nn.Module], method: ConversionMethod) -> None:
     torch.manual_seed(3)
     counts, inputs = counted(kind().eval(), method, 3, images())
     assert set(counts.accumulates) == set(inputs)
-    assert len(inputs) == {"Plain": 4, "Residual": 6}[kind.__name__]
+    assert len(inputs) == {"Plain": 4, "Residual": 6, "Upsampling": 3}[kind.__name__]
     assert {name: by_loops(*layer) for name, layer in inputs.items()} == counts.accumulates
     assert sum(counts.accumulates.values()) > 0
 
 
 @pytest.mark.parametrize("mode", ["multi-step", "single-step"])
-@pytest.mark.parametrize("kind", [Plain, Residual])
+@pytest.mark.parametrize("kind", [Plain, Residual, Upsampling])
 def test_every_step_is_counted_by_itself(kind: type[nn.Module], mode: str) -> None:
     torch.manual_seed(3)
     batch = images()
@@ -204,11 +223,11 @@ def test_a_layer_behind_currents_multiplies_at_each_step() -> None:
     snn = convert(net, [batch], tmn(), 4)
     with OperationCounter(snn) as counts:
         snn(batch)
-    assert counts.layers["_3"].input == "current"
-    assert counts.layers["_3"].multiplications == [3 * (5 * 3 + 3.0)] * 4
+    assert counts.layers["linear_2"].input == "current"
+    assert counts.layers["linear_2"].multiplications == [3 * (5 * 3 + 3.0)] * 4
     once, every = counts.per_image("once"), counts.per_image()
     assert once.macs == (4 * 6 + 6) + 4 * (5 * 3 + 3) and every.macs == 4 * (4 * 6 + 6) + 4 * (5 * 3 + 3)
-    assert once.acs == every.acs == counts.accumulates["_2"] / 3
+    assert once.acs == every.acs == counts.accumulates["linear_1"] / 3
 
 
 def test_neurons_are_updated_while_they_charge() -> None:
@@ -229,7 +248,8 @@ def test_neurons_are_updated_while_they_charge() -> None:
 def test_presimulation_steps_are_charged(mode: Mode) -> None:
     torch.manual_seed(7)
     net, batch = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), torch.randn(3, 4)
-    snn = convert(quantize(net, [batch], partial(ClipFloorShift, 4)), [batch], cos(presimulation=2), 4, mode)
+    method = ConversionMethod("COS", lambda v, timesteps: OffsetSpikeNeuron(v, timesteps, presimulation=2))
+    snn = convert(net, [batch], method, 4, mode)
     with OperationCounter(snn) as counts:
         snn(batch)
     (steps,) = (layer.accumulates for layer in counts.layers.values() if layer.input == "spikes")
@@ -302,7 +322,7 @@ def test_multiplications_are_those_of_the_first_layer_once() -> None:
     for timesteps in (1, 4):
         counts, _ = counted(Plain().eval(), tmn(), timesteps, images())
         # weights times output positions, padding and bias included: 2 images of 2 x 5 x 5 outputs
-        assert counts.multiplications == {"first": 2 * (2 * 1 * 9 * 25 + 2 * 25)}
+        assert counts.multiplications == {"conv2d": 2 * (2 * 1 * 9 * 25 + 2 * 25)}
         assert counts.images == 2
 
 
@@ -347,8 +367,15 @@ def test_channels_last_images_give_the_same_counts() -> None:
     assert plain == last
 
 
+def synapses_of(layer: nn.Module, x: Tensor) -> Synapses:
+    """The layer that runs in the place of ``layer``, behind spikes."""
+    network = nn.Sequential(nn.ReLU(), layer, nn.ReLU()).eval()
+    snn = convert(network, [x], timesteps=2)
+    return next(module for module in snn.layers.values() if isinstance(module, Synapses))
+
+
 def test_fan_out_of_a_corner_is_less_than_that_of_the_centre() -> None:
-    fan = fan_out(nn.Conv2d(1, 7, 3, padding=1), (1, 4, 4))
+    fan = fan_out(synapses_of(nn.Conv2d(1, 7, 3, padding=1), torch.rand(2, 1, 4, 4)), (1, 4, 4))
     assert fan[0, 0, 0] == 4 * 7 and fan[0, 0, 1] == 6 * 7 and fan[0, 1, 1] == 9 * 7
 
 
@@ -358,19 +385,26 @@ def test_fan_out_of_a_corner_is_less_than_that_of_the_centre() -> None:
         nn.Conv1d(2, 3, 3, padding=2, dilation=2),
         nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), groups=2),
         nn.Conv2d(2, 3, 3, padding="same"),
-        nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"),
         nn.Conv3d(2, 2, 2),
+        nn.ConvTranspose1d(2, 3, 3, stride=2),
+        nn.ConvTranspose2d(4, 6, (3, 2), stride=(2, 3), padding=(1, 0), groups=2, output_padding=1),
         nn.Linear(5, 7),
     ],
+    ids=lambda layer: type(layer).__name__,
 )
 def test_fan_out_is_the_gradient_of_ones(layer: nn.Module) -> None:
-    rank = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3, nn.Linear: 0}[type(layer)]
-    shape = (5,) if rank == 0 else (layer.in_channels, *[5] * rank)
+    shape = (5,) if isinstance(layer, nn.Linear) else (layer.in_channels, *[5] * (layer.weight.dim() - 2))
+    found = fan_out(synapses_of(layer, torch.rand((3, *shape))), shape)
     x = torch.zeros((1, *shape), requires_grad=True)
     with torch.no_grad():
         layer.weight.fill_(1.0)
     (gradient,) = torch.autograd.grad(layer(x).sum(), x)
-    assert torch.equal(fan_out(layer, shape), gradient[0].double())
+    assert torch.equal(found, gradient[0].double())
+
+
+def test_circular_padding_is_a_copy_in_front_of_the_layer() -> None:
+    layer = nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular")
+    assert fan_out(synapses_of(layer, torch.rand(2, 2, 5, 5)), (2, 7, 7))[:, 3, 3].tolist() == [27, 27]
 
 
 def test_a_silent_network_accumulates_nothing() -> None:
@@ -383,7 +417,7 @@ def test_a_silent_network_accumulates_nothing() -> None:
         neuron.reset = 1e9
     with OperationCounter(snn) as counts:
         snn(torch.randn(2, 3))
-    assert sum(counts.accumulates.values()) == 0 and counts.multiplications == {"_0": 2 * (3 * 4 + 4)}
+    assert sum(counts.accumulates.values()) == 0 and counts.multiplications == {"linear": 2 * (3 * 4 + 4)}
 
 
 def test_energy_of_the_printed_counts_is_the_printed_energy() -> None:
@@ -397,132 +431,7 @@ def test_energy_of_the_printed_counts_is_the_printed_energy() -> None:
     assert energy_mj(1e9, 1e9, mac_pj=12.5, ac_pj=0.077) == pytest.approx(12.577)
 
 
-def test_operations_of_the_trained_networks_of_table_3() -> None:
-    with torch.device("meta"):
-        cifar, imagenet = build_model("vgg16", 10), build_model("torchvision/vgg16", 1000)
-        small, large = torch.empty(2, 3, 32, 32), torch.empty(1, 3, 224, 224)
-    operations = trained_operations(cifar, small)
-    assert round(sum(operations.values()) / 1e6, 2) == 313.60
-    assert next(iter(operations.values())) == 3 * 9 * 64 * 32**2 + 64 * 32**2  # 1.835 M, printed times T
-    assert round(sum(trained_operations(imagenet, large).values()) / 1e9, 2) == 15.49
-
-
 def _number(printed: str) -> float:
     if not printed:
         return 0.0
     return float(printed[:-1]) * UNITS[printed[-1]]
-
-
-# ---- networks of time-first layers ------------------------------------------------------------------------------------
-
-
-def time_first(pooling: nn.Module) -> nn.Sequential:
-    """Strides, padding, dilation and groups, and a pooling that hands on spikes or fractions."""
-    torch.manual_seed(4)
-    first, second, third, fourth = (FirstSpikeNeuron(3, 0.2) for _ in range(4))
-    return nn.Sequential(
-        Conv2d(1, 2, 3, padding=1), first, Conv2d(2, 4, 3, stride=2, padding=1, bias=False), second, pooling,
-        Conv2d(4, 4, 2, padding=1, groups=2, dilation=2), third, Flatten(), nn.Linear(4 * 3 * 3, 5), fourth, nn.Linear(5, 2),
-    )  # fmt: skip
-
-
-def inputs_of(network: nn.Sequential, x: Tensor) -> dict[str, tuple[nn.Module, Tensor]]:
-    found = {}
-    for index, layer in enumerate(network):
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            found[str(index)] = (layer, x)
-        x = layer(x)
-    return found
-
-
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_train_accumulates_are_those_of_a_loop_over_every_synapse(memory_format: torch.memory_format) -> None:
-    network = time_first(MaxPool2d(1)).to(memory_format=memory_format)
-    batch = images(6).contiguous(memory_format=memory_format)[None]  # [1, B, 1, 6, 6]
-    with torch.no_grad(), TrainCounter(network) as counter:
-        network(batch)
-    with torch.no_grad():
-        layers = inputs_of(network, batch)
-    assert list(counter.accumulates) == list(layers)[1:]
-    for name, counts in counter.accumulates.items():
-        layer, train = layers[name]
-        assert counts.shape == (3, 2)
-        expected = [[by_loops(layer, train[t, image][None]) for image in range(2)] for t in range(3)]
-        assert counts.tolist() == expected
-        assert counts.sum() > 0
-    # weights times output positions, bias included: 2 x 6 x 6 outputs of the first layer, for one image
-    assert counter.multiplications == {"0": 2 * 9 * 36 + 2 * 36}
-
-
-def test_a_spike_input_costs_accumulates_alone() -> None:
-    network = nn.Sequential(nn.Linear(3, 7), FirstSpikeNeuron(4))
-    train = torch.zeros(4, 2, 3)
-    train[0, 0, 1] = train[3, 0, 2] = train[3, 0, 0] = 1
-    with TrainCounter(network) as counter:
-        network(train)
-    assert counter.multiplications == {}
-    assert counter.accumulates["0"].tolist() == [[7, 0], [0, 0], [0, 0], [14, 0]]
-
-
-def test_counts_of_a_train_add_up_over_batches() -> None:
-    network = time_first(MaxPool2d(1))
-    batch = images(6)[None]
-    spikes = []
-    neurons = [layer.register_forward_hook(lambda _, __, out: spikes.append(out)) for layer in network[1:2]]
-    with torch.no_grad(), TrainCounter(network) as counter:
-        network(batch)
-        per_image = {name: each.clone() for name, each in counter.accumulates.items()}
-        network(batch)
-    counts = counter.counts
-    assert counts.images == 4 and counts.timesteps == 3
-    for name, each in per_image.items():
-        assert counts.layers[name].accumulates == (2 * each.sum(1)).tolist()
-    assert counts.layers["0"].input == "constant" and counts.layers["0"].multiplications == [4 * (2 * 9 * 36 + 2 * 36)]
-    assert counts.neuron_layers["1"].positive == [float(step.sum()) * 2 for step in spikes[0]]
-    assert counts.per_image().updates == 3 * sum(counts.neurons.values())
-    for handle in neurons:
-        handle.remove()
-
-
-def test_latency_coded_values_count_like_their_spikes() -> None:
-    torch.manual_seed(5)
-    values = torch.rand(4, 6) * torch.tensor([0.0, 1, 1, 1, 1, 2])
-    layer = nn.Linear(6, 7, bias=False)
-    network = nn.Sequential(LatencyLinear(layer, 5), FirstSpikeNeuron(5))
-    with torch.no_grad(), TrainCounter(network) as counter:
-        network(values)
-    expected = latency_spikes(values, 5).sum(2) * 7
-    assert torch.equal(counter.accumulates["0"], expected) and expected.sum() > 0
-    assert counter.counts.images == 4 and counter.counts.layers["0"].accumulates == expected.sum(1).tolist()
-
-
-def test_multiplications_are_per_image_and_do_not_grow_with_time() -> None:
-    for timesteps, batch in ((2, 1), (9, 5)):
-        network = nn.Sequential(nn.Linear(6, 4), FirstSpikeNeuron(timesteps))
-        with TrainCounter(network) as counter:
-            network(torch.rand(1, batch, 6))
-        assert counter.multiplications == {"0": 6 * 4 + 4} and counter.accumulates == {}
-
-
-def test_train_counts_are_of_the_last_batch_and_end_with_the_block() -> None:
-    network = time_first(MaxPool2d(1))
-    first, second = images(6)[:1][None], images(6)[1:][None]
-    with torch.no_grad():
-        with TrainCounter(network) as both:
-            network(first)
-            network(second)
-        with TrainCounter(network) as alone:
-            network(second)
-        kept = {name: counts.clone() for name, counts in alone.accumulates.items()}
-        network(first)
-    assert both.accumulates.keys() == kept.keys()
-    for name, counts in kept.items():
-        assert torch.equal(both.accumulates[name], counts) and torch.equal(alone.accumulates[name], counts)
-
-
-def test_fractions_of_spikes_are_refused() -> None:
-    network = time_first(AvgPool2d(2))
-    network[5] = Conv2d(4, 4, 1)
-    with pytest.raises(ValueError, match="layer 5 sees more than spikes .* merge average pooling"), TrainCounter(network):
-        network(4 * images(6).abs()[None])
-    assert not any(layer._forward_hooks for layer in network)
