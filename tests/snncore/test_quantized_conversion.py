@@ -13,11 +13,13 @@ from small_networks import build, images, multi_step_spikes, relative_error, sin
 from torch import Tensor, nn
 
 from snncore import ConversionError, ConversionMethod, convert, opi, rate, tmn, tsa
-from snncore.conversion import FineTuning, cos, fine_tune_layers, qcfs, quantize, signed_rate
-from snncore.neurons import MomentumNeuron
-from snncore.quantization import ActivationQuantizer, ClipFloorShift, UniformQuantizer
 
-quick = settings(deadline=None, derandomize=True, max_examples=15)
+# TODO-MERGE: qcfs, cos, signed_rate, FineTuning and fine_tune_layers come from benchmarks/methods
+from snncore.conversion import FineTuning, RecordedNetwork, calibrate, cos, fine_tune_layers, qcfs, quantize, signed_rate
+from snncore.neurons import MomentumNeuron
+from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU, UniformQuantizer
+
+quick = settings(deadline=None, derandomize=True, max_examples=8)
 Train = list[list[int]]
 Rule = Callable[[list[float], float], list[int]]
 
@@ -136,9 +138,9 @@ def test_streaming_gives_the_same_spikes(name: str, seed: int) -> None:
     method = PUBLISHED[name][0]
     ann, x = build(["normalised", "residual"], "flatten", "module", seed, exact=True), images(seed, exact=True)
     network = quantize(ann, [x], partial(ClipFloorShift, 4))
-    for module in network.modules():
-        if isinstance(module, ActivationQuantizer):
-            module.clip.data = torch.exp2(module.clip.data.log2().round())  # keeps the arithmetic exact
+    for node in network.activations:
+        clip = network.quantizer(node).clip
+        clip.data = torch.exp2(clip.data.log2().round())  # keeps the arithmetic exact
     converted = convert(network, [x], method, 5)
     multi = multi_step_spikes(converted, x)
     converted.mode = "single-step"
@@ -209,9 +211,11 @@ def test_other_methods_find_their_thresholds_as_ever() -> None:
     network, x = quantized_mlp(1, 4, ONE_LAYER), points(1)
     with torch.no_grad():
         largest = network[:2](x).max().item()
-    (neuron,) = convert(network, [x], opi(), 8).neurons.values()
+    (neuron,) = convert(network, [x], rate(), 8).neurons.values()
     assert neuron.threshold == pytest.approx(largest, rel=1e-3)
     assert rate().quantized is None
+    (neuron,) = convert(network, [x], opi(), 8).neurons.values()
+    assert neuron.threshold == network[1].clip.item()
 
 
 def test_a_quantiser_on_pooled_spikes_keeps_its_neuron() -> None:
@@ -229,32 +233,58 @@ def test_max_pooling_commutes_with_a_quantiser() -> None:
         assert torch.allclose(convert(network, [x], qcfs(), 4)(x), network(x), atol=1e-6)
 
 
+# ---- quantised networks from trained ones -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [ClipFloorShift, ClippedReLU])
+@pytest.mark.parametrize("blocks", [["residual", "dense"], ["arithmetic", "pre-activation"], ["max-pooled branch", "two branches"]])
+def test_a_quantised_network_is_the_trained_one_with_other_activations(blocks: list[str], kind: type[ActivationQuantizer]) -> None:
+    ann, x = build(blocks, "view", "clamp_min", 3), images(3)
+    calibration = calibrate(ann, [x])
+    network = quantize(ann, calibration, partial(kind, 255))
+    assert isinstance(network, RecordedNetwork) and not network.training
+    assert [node.name for node in network.activations] == list(calibration.histograms)
+    for node in network.activations:
+        assert isinstance(network.quantizer(node), kind)
+        assert network.quantizer(node).clip.item() <= calibration.histograms[node.name].maximum * 1.001
+    assert relative_error(network(x), ann(x)) < 0.05
+    assert calibration.network.fingerprint is not None and not any(calibration.network.quantizer(n) for n in calibration.network.activations)
+    network(x).square().sum().backward()
+    assert all(parameter.requires_grad and parameter.grad is not None for parameter in network.parameters())
+    bare = quantize(calibration.network, None, partial(kind, 255))
+    assert {bare.quantizer(node).clip.item() for node in bare.activations} == {1.0}
+    bare.load_state_dict(quantize(ann, calibration, partial(kind, 255)).state_dict())
+    assert relative_error(bare(x), ann(x)) < 0.05
+    assert torch.equal(convert(bare, [x], tmn(), 8)(x), convert(quantize(ann, calibration, partial(kind, 255)), [x], tmn(), 8)(x))
+
+
+def test_quantisers_in_the_network_itself_are_recorded_as_they_are() -> None:
+    network, x = quantized_mlp(3, 4), points(4)
+    made = calibrate(network, [x]).network
+    assert [type(made.quantizer(node)) for node in made.activations] == [ClipFloorShift] * 2
+    assert torch.equal(made(x), network(x))
+    assert made.quantizer(made.activations[0]) is not network[1]
+
+
 # ---- refusals ---------------------------------------------------------------------------------------------------------
 
 
-class Untouched(list[Tensor]):
-    """Calibration images that nobody may look at."""
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        raise AssertionError("refused too late")
-
-
 @pytest.mark.parametrize("method", [qcfs(), cos(), signed_rate()], ids=["QCFS", "COS", "QFFS"])
-def test_a_plain_relu_is_refused_before_any_work(method: ConversionMethod) -> None:
+def test_a_plain_relu_is_refused(method: ConversionMethod) -> None:
     network = nn.Sequential(nn.Linear(3, 3), ClipFloorShift(4), nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2))
-    with pytest.raises(ConversionError, match=r"_3: .* converts networks of quantised activations"):
-        convert(network, Untouched(), method, 4)
+    with pytest.raises(ConversionError, match=r"^3 \(ReLU\): .* converts networks of quantised activations"):
+        convert(network, [torch.rand(2, 3)], method, 4)
 
 
 @pytest.mark.parametrize(("levels", "timesteps", "needed"), [(4, 2, 3), (16, 4, 5), (7, 2, 3), (8, 3, 4)])
-def test_levels_that_do_not_fit_into_the_code_are_refused_before_any_work(levels: int, timesteps: int, needed: int) -> None:
+def test_levels_that_do_not_fit_into_the_code_are_refused(levels: int, timesteps: int, needed: int) -> None:
     with pytest.raises(ConversionError, match=rf"the network has {levels}; use T = {needed} or more"):
-        convert(quantized_mlp(0, levels), Untouched(), tmn(), timesteps)
+        convert(quantized_mlp(0, levels), [points(0)], tmn(), timesteps)
 
 
-def test_too_few_steps_for_the_presimulation_are_refused_before_any_work() -> None:
+def test_too_few_steps_for_the_presimulation_are_refused() -> None:
     with pytest.raises(ValueError, match="presimulation must be a whole number from 1 to timesteps=3"):
-        convert(quantized_mlp(0, 4), Untouched(), cos(4), 3)
+        convert(quantized_mlp(0, 4), [points(0)], cos(4), 3)
 
 
 # ---- layer-wise fine-tuning -------------------------------------------------------------------------------------------
