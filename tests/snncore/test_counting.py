@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 
 import pytest
 import torch
@@ -11,12 +12,13 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from benchmarks.models import build_model
 from benchmarks.published import read_published
 from snncore import ConversionMethod, OffsetSpikeNeuron, convert, rate, tmn
 from snncore.conversion import Counts, OperationCounter
 from snncore.conversion.counting import SYNAPTIC, fan_out
 from snncore.conversion.network import Mode
-from snncore.conversion.operations import SumPool, Synapses
+from snncore.conversion.operations import MaxPool, SumPool, Synapses
 from snncore.energy import energy_mj
 from snncore.neurons import MomentumNeuron
 
@@ -429,6 +431,19 @@ def test_energy_of_the_printed_counts_is_the_printed_energy() -> None:
         assert (off > 4e-3) == (row["row"] in INCONSISTENT_IN_PRINT), (row["row"], off)
     assert energy_mj(1e9, 0) == pytest.approx(4.6) and energy_mj(0, 1e9) == pytest.approx(0.9)
     assert energy_mj(1e9, 1e9, mac_pj=12.5, ac_pj=0.077) == pytest.approx(12.577)
+
+
+def test_dense_operations_are_those_of_the_trained_network_in_table_3() -> None:
+    network, x = build_model("vgg16", 10).eval(), torch.rand(1, 3, 32, 32)
+    snn = convert(network, [x], tmn(), 1)
+    with OperationCounter(snn) as counts:
+        snn(x)
+    layers = [counts.layers[name].dense for name, layer in snn.layers.items() if isinstance(layer, Synapses)]
+    shapes = {step.name: step.shape for step in snn.steps}
+    pools = [prod(shapes[step.inputs[0]]) for step in snn.steps if isinstance(snn.layers[step.name], (MaxPool, SumPool))]  # one each
+    assert len(pools) == 5
+    assert round((sum(layers) + sum(pools)) / 1e6, 2) == 313.60
+    assert layers[0] == 3 * 9 * 64 * 32**2 + 64 * 32**2  # 1.835 M, printed times T
 
 
 def _number(printed: str) -> float:
