@@ -113,13 +113,14 @@ def test_calibrate_counts_what_is_behind_every_relu() -> None:
         hidden = net[1](net[0](x))
         second = net[3](net[2](hidden))
     assert calibration.images == 40
-    assert list(calibration.histograms) == ["_1", "_3"]
+    assert list(calibration.histograms) == ["relu", "relu_1"]
     for counted, expected in zip(calibration.histograms.values(), (hidden, second), strict=True):
         assert torch.equal(counted.counts, histogram(expected).counts)
         assert counted.zeros == int((expected == 0).sum())
-    kept = activations(net, x)
-    assert torch.equal(kept["_1"], hidden)
-    assert torch.equal(kept["_3"], second)
+    kept = activations(calibration.network, x)
+    assert list(kept) == ["relu", "relu_1"]
+    assert torch.equal(kept["relu"], hidden)
+    assert torch.equal(kept["relu_1"], second)
 
 
 @pytest.mark.parametrize("sizes", [[40], [1, 39], [20, 20], [7, 7, 7, 7, 7, 5]])
@@ -207,14 +208,15 @@ def test_a_broken_weight_is_refused_by_the_name_of_the_layer_behind_it(layer: in
     net = mlp()
     with torch.no_grad():
         net[layer].weight[1, 1] = math.nan
-    with pytest.raises(ConversionError, match=rf"^_{layer + 1}: NaN or infinity in the activations") as caught:
+    with pytest.raises(ConversionError, match=rf"^{layer + 1} \(ReLU\): NaN or infinity in the activations") as caught:
         calibrate(net, [points()])
     assert "\n" not in str(caught.value)
 
 
-def test_an_error_of_the_network_itself_is_one_line_that_names_the_operation() -> None:
-    with pytest.raises(ConversionError, match=r"^_0: the trained network fails on the calibration images: .*shapes.*$") as caught:
-        calibrate(mlp(), [torch.zeros(2, 5)])
+@pytest.mark.parametrize("first", [[], [points()]], ids=["first batch", "later batch"])
+def test_an_error_of_the_network_itself_is_one_line(first: list[Tensor]) -> None:
+    with pytest.raises(ConversionError, match=r"the trained network fails.*(shapes|images \[B, 4\] and got \[2, 5\])") as caught:
+        calibrate(mlp(), [*first, torch.zeros(2, 5)])
     assert "\n" not in str(caught.value)
 
 

@@ -56,30 +56,28 @@ def counted(net: nn.Module, method: ConversionMethod, timesteps: int, batch: Ten
     """The counts, and for each layer behind spikes the layer with its input ``[T*B, ...]``."""
     snn = convert(net, [batch], method, timesteps)
     inputs: dict[str, tuple[nn.Module, Tensor]] = {}
-    for node in snn.graph_module.graph.nodes:
-        module = module_of(snn.graph_module, node)
-        if isinstance(module, (nn.Conv2d, nn.Linear, SumPool, Total, Amplify, AddSpikes)):
-            name = node.name
-            if snn.kind(node.args[-1]) == "spikes":
-                module.register_forward_hook(lambda m, x, _, name=name: inputs.__setitem__(name, (m, x[-1].clone())))
+    for step in snn.steps:
+        module = snn.layers[step.name]
+        if isinstance(module, SYNAPTIC) and snn.kind(step.inputs[-1]) == "spikes":
+            module.register_forward_hook(lambda m, x, _, name=step.name: inputs.__setitem__(name, (m, x[-1].clone())))
     with OperationCounter(snn) as counts:
         snn(batch)
     return counts, inputs
 
 
 @pytest.mark.parametrize("method", [tmn(), rate(0.5)], ids=lambda method: method.name)
-@pytest.mark.parametrize("kind", [Plain, Residual])
+@pytest.mark.parametrize("kind", [Plain, Residual, Upsampling])
 def test_accumulates_are_those_of_a_loop_over_every_synapse(kind: type[nn.Module], method: ConversionMethod) -> None:
     torch.manual_seed(3)
     counts, inputs = counted(kind().eval(), method, 3, images())
     assert set(counts.accumulates) == set(inputs)
-    assert len(inputs) == {"Plain": 4, "Residual": 6}[kind.__name__]
+    assert len(inputs) == {"Plain": 4, "Residual": 6, "Upsampling": 3}[kind.__name__]
     assert {name: by_loops(*layer) for name, layer in inputs.items()} == counts.accumulates
     assert sum(counts.accumulates.values()) > 0
 
 
 @pytest.mark.parametrize("mode", ["multi-step", "single-step"])
-@pytest.mark.parametrize("kind", [Plain, Residual])
+@pytest.mark.parametrize("kind", [Plain, Residual, Upsampling])
 def test_every_step_is_counted_by_itself(kind: type[nn.Module], mode: str) -> None:
     torch.manual_seed(3)
     batch = images()
@@ -152,11 +150,11 @@ def test_a_layer_behind_currents_multiplies_at_each_step() -> None:
     snn = convert(net, [batch], tmn(), 4)
     with OperationCounter(snn) as counts:
         snn(batch)
-    assert counts.layers["_3"].input == "current"
-    assert counts.layers["_3"].multiplications == [3 * (5 * 3 + 3.0)] * 4
+    assert counts.layers["linear_2"].input == "current"
+    assert counts.layers["linear_2"].multiplications == [3 * (5 * 3 + 3.0)] * 4
     once, every = counts.per_image("once"), counts.per_image()
     assert once.macs == (4 * 6 + 6) + 4 * (5 * 3 + 3) and every.macs == 4 * (4 * 6 + 6) + 4 * (5 * 3 + 3)
-    assert once.acs == every.acs == counts.accumulates["_2"] / 3
+    assert once.acs == every.acs == counts.accumulates["linear_1"] / 3
 
 
 def test_neurons_are_updated_while_they_charge() -> None:
@@ -234,7 +232,7 @@ def test_multiplications_are_those_of_the_first_layer_once() -> None:
     for timesteps in (1, 4):
         counts, _ = counted(Plain().eval(), tmn(), timesteps, images())
         # weights times output positions, padding and bias included: 2 images of 2 x 5 x 5 outputs
-        assert counts.multiplications == {"first": 2 * (2 * 1 * 9 * 25 + 2 * 25)}
+        assert counts.multiplications == {"conv2d": 2 * (2 * 1 * 9 * 25 + 2 * 25)}
         assert counts.images == 2
 
 
@@ -279,8 +277,15 @@ def test_channels_last_images_give_the_same_counts() -> None:
     assert plain == last
 
 
+def synapses_of(layer: nn.Module, x: Tensor) -> Synapses:
+    """The layer that runs in the place of ``layer``, behind spikes."""
+    network = nn.Sequential(nn.ReLU(), layer, nn.ReLU()).eval()
+    snn = convert(network, [x], timesteps=2)
+    return next(module for module in snn.layers.values() if isinstance(module, Synapses))
+
+
 def test_fan_out_of_a_corner_is_less_than_that_of_the_centre() -> None:
-    fan = fan_out(nn.Conv2d(1, 7, 3, padding=1), (1, 4, 4))
+    fan = fan_out(synapses_of(nn.Conv2d(1, 7, 3, padding=1), torch.rand(2, 1, 4, 4)), (1, 4, 4))
     assert fan[0, 0, 0] == 4 * 7 and fan[0, 0, 1] == 6 * 7 and fan[0, 1, 1] == 9 * 7
 
 
@@ -290,19 +295,26 @@ def test_fan_out_of_a_corner_is_less_than_that_of_the_centre() -> None:
         nn.Conv1d(2, 3, 3, padding=2, dilation=2),
         nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), groups=2),
         nn.Conv2d(2, 3, 3, padding="same"),
-        nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"),
         nn.Conv3d(2, 2, 2),
+        nn.ConvTranspose1d(2, 3, 3, stride=2),
+        nn.ConvTranspose2d(4, 6, (3, 2), stride=(2, 3), padding=(1, 0), groups=2, output_padding=1),
         nn.Linear(5, 7),
     ],
+    ids=lambda layer: type(layer).__name__,
 )
 def test_fan_out_is_the_gradient_of_ones(layer: nn.Module) -> None:
-    rank = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3, nn.Linear: 0}[type(layer)]
-    shape = (5,) if rank == 0 else (layer.in_channels, *[5] * rank)
+    shape = (5,) if isinstance(layer, nn.Linear) else (layer.in_channels, *[5] * (layer.weight.dim() - 2))
+    found = fan_out(synapses_of(layer, torch.rand((3, *shape))), shape)
     x = torch.zeros((1, *shape), requires_grad=True)
     with torch.no_grad():
         layer.weight.fill_(1.0)
     (gradient,) = torch.autograd.grad(layer(x).sum(), x)
-    assert torch.equal(fan_out(layer, shape), gradient[0].double())
+    assert torch.equal(found, gradient[0].double())
+
+
+def test_circular_padding_is_a_copy_in_front_of_the_layer() -> None:
+    layer = nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular")
+    assert fan_out(synapses_of(layer, torch.rand(2, 2, 5, 5)), (2, 7, 7))[:, 3, 3].tolist() == [27, 27]
 
 
 def test_a_silent_network_accumulates_nothing() -> None:

@@ -103,10 +103,7 @@ def prepared(network: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def trains_of(converted: SpikingNetwork, x: Tensor) -> list[Tensor]:
-    recorder = Recorder(converted)
-    with torch.no_grad():
-        recorder.run(x)
-    return [v for n, v in recorder.outputs.items() if converted.kind(n) == "spikes"]
+    return [v for n, v in Recorder(converted).run(x).items() if converted.kind(n) == "spikes"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +159,7 @@ def test_where_a_pool_would_break_spikes_it_comes_before_the_neuron() -> None:
     network, x = prepared(nn.Sequential(conv(2, 3), nn.ReLU(), conv(3, 3), nn.ReLU(), nn.MaxPool2d(2), conv(3, 3))), images(0)
     for method, pooled_first in ((tsa(), True), (tmn(), False)):
         converted = convert(network, [x], method, 6)
-        layers = [layer_of(converted, node) for node in converted.graph_module.graph.nodes]
+        layers = [layer_of(converted, step.name) for step in converted.steps]
         order = [type(layer) for layer in layers if isinstance(layer, (MaxPool, SpikingLayer))]
         assert order == [SpikingLayer, *([MaxPool, SpikingLayer] if pooled_first else [SpikingLayer, MaxPool])]
         assert len(converted.neurons) == 2

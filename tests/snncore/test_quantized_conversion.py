@@ -62,9 +62,11 @@ def test_other_methods_find_their_thresholds_as_ever() -> None:
     network, x = quantized_mlp(1, 4, ONE_LAYER), points(1)
     with torch.no_grad():
         largest = network[:2](x).max().item()
-    (neuron,) = convert(network, [x], opi(), 8).neurons.values()
+    (neuron,) = convert(network, [x], rate(), 8).neurons.values()
     assert neuron.threshold == pytest.approx(largest, rel=1e-3)
     assert rate().quantized is None
+    (neuron,) = convert(network, [x], opi(), 8).neurons.values()
+    assert neuron.threshold == network[1].clip.item()
 
 
 # ---- refusals ---------------------------------------------------------------------------------------------------------
@@ -78,6 +80,6 @@ class Untouched(list[Tensor]):
 
 
 @pytest.mark.parametrize(("levels", "timesteps", "needed"), [(4, 2, 3), (16, 4, 5), (7, 2, 3), (8, 3, 4)])
-def test_levels_that_do_not_fit_into_the_code_are_refused_before_any_work(levels: int, timesteps: int, needed: int) -> None:
+def test_levels_that_do_not_fit_into_the_code_are_refused(levels: int, timesteps: int, needed: int) -> None:
     with pytest.raises(ConversionError, match=rf"the network has {levels}; use T = {needed} or more"):
         convert(quantized_mlp(0, levels), Untouched(), tmn(), timesteps)

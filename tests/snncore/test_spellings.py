@@ -134,6 +134,21 @@ def test_sums_of_spikes_of_one_amplitude_are_counts_where_layers_read_them() -> 
     assert set(counts.unique().tolist()) > {-1.0, 0.0, 1.0, 2.0}
 
 
+def test_parts_of_an_image_in_the_first_dimension() -> None:
+    """Rows or tokens of an image that share layers, as a batch of their own."""
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        b, c, h, w = (y := F.relu(self.first(x))).shape
+        rows = F.relu(self.shared(y.transpose(1, 2).reshape(b * h, c * w)))
+        return self.out(rows)
+
+    parts = {"first": conv(2, 4), "shared": nn.Linear(24, 5), "out": nn.Linear(5, 3)}
+    network = Step(forward, **parts)
+    converted = assert_converts(network, images(0))
+    more = images(1, count=5)
+    assert relative_error(converted(more), trained_output(network, more)) < 0.05
+
+
 LAYERS: dict[str, Any] = {
     "transposed": lambda: nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1, output_padding=1),
     "transposed, grouped": lambda: nn.ConvTranspose2d(4, 4, 2, groups=2, dilation=2, bias=False),
