@@ -18,7 +18,7 @@ from torch import Tensor
 from benchmarks.methods.base import Images, Method
 from snncore.coding import Code
 from snncore.conversion import Calibration, ConversionError, InputEncoder, RecordedNetwork, SpikingNetwork, ThresholdRule, convert
-from snncore.conversion.graph import ACTIVATIONS
+from snncore.conversion.graph import ACTIVATIONS, execute, needed
 from snncore.conversion.rewriting import Rewriter
 from snncore.neurons import SpikingNeuron
 from snncore.thresholds import ActivationHistogram
@@ -155,19 +155,14 @@ class LayerwisePass:
 
     def _current(self, target: str, images: Tensor, trains: dict[str, Tensor]) -> Tensor:
         """What the steps so far put out at ``target``, from the images and the spike trains that are kept."""
-        steps = {step.name: step for step in self.rewriter.steps}
-        needed: set[str] = set()
-        waiting = [target]
-        while waiting:
-            name = waiting.pop()
-            if name in steps and name not in needed and name not in trains:
-                needed.add(name)
-                waiting += steps[name].inputs
+        steps = {step.name: step.inputs for step in self.rewriter.steps}
         values = trains | {next(iter(self.network.nodes)): images}
-        for name, step in steps.items():
-            if name in needed:
-                values[name] = self.rewriter.modules[name](*(values[source] for source in step.inputs))
-        return values[target]
+
+        def call(name: str) -> Tensor:
+            value: Tensor = self.rewriter.modules[name](*(values[source] for source in steps[name]))
+            return value
+
+        return execute(needed(steps, {target}, values), call, values, {target})[target]
 
 
 def _activations_before(network: RecordedNetwork, name: str, sums_only: bool = False) -> set[str]:

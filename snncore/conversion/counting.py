@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import TracebackType
 
 import torch
@@ -150,7 +151,8 @@ def fan_out(module: nn.Module, shape: tuple[int, ...]) -> Tensor:
         # All channels of a convolution reach equally many outputs: one is enough.
         x = torch.zeros(1, 1, *shape[1:], dtype=torch.float64, requires_grad=True)
         kernel = torch.ones(1, 1, *module.weight.shape[2:], dtype=torch.float64)
-        out = run_operation(module.node, module.node.arguments | {"input": x, "weight": kernel, "bias": None, "groups": 1})
+        one = replace(module.node, arguments=module.node.arguments | {"weight": kernel, "bias": None, "groups": 1})
+        out = run_operation(one, {one.source: x}, lambda stored: None)
         (gradient,) = torch.autograd.grad(out.sum(), x)
     return (gradient[0] * (module.node.shape[0] // module.node["groups"])).expand(shape)
 

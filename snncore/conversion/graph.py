@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,8 +107,13 @@ def aten(operation: str, overload: str) -> Callable[..., Any]:
     return found
 
 
-def run_operation(node: Node, given: dict[str, Any]) -> Any:
-    """The result of a node on arguments with values in place of names; of several results the first."""
+def run_operation(node: Node, values: dict[str, Any], tensor: Callable[[Stored], Any]) -> Any:
+    """The result of a node on the values of others and on stored tensors; of several results the first."""
+
+    def look_up(leaf: Any) -> Any:
+        return values[leaf.name] if isinstance(leaf, Value) else tensor(leaf) if isinstance(leaf, Stored) else leaf
+
+    given = mapped(node.arguments, look_up)
     if node.operation == "reshape":
         return given["self"].reshape(-1, *node.shape)
     if node.operation == "every_image":
@@ -117,6 +122,31 @@ def run_operation(node: Node, given: dict[str, Any]) -> Any:
         return given["self"] * given["scale"] + given["shift"]
     result = aten(node.operation, node.overload)(**given)
     return result[0] if isinstance(result, (tuple, list)) else result
+
+
+def needed(order: dict[str, list[str]], targets: Iterable[str], known: Container[str]) -> dict[str, list[str]]:
+    """The part of ``order``, names with those that they read, that leads to the targets from what is known."""
+    found: set[str] = set()
+    waiting = list(targets)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name not in known:
+            found.add(name)
+            waiting += order.get(name, [])
+    return {name: inputs for name, inputs in order.items() if name in found}
+
+
+def execute(
+    order: dict[str, list[str]], call: Callable[[str], Any], values: dict[str, Any], keep: Container[str]
+) -> dict[str, Any]:
+    """Compute ``values`` by name in order; what nothing reads any more is dropped unless it is to be kept."""
+    last = {source: name for name, inputs in order.items() for source in inputs}
+    for name, inputs in order.items():
+        values[name] = call(name)
+        for source in set(inputs):
+            if last[source] == name and source not in keep:
+                del values[source]
+    return values
 
 
 class RecordedNetwork(nn.Module):
@@ -196,11 +226,7 @@ class RecordedNetwork(nn.Module):
         """Run one node on the values of others, by name."""
         if node.module is not None:
             return self.get_submodule(node.module)(values[node.source])
-
-        def look_up(leaf: Any) -> Any:
-            return values[leaf.name] if isinstance(leaf, Value) else self.tensor(leaf) if isinstance(leaf, Stored) else leaf
-
-        return run_operation(node, mapped(node.arguments, look_up))
+        return run_operation(node, values, self.tensor)
 
     def forward(self, images: Tensor, observe: Callable[[Node, Any], None] | None = None) -> Any:
         """As the trained network.
@@ -213,33 +239,31 @@ class RecordedNetwork(nn.Module):
             ValueError: images of another shape than those it was recorded with.
         """
         check_images(images, self.image)
-        values: dict[str, Any] = {}
-        last = {source: node.name for node in self.nodes.values() for source in node.inputs}
-        wanted = names_in(self.outputs)
-        for node in self.nodes.values():
-            values[node.name] = images if node.operation == "input" else self.call(node, values)
-            if observe is not None:
-                observe(node, values[node.name])
-            for source in node.inputs:
-                if last[source] == node.name and source not in wanted:
-                    del values[source]
-        return structured(self.outputs, values)
+        order = {node.name: node.inputs for node in self.nodes.values()}
+        return structured(self.outputs, self._executed(order, images, {}, names_in(self.outputs), observe))
 
     def evaluate(self, target: str, images: Tensor, known: dict[str, Tensor]) -> Tensor:
         """Output of the node ``target``, computed from the images and the outputs of nodes that are ``known`` by name."""
-        needed: set[str] = set()
-        waiting = [target]
-        while waiting:
-            name = waiting.pop()
-            if name not in needed and name not in known:
-                needed.add(name)
-                waiting += self.nodes[name].inputs
-        values: dict[str, Any] = dict(known)
-        for name, node in self.nodes.items():
-            if name in needed:
-                values[name] = images if node.operation == "input" else self.call(node, values)
-        result: Tensor = values[target]
+        order = needed({node.name: node.inputs for node in self.nodes.values()}, {target}, known)
+        result: Tensor = self._executed(order, images, dict(known), {target})[target]
         return result
+
+    def _executed(
+        self,
+        order: dict[str, list[str]],
+        images: Tensor,
+        values: dict[str, Any],
+        keep: set[str],
+        observe: Callable[[Node, Any], None] | None = None,
+    ) -> dict[str, Any]:
+        def call(name: str) -> Any:
+            node = self.nodes[name]
+            value = images if node.operation == "input" else self.call(node, values)
+            if observe is not None:
+                observe(node, value)
+            return value
+
+        return execute(order, call, values, keep)
 
     def describe(self) -> str:
         """Operations and how they are connected, to tell networks apart (not their weights)."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from snncore.coding import Code
-from snncore.conversion.graph import check_images, names_in, structured
+from snncore.conversion.graph import check_images, execute, names_in, structured
 from snncore.conversion.operations import MaxPool, PresentConstant, SpikingLayer
 from snncore.conversion.rewriting import Kind, Program, Step
 from snncore.encoders import InputEncoder
@@ -128,17 +128,15 @@ class SpikingNetwork(nn.Module):
     def run(self, images: Tensor) -> dict[str, Any]:
         """Values ``[T*B, ...]`` (analog ones ``[B, ...]``) of what is decoded or read when the last step is over."""
         values: dict[str, Any] = {self._images: images}
-        last = {name: step.name for step in self.steps for name in step.inputs}
-        for step in self.steps:
-            if step.kind == "decoded":
-                continue
-            values[step.name] = self.layers[step.name](*(values[name] for name in step.inputs))
+        steps = {step.name: step for step in self.steps if step.kind != "decoded"}
+
+        def call(name: str) -> Any:
+            value = self.layers[name](*(values[source] for source in steps[name].inputs))
             if self.observer is not None:
-                self.observer(step, values[step.name], None)
-            for name in set(step.inputs):
-                if last[name] == step.name and name not in self._read_late:
-                    del values[name]
-        return values
+                self.observer(steps[name], value, None)
+            return value
+
+        return execute({name: step.inputs for name, step in steps.items()}, call, values, self._read_late)
 
     # ---- single-step ----------------------------------------------------------------------------------------------
 

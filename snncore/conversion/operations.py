@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from snncore.conversion.graph import Node, Stored, Value, mapped, run_operation
+from snncore.conversion.graph import Node, run_operation
 from snncore.neurons import SpikingNeuron
 
 
@@ -29,13 +29,7 @@ class Operation(nn.Module):
     def forward(self, *given: Tensor) -> Any:
         """The result for values of ``node.inputs``."""
         values = dict(zip(self.node.inputs, given, strict=True))
-
-        def look_up(leaf: Any) -> Any:
-            if isinstance(leaf, Value):
-                return values[leaf.name]
-            return getattr(self, leaf.name) if isinstance(leaf, Stored) else leaf
-
-        return run_operation(self.node, mapped(self.node.arguments, look_up))
+        return run_operation(self.node, values, lambda stored: getattr(self, stored.name))
 
     def extra_repr(self) -> str:
         """Parameters shown by ``print``."""

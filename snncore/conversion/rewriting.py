@@ -27,7 +27,7 @@ from torch.utils._pytree import tree_map
 
 from snncore.coding import Code
 from snncore.conversion.errors import ConversionError
-from snncore.conversion.graph import ACTIVATIONS, Node, RecordedNetwork, Stored, Value, mapped, names_in, run_operation
+from snncore.conversion.graph import ACTIVATIONS, Node, RecordedNetwork, Stored, Value, names_in, run_operation
 from snncore.conversion.operations import (
     AddSpikes,
     ChannelAffine,
@@ -211,13 +211,11 @@ class Rewriter:
     def result(self, node: Node, values: dict[str, Tensor]) -> Tensor:
         """The operation of a node on float64 values ``[B, ...]`` of its inputs."""
 
-        def look_up(leaf: Any) -> Any:
-            if isinstance(leaf, Value):
-                return values[leaf.name]
-            value = self.constant(leaf)
-            return value.to("cpu", torch.float64) if isinstance(value, Tensor) and value.is_floating_point() else value
+        def tensor(stored: Stored) -> Tensor:
+            value = self.network.tensor(stored).detach().to("cpu")
+            return value.double() if value.is_floating_point() else value
 
-        found: Tensor = run_operation(node, mapped(node.arguments, look_up))
+        found: Tensor = run_operation(node, dict(values), tensor)
         return found
 
     def refuse(self, node: Node, why: str, advice: str | None = None) -> ConversionError:
