@@ -220,7 +220,7 @@ class Rewriter:
 
     def refuse(self, node: Node, why: str, advice: str | None = None) -> ConversionError:
         """The error that tells the user's source line, what is wrong and what can be done."""
-        advice = advice or "use ReLU networks of the operations that the conversion page lists, and train again"
+        advice = advice or "replace it by operations that have one, such as ReLU, and train again"
         return ConversionError(f"{node.origin}: '{node.operation}' (node {node.name}) {why}; {advice}")
 
     # ---- one node -------------------------------------------------------------------------------------------------

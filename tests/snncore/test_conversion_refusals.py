@@ -18,7 +18,7 @@ from snncore import ConversionError, CSSCode, MomentumNeuron, SpikingNetwork, ca
 from snncore.conversion import Percentile
 
 HERE = Path(__file__).read_text(encoding="utf-8").splitlines()
-ADVICE = "use ReLU networks of the operations that the conversion page lists, and train again"
+ADVICE = "replace it by operations that have one, such as ReLU, and train again"
 
 
 def points(count: int = 6, width: int = 4) -> Tensor:
