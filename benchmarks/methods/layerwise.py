@@ -155,7 +155,7 @@ class LayerwisePass:
 
     def _current(self, target: str, images: Tensor, trains: dict[str, Tensor]) -> Tensor:
         """What the steps so far put out at ``target``, from the images and the spike trains that are kept."""
-        steps = {step.name: step.inputs for step in self.rewriter.steps}
+        steps = {step.name: step.inputs for step in self.rewriter.steps.values()}
         values = trains | {next(iter(self.network.nodes)): images}
 
         def call(name: str) -> Tensor:

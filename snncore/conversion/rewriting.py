@@ -27,7 +27,7 @@ from torch.utils._pytree import tree_map
 
 from snncore.coding import Code
 from snncore.conversion.errors import ConversionError
-from snncore.conversion.graph import ACTIVATIONS, Node, RecordedNetwork, Stored, Value, names_in, run_operation
+from snncore.conversion.graph import ACTIVATIONS, Node, RecordedNetwork, Stored, Value, names_in, needed, run_operation
 from snncore.conversion.operations import (
     AddSpikes,
     ChannelAffine,
@@ -123,11 +123,12 @@ class Rewriter:
         self.network, self.neuron, self.code, self.encoder = network, neuron, code, encoder
         self.timesteps = code.timesteps
         self.signals: dict[str, Signal] = {}
-        self.steps: list[Step] = []
+        self.steps: dict[str, Step] = {}
         self.modules: dict[str, nn.Module] = {}
         self.deferred = self._pooled_first()
         self.pooled = set(self.deferred.values())
         self.last = self._after_all_neurons()
+        self._feeding: dict[tuple[str, ...], set[str]] = {}
 
     @property
     def pools_spikes(self) -> bool:
@@ -141,9 +142,10 @@ class Rewriter:
         for node in self.network.nodes.values():
             self.signals[node.name] = self._signal_of(node)
         outputs = self._outputs()
-        program = Program(self.steps, self.modules, outputs, self.network.image, next(iter(self.network.nodes)))
-        self._drop_unread(program)
-        self._mark_scratch(program)
+        order = needed({step.name: step.inputs for step in self.steps.values()}, names_in(outputs), ())
+        modules = {name: self.modules[name] for name in order}
+        program = Program([self.steps[n] for n in order], modules, outputs, self.network.image, next(iter(self.network.nodes)))
+        _mark_scratch(program)
         return program
 
     # ---- what rules call ------------------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ class Rewriter:
     ) -> Signal:
         """Add a step. ``spikes``: amplitude, offset and sign of its signal."""
         self.modules[name] = module
-        self.steps.append(Step(name, [signal.step for signal in inputs], kind, shape))
+        self.steps[name] = Step(name, [signal.step for signal in inputs], kind, shape)
         return Signal(name, kind, shape, **spikes)
 
     def operation(self, node: Node, inputs: list[Signal], kind: Kind, made: type[Operation] = Operation, **spikes: Any) -> Signal:
@@ -191,9 +193,13 @@ class Rewriter:
 
     def feeds_layers(self, node: Node, through: tuple[str, ...] = ()) -> bool:
         """Whether nothing but layers with weights reads a signal, at once or ``through`` others: amplitudes are free there."""
-        users = [self.network.nodes[name] for name in self.network.users[node.name]]
-        beyond = [user for user in users if user.operation not in LAYERS]
-        return bool(users) and all(user.operation in through and self.feeds_layers(user, through) for user in beyond)
+        if through not in self._feeding:
+            found = self._feeding[through] = set()
+            for each in reversed(self.network.nodes.values()):
+                users = [self.network.nodes[name] for name in self.network.users[each.name]]
+                ends = [u.operation in LAYERS or (u.operation in through and u.name in found) for u in users]
+                found.update([each.name] if users and all(ends) else [])
+        return node.name in self._feeding[through]
 
     def amplitude_behind(self, node: Node, signals: list[Signal]) -> Tensor | None:
         """Amplitudes of spikes behind an operation that moves values or scales them, by running it on the amplitudes.
@@ -302,24 +308,16 @@ class Rewriter:
                 busy.add(node.name)
         return set(self.network.nodes) - busy
 
-    def _drop_unread(self, program: Program) -> None:
-        read = names_in(program.outputs)
-        for step in reversed(program.steps):
-            if step.name in read:
-                read.update(step.inputs)
-        program.steps = [step for step in program.steps if step.name in read]
-        program.modules = {step.name: program.modules[step.name] for step in program.steps}
 
-    def _mark_scratch(self, program: Program) -> None:
-        """A fresh tensor that only one operation reads may be overwritten by it."""
-        readers = Counter([name for step in program.steps for name in step.inputs] + list(names_in(program.outputs)))
-        for step in program.steps:
-            module = program.modules[step.name]
-            if isinstance(module, (SpikingLayer, AddSpikes)):
-                before = program.modules.get(step.inputs[0])
-                sums = type(before) is Operation and before.node.operation in ("add", "sub")
-                fresh = isinstance(before, (Synapses, ChannelAffine, AddSpikes)) or sums
-                module.scratch = fresh and readers[step.inputs[0]] == 1
+def _mark_scratch(program: Program) -> None:
+    """A fresh tensor that only one operation reads may be overwritten by it."""
+    readers = Counter([name for step in program.steps for name in step.inputs] + list(names_in(program.outputs)))
+    for step in program.steps:
+        module, before = program.modules[step.name], program.modules.get(step.inputs[0])
+        if isinstance(module, (SpikingLayer, AddSpikes)):
+            sums = type(before) is Operation and before.node.operation in ("add", "sub")
+            fresh = isinstance(before, (Synapses, ChannelAffine, AddSpikes)) or sums
+            module.scratch = fresh and readers[step.inputs[0]] == 1
 
 
 def _reduced(amplitudes: Tensor) -> Tensor:
