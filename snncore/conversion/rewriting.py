@@ -290,8 +290,7 @@ class Rewriter:
             if node.operation in MAX_POOLS:
                 relu = self.network.nodes[node.source]
                 alone = relu.operation in ACTIVATIONS and self.network.users[relu.name] == [node.name]
-                cheaper = not (self.pools_spikes and relu.source in spiking)
-                if alone and cheaper and relu.name not in names_in(self.network.outputs):
+                if alone and not (self.pools_spikes and relu.source in spiking) and relu.name not in names_in(self.network.outputs):
                     found[node.name] = relu.name
         return found
 
