@@ -225,7 +225,7 @@ def test_images_are_needed() -> None:
 
 
 def test_a_network_that_cannot_be_converted_is_refused_before_the_long_work() -> None:
-    network = Step(lambda self, x: torch.sigmoid(torch.relu(self.conv(x))).flatten(1), conv=conv(2, 3)).double()
+    network = Step(lambda self, x: self.out(torch.sigmoid(torch.relu(self.conv(x)))), conv=conv(2, 3), out=conv(3, 2)).double()
     with pytest.raises(ConversionError, match="sigmoid"):
         convert_by(Own(never), network, [images(0)], 2)
 
@@ -235,3 +235,9 @@ def test_a_layer_that_no_image_activates() -> None:
     assert layer.positive(0.25) == 0.25
     with pytest.warns(UserWarning, match="dead: no calibration image activates this layer"):
         assert layer.positive(-3.0) == 1.0
+
+
+def test_images_that_are_pooled_first() -> None:
+    network, x, seen = build(["max pool", "plain"], "flatten", "module", seed=1), images(0), Seen()
+    converted = convert_by(Own(seen), network, [x], 3)
+    assert [torch.equal(seen.currents[name], currents) for name, currents in currents_of(converted, x).items()] == [True]
