@@ -289,13 +289,12 @@ class Rewriter:
         for node in self.network.nodes.values():
             if node.operation in ACTIVATIONS or not spiking.isdisjoint(node.inputs):
                 spiking.add(node.name)
-        found = {}
+        found, outputs = {}, names_in(self.network.outputs)
         for node in self.network.nodes.values():
             if node.operation in MAX_POOLS:
                 relu = self.network.nodes[node.source]
                 alone = relu.operation in ACTIVATIONS and self.network.users[relu.name] == [node.name]
-                cheaper = not (self.pools_spikes and relu.source in spiking)
-                if alone and cheaper and relu.name not in names_in(self.network.outputs):
+                if alone and relu.name not in outputs and not (self.pools_spikes and relu.source in spiking):
                     found[node.name] = relu.name
         return found
 

@@ -15,8 +15,8 @@ from benchmarks.crosscheck.deviations import deviations
 from benchmarks.crosscheck.networks import Shapes
 from benchmarks.measurements.train_counter import TrainCounter
 from snncore import convert, opi, time_first
-from snncore.conversion.tracing import module_of
-from snncore.counting import OperationCounter
+from snncore.conversion import OperationCounter
+from snncore.conversion.operations import Synapses
 
 
 def by_syops(layer: nn.Module, x: Tensor, out: Tensor) -> float:
@@ -34,19 +34,20 @@ def test_the_rule_from_our_counts_is_the_one_of_the_tensors() -> None:
     torch.manual_seed(0)
     images = torch.randn(2, 1, 16, 16)
     snn = convert(Shapes().eval(), [images], opi(), 3)
-    expected: dict[str, float] = {}
-    layers: dict[str, nn.Module] = {}
-    for node in snn.graph_module.graph.nodes:
-        module = module_of(snn.graph_module, node)
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            layers[node.name] = module
-            module.register_forward_hook(lambda m, x, y, name=node.name: expected.__setitem__(name, by_syops(m, x[0], y)))
     with OperationCounter(snn) as counts:
         snn(images)
-    found = {name: rule.accumulates(counts, name, layer) for name, layer in layers.items() if name != "first"}
-    found["first"] = rule.multiplications(counts, "first", layers["first"])
+    expected: dict[str, float] = {}
+    layers = {name: command._module(layer) for name, layer in snn.layers.items() if isinstance(layer, Synapses)}
+    assert len(layers) == 7
+    snn.layers.update(layers)
+    for name, module in layers.items():
+        module.register_forward_hook(lambda m, x, y, name=name: expected.__setitem__(name, by_syops(m, x[0], y)))
+    snn(images)
+    first, _, _, dilated, *_ = layers
+    found = {name: rule.accumulates(counts, name, layer) for name, layer in layers.items() if name != first}
+    found[first] = rule.multiplications(counts, first, layers[first])
     assert found == pytest.approx(expected, rel=1e-6)
-    assert counts.accumulates["dilated"] < 0.8 * found["dilated"]  # padding is what makes the difference
+    assert counts.accumulates[dilated] < 0.8 * found[dilated]  # padding is what makes the difference
 
 
 def test_deviations_are_explained_and_counted_by_hand() -> None:

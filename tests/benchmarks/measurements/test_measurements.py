@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_networks import single_step_spikes
 from torch import Tensor, nn
 
 from benchmarks.measurements import (
@@ -24,8 +25,8 @@ from benchmarks.measurements.lab import Lab
 from benchmarks.measurements.residual_potential import BIN_WIDTH, BINS, density
 from benchmarks.methods import method, threshold_rule
 from benchmarks.profiles import NetworkChoice, load_profile
-from snncore import SpikingNetwork, convert
-from snncore.counting import OperationCounter
+from snncore import SpikingNetwork
+from snncore.conversion import Calibration, OperationCounter, calibrate
 from snncore.energy import TMN_TABLE, Operations
 
 CHOICE = NetworkChoice("CIFAR-10", "ResNet-20", "sklearn/digits", "resnet20-thin", "weights")
@@ -56,12 +57,17 @@ class Bench:
         source = torch.Generator().manual_seed(6)
         self.images = torch.randn(IMAGES, 1, 4, 4, generator=source)
         self.labels = torch.randint(0, 4, (IMAGES,), generator=source)
+        self.calibrated = calibrate(self.net, [self.images])
+
+    def calibration(self, choice: NetworkChoice) -> Calibration:
+        return self.calibrated
 
     def network(self, choice: NetworkChoice) -> nn.Module:
         return self.net
 
     def converted(self, choice: NetworkChoice, rule: str, name: str, options: Any, timesteps: int) -> SpikingNetwork:
-        return convert(self.net, [self.images], method(name).conversion(threshold_rule(rule), **dict(options)), timesteps)
+        found = method(name)
+        return found.convert(self.calibrated, threshold_rule(rule), timesteps, lambda limit: [self.images], **dict(options))
 
     def test_batches(self, choice: NetworkChoice, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
         for first in range(start, stop, BATCH):
@@ -140,7 +146,7 @@ def test_outputs_of_the_pipeline_are_read_after_every_step(bench: Any) -> None:
     measured = PipelinedAccuracy(CHOICE, "maximum", None, "TSA", (), 5).run(bench, 0, IMAGES)
     snn = bench.converted(CHOICE, "maximum", "TSA", (), 5)
     value = torch.zeros(IMAGES, 4)
-    for step, output in enumerate(snn.steps(bench.images)):
+    for step, (output,) in enumerate(single_step_spikes(snn, bench.images)[1]):
         value = 1.5 * value + output
         assert measured["each_snn"][:, step].tolist() == (value.argmax(1) == bench.labels).tolist()
     assert len({tuple(column) for column in measured["each_snn"].T}) > 1  # the steps do differ

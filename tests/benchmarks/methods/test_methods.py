@@ -9,16 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from benchmarks import methods
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import METHODS, Method, Steps, method, threshold_rule
 from benchmarks.methods.base import THRESHOLD_RULES
 from benchmarks.methods.time_window import TimeWindowNeuron
-from snncore.conversion.calibration import ActivationHistogram
 from snncore.neurons import IntegrateFireNeuron, MomentumNeuron
-from snncore.quantization import UniformQuantizer
+from snncore.thresholds import ActivationHistogram
 
 OWN = """
 from benchmarks.methods import TMN
@@ -45,7 +43,7 @@ def test_every_method_says_what_it_is(name: str) -> None:
     found = method(name)
     assert found.name == name and found.reference and found.coding in ("CSS", "rate", "FS", "TTFS", "TSC")
     conversion = found.conversion(threshold_rule("maximum"))
-    assert conversion.layerwise or not conversion.full_precision or conversion.threshold is THRESHOLD_RULES["maximum"]
+    assert found.layerwise or not conversion.full_precision or conversion.threshold is THRESHOLD_RULES["maximum"]
 
 
 def test_tmn_is_the_papers_neuron() -> None:
@@ -134,16 +132,6 @@ def test_levels_and_steps_that_do_not_fit_are_refused(name: str, levels: int | N
 @pytest.mark.parametrize(("name", "levels", "timesteps"), [("TMN", 4, 3), ("TMN", 16, 5), ("TMN", None, 1), ("OPI", 4, 8), ("TSA", 4, 8)])
 def test_levels_and_steps_that_fit_are_not(name: str, levels: int | None, timesteps: int) -> None:
     method(name).check(levels, timesteps)
-
-
-def test_fast_snn_is_fine_tuned_and_the_others_are_taken_as_they_are() -> None:
-    network = nn.Sequential(nn.Linear(3, 4), UniformQuantizer(2), nn.Linear(4, 4), UniformQuantizer(2), nn.Linear(4, 2)).eval()
-    images = [torch.randn(5, 3, generator=torch.Generator().manual_seed(0))]
-    assert method("QCFS").prepare(network, images, 3) is network
-    assert method("Fast-SNN, not fine-tuned").prepare(network, images, 3) is network
-    tuned = method("Fast-SNN").prepare(network, images, 3, epochs=2)
-    assert tuned is not network
-    assert [m.levels for m in tuned.modules() if isinstance(m, UniformQuantizer)] == [3, 3]
 
 
 def test_an_unknown_method_leaves_the_other_rows_alone() -> None:

@@ -12,9 +12,8 @@ from torch import nn
 
 from benchmarks.methods.cos import OffsetSpikeNeuron, cos
 from snncore import IntegrateFireNeuron, convert
-from snncore.conversion import quantize
+from snncore.conversion import OperationCounter, quantize
 from snncore.conversion.network import Mode
-from snncore.counting import OperationCounter
 from snncore.quantization import ClipFloorShift
 
 quick = settings(deadline=None, derandomize=True, max_examples=25)

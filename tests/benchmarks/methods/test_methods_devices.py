@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from benchmarks.methods import METHODS, method, threshold_rule
-from snncore.conversion import SpikingNetwork, calibrate, convert, quantize
-from snncore.counting import OperationCounter
+from snncore.conversion import OperationCounter, SpikingNetwork, calibrate, quantize
 from snncore.quantization import ClipFloorShift
 
 T = 8
@@ -28,8 +27,7 @@ def converted(name: str, device: str, images: torch.Tensor) -> SpikingNetwork:
     if not found.traits().full_precision:
         net = quantize(net, [images], partial(ClipFloorShift, 4)).eval().requires_grad_(False)
     net, images = net.to(device), images.to(device)
-    net = found.prepare(net, [images], T)
-    return convert(net, calibrate(net, [images]), found.conversion(threshold_rule("maximum")), T, images=[images]).to(device)
+    return found.convert(calibrate(net, [images]), threshold_rule("maximum"), T, lambda limit: [images]).to(device)
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))])

@@ -9,14 +9,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import build, images, multi_step_spikes, points, quantized_mlp, relative_error, single_step_spikes
+from quantized_networks import points, quantized_mlp
+from small_networks import build, images, multi_step_spikes, single_step_spikes
 from torch import Tensor, nn
 
 from benchmarks.methods.cos import cos
 from benchmarks.methods.qcfs import qcfs
 from benchmarks.methods.signed_rate import signed_rate
 from snncore import ConversionError, ConversionMethod, convert
-from snncore.conversion import FineTuning, fine_tune_layers, quantize
+from snncore.conversion import calibrate, quantize
 from snncore.quantization import ActivationQuantizer, ClipFloorShift, UniformQuantizer
 
 quick = settings(deadline=None, derandomize=True, max_examples=15)
@@ -94,51 +95,51 @@ PUBLISHED: dict[str, tuple[ConversionMethod, Rule]] = {
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
 @quick
 @given(seed=st.integers(0, 2**16), timesteps=st.sampled_from([4, 5, 8]))
-def test_every_spike_is_that_of_the_published_rule(name: str, seed: int, timesteps: int) -> None:
-    method, rule = PUBLISHED[name]
+def test_every_spike_is_that_of_the_published_rule(seed: int, timesteps: int) -> None:
     network, x = quantized_mlp(seed, 4), points(seed + 1)
-    converted = convert(network, [x], method, timesteps)
-    spikes = multi_step_spikes(converted, x)
-    for image in range(len(x)):
-        expected = simulated(network, x[image], timesteps, rule)
-        assert [train[:, image].T.int().tolist() for train in spikes.values()] == expected
+    calibration = calibrate(network, [x])
+    for name, (method, rule) in PUBLISHED.items():
+        spikes = multi_step_spikes(convert(network, calibration, method, timesteps), x)
+        for image in range(len(x)):
+            expected = simulated(network, x[image], timesteps, rule)
+            assert [train[:, image].T.int().tolist() for train in spikes.values()] == expected, name
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
 @quick
 @given(seed=st.integers(0, 2**16))
-def test_streaming_gives_the_same_spikes(name: str, seed: int) -> None:
-    method = PUBLISHED[name][0]
+def test_streaming_gives_the_same_spikes(seed: int) -> None:
     ann, x = build(["normalised", "residual"], "flatten", "module", seed, exact=True), images(seed, exact=True)
     network = quantize(ann, [x], partial(ClipFloorShift, 4))
     for module in network.modules():
         if isinstance(module, ActivationQuantizer):
             module.clip.data = torch.exp2(module.clip.data.log2().round())  # keeps the arithmetic exact
-    converted = convert(network, [x], method, 5)
-    multi = multi_step_spikes(converted, x)
-    converted.mode = "single-step"
-    single, _ = single_step_spikes(converted, x)
-    assert all(torch.equal(single[name], train) for name, train in multi.items())
+    calibration = calibrate(network, [x])
+    for name, (method, _) in PUBLISHED.items():
+        converted = convert(network, calibration, method, 5)
+        multi = multi_step_spikes(converted, x)
+        single, _ = single_step_spikes(converted, x)
+        assert all(torch.equal(single[layer], train) for layer, train in multi.items()), name
 
 
 def test_a_run_gives_every_shorter_one() -> None:
     assert not cos(None).anytime  # its pre-simulation is as long as T
     network, x = quantized_mlp(3, 4), points(4)
+    calibration = calibrate(network, [x])
     for method in (qcfs(), cos(2), signed_rate()):
-        together = convert(network, [x], method, 8)(x, every_step=True)
+        together = convert(network, calibration, method, 8)(x, every_step=True)
         for timesteps in (2, 3, 8):
-            assert torch.allclose(together[timesteps - 1], convert(network, [x], method, timesteps)(x))
+            assert torch.allclose(together[timesteps - 1], convert(network, calibration, method, timesteps)(x))
 
 
-@pytest.mark.parametrize("method", [qcfs(), cos(3), signed_rate()], ids=["QCFS", "COS", "QFFS"])
 @quick
 @given(seed=st.integers(0, 2**16))
-def test_rate_codes_give_the_quantised_network_in_as_many_steps_as_levels(method: ConversionMethod, seed: int) -> None:
+def test_rate_codes_give_the_quantised_network_in_as_many_steps_as_levels(seed: int) -> None:
     network, x = quantized_mlp(seed, 4, ONE_LAYER), points(seed)
-    assert torch.equal(convert(network, [x], method, 4)(x), network(x))
+    calibration = calibrate(network, [x])
+    for method in (qcfs(), cos(3), signed_rate()):
+        assert torch.equal(convert(network, calibration, method, 4)(x), network(x)), method.name
 
 
 def test_a_quantiser_on_pooled_spikes_keeps_its_neuron() -> None:
@@ -167,68 +168,12 @@ class Untouched(list[Tensor]):
 
 
 @pytest.mark.parametrize("method", [qcfs(), cos(), signed_rate()], ids=["QCFS", "COS", "QFFS"])
-def test_a_plain_relu_is_refused_before_any_work(method: ConversionMethod) -> None:
+def test_a_plain_relu_is_refused(method: ConversionMethod) -> None:
     network = nn.Sequential(nn.Linear(3, 3), ClipFloorShift(4), nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2))
-    with pytest.raises(ConversionError, match=r"_3: .* converts networks of quantised activations"):
-        convert(network, Untouched(), method, 4)
+    with pytest.raises(ConversionError, match=r"^3 \(ReLU\): .* converts networks of quantised activations"):
+        convert(network, [torch.rand(2, 3)], method, 4)
 
 
 def test_too_few_steps_for_the_presimulation_are_refused_before_any_work() -> None:
     with pytest.raises(ValueError, match="presimulation must be a whole number from 1 to timesteps=3"):
         convert(quantized_mlp(0, 4), Untouched(), cos(4), 3)
-
-
-# ---- layer-wise fine-tuning -------------------------------------------------------------------------------------------
-
-
-def rates(network: nn.Module, x: Tensor, timesteps: int) -> dict[str, Tensor]:
-    converted = convert(network, [x], signed_rate(1e-3), timesteps)
-    return {n: s.mean(0) * converted.neurons[n].threshold for n, s in multi_step_spikes(converted, x).items()}
-
-
-def levels_of(network: nn.Module, x: Tensor) -> list[Tensor]:
-    found: list[Tensor] = []
-    hooks = [
-        m.register_forward_hook(lambda _, __, out: found.append(out.detach()))
-        for m in network.modules()
-        if isinstance(m, ActivationQuantizer)
-    ]
-    with torch.no_grad():
-        network(x)
-    for hook in hooks:
-        hook.remove()
-    return found
-
-
-@pytest.mark.parametrize("head", ["flatten", "view", "global pool"])
-def test_each_layer_comes_no_further_from_the_quantised_network(head: str) -> None:
-    ann, x = build(["plain", "projected residual", "residual"], head, "module", 7), images(8, count=12)
-    network = quantize(ann, [x], partial(UniformQuantizer, 2))
-    expected = levels_of(network, x)
-    neuron = signed_rate(1e-3).quantized
-    assert neuron is not None
-    tuned = fine_tune_layers(network, [x[:6], x[6:]], neuron, 3, FineTuning(epochs=15, learning_rate=0.05))
-    before, after = rates(network, x, 3), rates(tuned, x, 3)
-    errors = [
-        (float((b - e).square().mean()), float((a - e).square().mean()))
-        for b, a, e in zip(before.values(), after.values(), expected, strict=True)
-    ]
-    assert errors[0] == (0.0, 0.0) or errors[0][0] == errors[0][1]  # the first layer is left alone
-    assert errors[1][1] <= errors[1][0]  # tuned on the input that it had before
-    assert sum(a for _, a in errors) < sum(b for b, _ in errors)
-    assert all(torch.equal(a, b) for a, b in zip(levels_of(network, x), expected, strict=True))  # left as it was
-
-
-def test_without_training_the_network_stays_as_it_is() -> None:
-    network, x = quantized_mlp(2, 3), points(3)
-    tuned = fine_tune_layers(network, [x], signed_rate().quantized, 3, FineTuning(epochs=0))  # type: ignore[arg-type]
-    assert relative_error(tuned(x), network(x)) == 0
-
-
-def test_fine_tuning_refuses_what_is_not_quantised_and_no_images() -> None:
-    neuron = signed_rate().quantized
-    assert neuron is not None
-    with pytest.raises(ConversionError, match="fine-tuning needs quantised activations"):
-        fine_tune_layers(nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2)), [points(0)], neuron, 3)
-    with pytest.raises(ConversionError, match="no images were given"):
-        fine_tune_layers(quantized_mlp(0, 3), [], neuron, 3)

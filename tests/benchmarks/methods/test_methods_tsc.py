@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from benchmarks.methods.tsc import SwitchCode, TemporalSwitchNeuron
+from benchmarks.methods.tsc import SpreadEncoder, SwitchCode, SwitchEncoder, TemporalSwitchNeuron
 from snncore import ConversionMethod, RateCode, convert
-from snncore.conversion import SwitchEncoder
 
 quick = settings(deadline=None, derandomize=True, max_examples=25)
 small = st.integers(-8, 8).map(lambda k: Fraction(k, 8))
@@ -95,3 +95,28 @@ def test_the_encoder_is_right_to_half_a_step_and_sends_one_pair(values: list[flo
 def test_values_beyond_the_amplitude_are_on_all_the_time() -> None:
     levels = SwitchEncoder(1.0, 3)(torch.tensor([[5.0, -1.0, 0.0]]))
     assert levels.tolist() == [[1, -1, 0]] * 3
+
+
+@quick
+@given(st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=5), st.integers(2, 40))
+def test_both_are_on_for_a_time_proportional_to_the_value_and_with_its_sign(given_values: list[float], timesteps: int) -> None:
+    x = torch.tensor(given_values, dtype=torch.float64)
+    expected = x.sign() * torch.floor(timesteps * x.abs() / 2 + 0.5).clamp(max=timesteps)
+    for kind in (SwitchEncoder, SpreadEncoder):
+        encoder = kind(2.0, timesteps)
+        train = torch.stack([encoder.at(x, step) for step in range(timesteps)])
+        assert torch.equal(train.sum(0), expected)
+        assert set(train.unique().tolist()) <= {-1.0, 0.0, 1.0}
+
+
+def test_one_begins_with_the_window_and_the_other_spreads() -> None:
+    x = torch.tensor([1.0])
+    first, spread = (torch.stack([kind(2.0, 8).at(x, t) for t in range(8)]).flatten() for kind in (SwitchEncoder, SpreadEncoder))
+    assert first.tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
+    assert spread.tolist() == [0, 1, 0, 1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("amplitude", [0.0, -1.0, float("inf"), float("nan")])
+def test_bad_amplitude(amplitude: float) -> None:
+    with pytest.raises(ValueError, match="amplitude must be positive and finite"):
+        SwitchEncoder(amplitude, 3)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +14,13 @@ from hypothesis import strategies as st
 from small_networks import Step, build, conv, fill, images, multi_step_spikes, networks, single_step_spikes
 from torch import Tensor, nn
 
+from benchmarks.methods import layerwise, threshold_rule
+from benchmarks.methods.layerwise import Layer, LayerRule, LayerwiseMethod, NeuronMaker
+from benchmarks.methods.tsc import SwitchEncoder
 from snncore import ConversionError, ConversionMethod, IntegrateFireNeuron, SpikingNetwork, calibrate, convert
 from snncore.coding import RateCode
-from snncore.conversion import Layer, NeuronMaker, SwitchEncoder, layerwise
-from snncore.conversion.calibration import activations
-from snncore.conversion.rewriting import SpikingLayer
+from snncore.conversion import activations
+from snncore.encoders import InputEncoder
 
 quick = settings(deadline=None, derandomize=True, max_examples=20)
 ignore_silent = pytest.mark.filterwarnings("ignore:.*no calibration image activates")
@@ -37,6 +41,29 @@ class Seen:
         self.joined[layer.name] = len(layer.joined)
         largest = float(self.currents[layer.name].max())
         return partial(IntegrateFireNeuron, 2.0 ** math.floor(math.log2(largest)) if largest > 0 else 1.0, initial=0.5)
+
+
+class Own(LayerwiseMethod):
+    """A method of that rule; ``steps``: T of the calibration, if not that of the network."""
+
+    name = "own"
+
+    def __init__(self, rule: LayerRule, steps: int | None = None, encoder: Callable[[float, int], InputEncoder] | None = None) -> None:
+        self.made, self.own_steps, self.encoder = rule, steps, encoder
+
+    def conversion(self, threshold: Any, **options: Any) -> ConversionMethod:
+        return ConversionMethod("own", IntegrateFireNeuron, encoder=self.encoder)
+
+    def rule(self, **options: Any) -> LayerRule:
+        return self.made
+
+    def calibrated(self, timesteps: int, **options: Any) -> int:
+        return self.own_steps or timesteps
+
+
+def convert_by(own: Own, network: nn.Module, batches: list[Tensor], timesteps: int) -> SpikingNetwork:
+    """Calibrated and converted on the same images."""
+    return own.convert(calibrate(network, batches), threshold_rule("maximum"), timesteps, lambda limit: batches)
 
 
 def currents_of(network: SpikingNetwork, x: Tensor) -> dict[str, Tensor]:
@@ -61,13 +88,13 @@ def test_a_rule_sees_what_the_finished_network_does(
 ) -> None:
     x, seen = images(seed, exact=True), Seen()
     encoder = (lambda _, steps: SwitchEncoder(1.0, steps)) if encoded else None
-    method = ConversionMethod("own", IntegrateFireNeuron, layerwise=seen, encoder=encoder)
-    converted = convert(network, calibrate(network, [x]), method, timesteps, images=x.split(batch))
+    calibration, rule = calibrate(network, [x]), threshold_rule("maximum")
+    converted = Own(seen, encoder=encoder).convert(calibration, rule, timesteps, lambda limit: x.split(batch))
     expected = currents_of(converted, x)
     assert list(seen.currents) == list(converted.neurons)
     for name, currents in expected.items():
         assert torch.equal(seen.currents[name], currents), name
-    trained = activations(network, x)
+    trained = activations(calibration.network, x)
     for name, outputs in seen.activations.items():
         assert torch.allclose(outputs, trained[name], rtol=1e-12, atol=1e-12), name
 
@@ -80,17 +107,17 @@ def test_batches_are_cut_so_that_few_steps_run_at_once(monkeypatch: pytest.Monke
         sizes.append([currents.shape[:2] for currents, _ in layer.batches()])
         return partial(IntegrateFireNeuron, 1.0)
 
-    convert(network, [images(0, 5)], ConversionMethod("own", IntegrateFireNeuron, layerwise=rule), 4)
+    convert_by(Own(rule), network, [images(0, 5)], 4)
     assert sizes == [[(4, 2), (4, 2), (4, 1)]] * 3
 
 
 def test_steps_of_the_calibration_and_of_the_network_can_differ() -> None:
     network, x, seen = build(["plain", "plain"], "flatten", "module", seed=1), images(0), Seen()
-    method = ConversionMethod("own", IntegrateFireNeuron, layerwise=seen, layerwise_timesteps=6)
-    converted = convert(network, [x], method, 3)
+    own = Own(seen, steps=6)
+    converted = convert_by(own, network, [x], 3)
     assert {currents.shape[0] for currents in seen.currents.values()} == {6}
     assert {neuron.code.timesteps for neuron in converted.neurons.values()} == {3}
-    longer = convert(network, [x], method, 6)
+    longer = convert_by(own, network, [x], 6)
     for name, currents in currents_of(longer, x).items():
         assert torch.allclose(currents, seen.currents[name])
         assert longer.neurons[name].threshold == converted.neurons[name].threshold
@@ -98,7 +125,7 @@ def test_steps_of_the_calibration_and_of_the_network_can_differ() -> None:
 
 def test_neurons_that_meet_at_sums_are_joined() -> None:
     network, seen = build(["plain", "residual", "residual", "projected residual"], "flatten", "module", seed=1), Seen()
-    convert(network, [images(0)], ConversionMethod("own", IntegrateFireNeuron, layerwise=seen), 2)
+    convert_by(Own(seen), network, [images(0)], 2)
     # The stem and the outputs of two blocks; the neurons inside blocks and those behind a projected shortcut are alone.
     assert list(seen.joined.values()) == [3, 1, 3, 1, 3, 1, 1]
 
@@ -111,23 +138,17 @@ def test_only_trains_that_are_still_read_are_kept() -> None:
         kept.append(len(engine.trains))
         return partial(IntegrateFireNeuron, 1.0)
 
-    engine = layerwise.LayerwisePass(partial(layerwise_trace, network), calibrate(network, [x]), rule, RateCode(2), [x])
+    engine = layerwise.LayerwisePass(calibrate(network, [x]), rule, RateCode(2), [x])
     engine.run()
     assert kept == [0, 1, 2, 1, 1]
     assert engine.trains == {} and engine.activations == {}
-
-
-def layerwise_trace(network: nn.Module) -> torch.fx.GraphModule:
-    from snncore.conversion.tracing import trace_network
-
-    return trace_network(network)
 
 
 def test_max_pooling_before_the_first_neuron() -> None:
     network = nn.Sequential(conv(2, 4), nn.ReLU(), nn.MaxPool2d(2), conv(4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(27, 3)).double()
     fill(network, 0)
     x, seen = images(1), Seen()
-    converted = convert(network, [x], ConversionMethod("own", IntegrateFireNeuron, layerwise=seen), 3)
+    converted = convert_by(Own(seen), network, [x], 3)
     with torch.no_grad():
         pooled = network[2](network[1](network[0](x)))
     assert torch.allclose(next(iter(seen.activations.values())), pooled)
@@ -154,11 +175,11 @@ def test_neurons_with_parameters_of_their_own_stream_the_same_spikes(network: nn
         return partial(IntegrateFireNeuron, 2.0, initial=eighths(*shape), reset=reset, current=per_channel)
 
     x = images(seed, exact=True)
-    converted = convert(network, [x], ConversionMethod("own", IntegrateFireNeuron, layerwise=rule), timesteps)
+    converted = convert_by(Own(rule), network, [x], timesteps)
     layered = multi_step_spikes(converted, x)
     streamed, _ = single_step_spikes(converted, x)
     assert all(torch.equal(streamed[name], layered[name]) for name in layered)
-    assert any(isinstance(m, SpikingLayer) for m in converted.modules())
+    assert all(neuron.current is not None for neuron in converted.neurons.values())
 
 
 # ---- input encoders -----------------------------------------------------------------------------------------------------
@@ -197,19 +218,16 @@ def never(layer: Layer) -> NeuronMaker:
     raise AssertionError("the long work must not start")
 
 
-def test_images_are_asked_for_before_the_long_work() -> None:
+def test_images_are_needed() -> None:
     network, x = build(["plain"], "flatten", "module", seed=1), images(0)
-    method = ConversionMethod("own", IntegrateFireNeuron, layerwise=never)
-    with pytest.raises(ConversionError, match="own calibrates layer by layer: pass images="):
-        convert(network, calibrate(network, [x]), method, 2)
-    with pytest.raises(ConversionError, match="got no images"):
-        convert(network, calibrate(network, [x]), method, 2, images=[])
+    with pytest.raises(ConversionError, match="got no images; pass batches of training images"):
+        Own(never).convert(calibrate(network, [x]), threshold_rule("maximum"), 2, lambda limit: [])
 
 
 def test_a_network_that_cannot_be_converted_is_refused_before_the_long_work() -> None:
-    network = Step(lambda self, x: torch.sigmoid(torch.relu(self.conv(x))).flatten(1), conv=conv(2, 3)).double()
+    network = Step(lambda self, x: self.out(torch.sigmoid(torch.relu(self.conv(x)))), conv=conv(2, 3), out=conv(3, 2)).double()
     with pytest.raises(ConversionError, match="sigmoid"):
-        convert(network, [images(0)], ConversionMethod("own", IntegrateFireNeuron, layerwise=never), 2)
+        convert_by(Own(never), network, [images(0)], 2)
 
 
 def test_a_layer_that_no_image_activates() -> None:
@@ -219,7 +237,7 @@ def test_a_layer_that_no_image_activates() -> None:
         assert layer.positive(-3.0) == 1.0
 
 
-@pytest.mark.parametrize("amplitude", [0.0, -1.0, float("inf"), float("nan")])
-def test_bad_amplitude(amplitude: float) -> None:
-    with pytest.raises(ValueError, match="amplitude must be positive and finite"):
-        SwitchEncoder(amplitude, 3)
+def test_images_that_are_pooled_first() -> None:
+    network, x, seen = build(["max pool", "plain"], "flatten", "module", seed=1), images(0), Seen()
+    converted = convert_by(Own(seen), network, [x], 3)
+    assert [torch.equal(seen.currents[name], currents) for name, currents in currents_of(converted, x).items()] == [True]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,12 @@ import torch
 from small_networks import build, images
 from torch import Tensor, nn
 
-from snncore import ConversionError, SpikingNetwork, calibrate, convert, tsa
-from snncore.conversion import AmplitudeAdjustment
-from snncore.conversion.amplitude import amplitude_factor
-from snncore.conversion.calibration import Maximum
+from benchmarks.methods import method, threshold_rule
+from benchmarks.methods.tsa import AmplitudeAdjustment, adjust_amplitudes, amplitude_factor
+from snncore import ConversionMethod, SpikingNetwork, calibrate, convert, tsa
+from snncore.thresholds import Maximum
 
 T = 6
-ADJUST = partial(tsa, threshold=Maximum())
 
 
 def network_and_images() -> tuple[nn.Module, Tensor]:
@@ -37,6 +35,15 @@ def residuals_of(converted: SpikingNetwork, batches: list[Tensor], percentile: f
         name: float(np.percentile(torch.cat([r.flatten() for r in found]).clamp(min=0).numpy(), percentile))
         for name, found in seen.items()
     }
+
+
+def method_of(precharge: int = 1, ternary: bool = True) -> ConversionMethod:
+    return tsa(precharge, ternary=ternary, threshold=Maximum())
+
+
+def adjusted_by(rule: AmplitudeAdjustment, network: nn.Module, batches: list[Tensor], own: ConversionMethod) -> SpikingNetwork:
+    """Calibrated, converted and adjusted on the same images."""
+    return adjust_amplitudes(calibrate(network, batches), own, T, batches, rule)
 
 
 def thresholds(converted: SpikingNetwork) -> dict[str, float]:
@@ -91,11 +98,10 @@ def test_rules_that_make_no_sense(arguments: dict[str, Any], message: str) -> No
 
 def test_a_network_that_leaves_little_is_left_alone() -> None:
     network, x = network_and_images()
-    plain = convert(network, [x], ADJUST(2), T)
-    adjusted = convert(network, [x], ADJUST(2, adjustment=AmplitudeAdjustment(5, 90)), T)
-    assert plain.adjusted is None
+    plain = convert(network, [x], method_of(2), T)
+    adjusted = adjusted_by(AmplitudeAdjustment(5, 90), network, [x], method_of(2))
+    assert not hasattr(plain, "adjusted")
     made = adjusted.adjusted
-    assert made is not None
     assert (made.rounds, made.unsettled, set(made.factors.values())) == (0, [], {1.0})
     assert made.factors.keys() == plain.neurons.keys() and thresholds(adjusted) == thresholds(plain)
     assert torch.equal(adjusted(x), plain(x))
@@ -105,12 +111,12 @@ def test_a_network_that_leaves_little_is_left_alone() -> None:
 def test_one_round_follows_from_the_residuals_of_the_network_before(batches: int) -> None:
     network, x = network_and_images()
     parts = list(x.chunk(batches))
-    before = convert(network, parts, ADJUST(0, ternary=False), T)
+    before = convert(network, parts, method_of(0, ternary=False), T)
     found = residuals_of(before, parts, 99)
     assert max(found.values()) > 1 > min(found.values())
-    after = convert(network, parts, ADJUST(0, ternary=False, adjustment=AmplitudeAdjustment(1, 99)), T)
+    after = adjusted_by(AmplitudeAdjustment(1, 99), network, parts, method_of(0, ternary=False))
     made = after.adjusted
-    assert made is not None and made.rounds == 1
+    assert made.rounds == 1
     total = sum(1.5**t for t in range(T))
     assert made.factors == pytest.approx({name: amplitude_factor(r, total) for name, r in found.items()}, rel=1e-3)
     assert made.residuals == pytest.approx(residuals_of(after, parts, 99), rel=1e-3)
@@ -120,42 +126,42 @@ def test_one_round_follows_from_the_residuals_of_the_network_before(batches: int
 @pytest.mark.parametrize("rounds", [2, 4])
 def test_factors_of_several_rounds_multiply_and_are_those_of_the_thresholds(rounds: int) -> None:
     network, x = network_and_images()
-    options: dict[str, Any] = {"precharge": 0, "ternary": False}
-    initial = thresholds(convert(network, [x], ADJUST(**options), T))
-    history = [
-        convert(network, [x], ADJUST(**options, adjustment=AmplitudeAdjustment(n)), T).adjusted for n in range(1, rounds + 1)
-    ]
-    last = convert(network, [x], ADJUST(**options, adjustment=AmplitudeAdjustment(rounds)), T)
+    own, calibration = method_of(0, ternary=False), calibrate(network, [x])
+    initial = thresholds(convert(network, calibration, own, T))
+    history = [adjust_amplitudes(calibration, own, T, [x], AmplitudeAdjustment(n)).adjusted for n in range(1, rounds + 1)]
+    last = adjust_amplitudes(calibration, own, T, [x], AmplitudeAdjustment(rounds))
     made = last.adjusted
-    assert made is not None and made.rounds == rounds and made.unsettled
+    assert made.rounds == rounds and made.unsettled
     total = sum(1.5**t for t in range(T))
     for earlier, later in zip(history, history[1:], strict=False):
-        assert earlier is not None and later is not None
         expected = {name: earlier.factors[name] * amplitude_factor(r, total) for name, r in earlier.residuals.items()}
         assert later.factors == pytest.approx(expected, rel=1e-12)
     assert min(made.factors.values()) >= 1 < max(made.factors.values())
     assert thresholds(last) == pytest.approx({name: initial[name] * factor for name, factor in made.factors.items()}, rel=1e-12)
 
 
-def test_no_observer_is_left_and_the_mode_is_the_one_asked_for() -> None:
+def test_no_observer_is_left_and_the_calibration_is_as_it_was() -> None:
     network, x = network_and_images()
-    converted = convert(network, [x], ADJUST(0, ternary=False, adjustment=AmplitudeAdjustment(2)), T, mode="single-step")
-    assert converted.mode == "single-step"
-    assert all(neuron.observer is None for neuron in converted.neurons.values())
+    calibration, own = calibrate(network, [x]), method_of(0, ternary=False)
+    first = adjust_amplitudes(calibration, own, T, [x], AmplitudeAdjustment(2))
+    assert all(neuron.observer is None for neuron in first.neurons.values())
+    assert thresholds(adjust_amplitudes(calibration, own, T, [x], AmplitudeAdjustment(2))) == thresholds(first)
 
 
-def test_images_may_come_apart_from_the_calibration_and_are_needed() -> None:
+def test_the_option_adjusts_on_training_images_and_0_does_not() -> None:
     network, x = network_and_images()
-    calibration, rule = calibrate(network, [x]), AmplitudeAdjustment(1)
-    method = ADJUST(0, ternary=False, adjustment=rule)
-    with pytest.raises(
-        ConversionError, match="TSA adjusts its amplitudes on spiking activity: pass images=, batches of training"
-    ):
-        convert(network, calibration, method, T)
-    apart, together = (
-        convert(network, c, method, T, images=i).adjusted for c, i in ((calibration, iter([x])), (iter([x]), None))
-    )
-    assert apart is not None and apart == together
+    calibration, rule, asked = calibrate(network, [x]), threshold_rule("maximum"), []
+
+    def batches(limit: int | None) -> list[Tensor]:
+        asked.append(limit)
+        return [x]
+
+    plain = method("TSA").convert(calibration, rule, T, batches, precharge=0, negative_spikes=False)
+    assert asked == [] and not hasattr(plain, "adjusted")
+    made = method("TSA").convert(calibration, rule, T, batches, precharge=0, negative_spikes=False, adjustment=2)
+    assert asked == [128]
+    expected = adjust_amplitudes(calibration, method_of(0, ternary=False), T, [x], AmplitudeAdjustment(2))
+    assert made.adjusted == expected.adjusted and thresholds(made) == thresholds(expected)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +176,7 @@ def test_images_may_come_apart_from_the_calibration_and_are_needed() -> None:
 )
 def test_options_of_the_method_that_make_no_sense(options: dict[str, Any], message: str) -> None:
     network, x = network_and_images()
-    for adjustment in (None, AmplitudeAdjustment(1)):
-        with pytest.raises(ValueError, match=message):
-            convert(network, [x], tsa(**options, adjustment=adjustment), T)
+    with pytest.raises(ValueError, match=message):
+        convert(network, [x], tsa(**options), T)
+    with pytest.raises(ValueError, match=message):
+        method("TSA").convert(calibrate(network, [x]), threshold_rule("maximum"), T, lambda limit: [x], **options, adjustment=1)
