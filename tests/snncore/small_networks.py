@@ -19,6 +19,7 @@ from snncore import ConversionMethod, SpikingNetwork, calibrate, convert, tmn
 from snncore.conversion import Calibration, Maximum
 from snncore.conversion.network import Mode
 from snncore.conversion.operations import SpikingLayer
+from snncore.quantization import ClipFloorShift
 
 RELUS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
     "module": nn.ReLU,
@@ -367,6 +368,28 @@ def networks(draw: st.DrawFn, exact: bool = False) -> nn.Module:
     relu = draw(st.sampled_from(list(RELUS)))
     seed = draw(st.integers(0, 2**16))
     return build([*blocks, last], head, relu, seed, exact)
+
+
+def quantized_mlp(seed: int, levels: int, widths: tuple[int, ...] = (3, 6, 5, 4)) -> nn.Sequential:
+    """Weights, clips and images in eighths: sums are exact in any order."""
+    source = torch.Generator().manual_seed(seed)
+
+    def eighths(*shape: int, scale: float = 1.0) -> Tensor:
+        return (torch.randn(shape, generator=source, dtype=torch.float64) * scale * 8).round() / 8
+
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(widths, widths[1:], strict=False):
+        linear = nn.Linear(inputs, outputs).double()
+        with torch.no_grad():
+            linear.weight.copy_(eighths(outputs, inputs))
+            linear.bias.copy_(eighths(outputs, scale=0.3))
+        clip = 2.0 ** int(torch.randint(-1, 2, (), generator=source))
+        layers += [linear, ClipFloorShift(levels, clip)]
+    return nn.Sequential(*layers[:-1]).double().eval()
+
+
+def points(seed: int) -> Tensor:
+    return (torch.randn(4, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 8).round() / 8
 
 
 def _assortment(blocks: Sequence[str]) -> dict[str, tuple[list[str], str, list[str]]]:

@@ -7,7 +7,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from snncore.conversion.operations import SumPool
+from snncore.conversion.operations import SumPool, Synapses
 
 
 def images(size: int = 5) -> Tensor:
@@ -17,22 +17,37 @@ def images(size: int = 5) -> Tensor:
 def by_loops(module: nn.Module, spikes: Tensor) -> float:
     """``|s|`` added up over every synapse, one at a time."""
     total = 0.0
+    operation = module.node.operation if isinstance(module, Synapses) else None
     for sample in spikes.abs().tolist():
         if isinstance(module, nn.Conv2d):
-            total += _convolution(module, sample, module.groups, module.out_channels)
+            window = module.kernel_size, module.stride, module.padding, module.dilation
+            total += _windows(sample, *window) * (module.out_channels // module.groups)
+        elif operation == "conv2d":
+            node = module.node
+            window = tuple(module.weight.shape[2:]), node["stride"], node["padding"], node["dilation"]
+            total += _windows(sample, *window) * (len(module.weight) // node["groups"])
+        elif operation == "conv_transpose2d":
+            total += _windows_of_inputs(sample, module) * module.weight.shape[1]
         elif isinstance(module, SumPool):
             total += _windows(sample, module.kernel, module.stride, module.padding, (1, 1))
-        elif isinstance(module, nn.Linear):
-            total += sum(value for value in sample for _ in range(module.out_features))
+        elif operation in ("linear", "matmul"):
+            total += sum(value for value in sample for _ in range(module.node.shape[-1]))
         else:
             total += float(torch.tensor(sample).sum())  # one synapse each
     return total
 
 
-def _convolution(layer: nn.Conv2d, sample: list[list[list[float]]], groups: int, outputs: int) -> float:
-    kernel, stride, padding, dilation = layer.kernel_size, layer.stride, layer.padding, layer.dilation
-    one_output = _windows(sample, kernel, stride, padding, dilation)  # type: ignore[arg-type]
-    return one_output * (outputs // groups)
+def _windows_of_inputs(sample: list[list[list[float]]], module: Synapses) -> float:
+    """Of a transposed convolution: what each input reaches."""
+    total, node = 0.0, module.node
+    _, height, width = node.shape
+    for channel in sample:
+        for (y, row), (di, dj) in product(enumerate(channel), product(*map(range, module.weight.shape[2:]))):
+            for x, value in enumerate(row):
+                i = y * node["stride"][0] + di * node["dilation"][0] - node["padding"][0]
+                j = x * node["stride"][1] + dj * node["dilation"][1] - node["padding"][1]
+                total += value if 0 <= i < height and 0 <= j < width else 0.0
+    return total
 
 
 def _windows(sample, kernel, stride, padding, dilation) -> float:  # type: ignore[no-untyped-def]

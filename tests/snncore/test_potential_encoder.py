@@ -12,8 +12,7 @@ from small_networks import build, conv, fill, flat, images, multi_step_spikes, s
 from torch import Tensor, nn
 
 from snncore import CSSCode, SpikingNetwork, convert, tsa
-from snncore.conversion import PotentialEncoder
-from snncore.conversion.calibration import Maximum
+from snncore.conversion import Maximum, PotentialEncoder
 from snncore.conversion.operations import PresentConstant
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)

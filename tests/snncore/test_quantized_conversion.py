@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import points, quantized_mlp
+from small_networks import build, images, points, quantized_mlp, relative_error
 from torch import Tensor, nn
 
 from snncore import ConversionError, convert, opi, rate, tmn, tsa
+from snncore.conversion import RecordedNetwork, calibrate, quantize
 from snncore.neurons import MomentumNeuron
-from snncore.quantization import ClipFloorShift
+from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU
 
-quick = settings(deadline=None, derandomize=True, max_examples=15)
+quick = settings(deadline=None, derandomize=True, max_examples=8)
 
 
 # ---- constant input: the first layer gives its levels exactly ---------------------------------------------------------
@@ -67,6 +70,39 @@ def test_other_methods_find_their_thresholds_as_ever() -> None:
     assert rate().quantized is None
     (neuron,) = convert(network, [x], opi(), 8).neurons.values()
     assert neuron.threshold == network[1].clip.item()
+
+
+# ---- quantised networks from trained ones -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [ClipFloorShift, ClippedReLU])
+@pytest.mark.parametrize("blocks", [["residual", "dense"], ["arithmetic", "pre-activation"], ["max-pooled branch", "two branches"]])
+def test_a_quantised_network_is_the_trained_one_with_other_activations(blocks: list[str], kind: type[ActivationQuantizer]) -> None:
+    ann, x = build(blocks, "view", "clamp_min", 3), images(3)
+    calibration = calibrate(ann, [x])
+    network = quantize(ann, calibration, partial(kind, 255))
+    assert isinstance(network, RecordedNetwork) and not network.training
+    assert [node.name for node in network.activations] == list(calibration.histograms)
+    for node in network.activations:
+        assert isinstance(network.quantizer(node), kind)
+        assert network.quantizer(node).clip.item() <= calibration.histograms[node.name].maximum * 1.001
+    assert relative_error(network(x), ann(x)) < 0.05
+    assert calibration.network.fingerprint is not None and not any(calibration.network.quantizer(n) for n in calibration.network.activations)
+    network(x).square().sum().backward()
+    assert all(parameter.requires_grad and parameter.grad is not None for parameter in network.parameters())
+    bare = quantize(calibration.network, None, partial(kind, 255))
+    assert {bare.quantizer(node).clip.item() for node in bare.activations} == {1.0}
+    bare.load_state_dict(quantize(ann, calibration, partial(kind, 255)).state_dict())
+    assert relative_error(bare(x), ann(x)) < 0.05
+    assert torch.equal(convert(bare, [x], tmn(), 8)(x), convert(quantize(ann, calibration, partial(kind, 255)), [x], tmn(), 8)(x))
+
+
+def test_quantisers_in_the_network_itself_are_recorded_as_they_are() -> None:
+    network, x = quantized_mlp(3, 4), points(4)
+    made = calibrate(network, [x]).network
+    assert [type(made.quantizer(node)) for node in made.activations] == [ClipFloorShift] * 2
+    assert torch.equal(made(x), network(x))
+    assert made.quantizer(made.activations[0]) is not network[1]
 
 
 # ---- refusals ---------------------------------------------------------------------------------------------------------
