@@ -50,4 +50,4 @@ def test_the_page_says_what_is_measured(name: str) -> None:
 
 
 def test_reports_is_a_folder_of_the_checkout() -> None:
-    assert REPORTS == Path(__file__).parents[2] / "reports"
+    assert Path(__file__).parents[2] / "reports" == REPORTS
