@@ -15,8 +15,7 @@ from small_networks import RELUS, build, conv, fill, images
 from torch import Tensor, nn
 
 from snncore import ConversionError
-from snncore.conversion import calibrate, quantize
-from snncore.conversion.tracing import trace_network
+from snncore.conversion import calibrate, quantize, record
 from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU, UniformQuantizer
 
 quick = settings(deadline=None, derandomize=True, max_examples=25)
@@ -125,7 +124,7 @@ def test_clips_start_at_the_least_squared_error() -> None:
 def test_a_quantised_network_can_be_recorded_calibrated_and_quantised_again() -> None:
     ann, x = build(["pre-activation", "residual"], "flatten", "F.relu", 5), images(6)
     network = quantize(ann, [x], partial(UniformQuantizer, 2))
-    again = trace_network(network)
+    again = record(network, x)
     assert [q.levels for q in quantizers(again)] == [3] * len(quantizers(network))
     assert torch.equal(again(x), network(x))
     assert calibrate(network, [x]).histograms.keys() == calibrate(ann, [x]).histograms.keys()
@@ -133,8 +132,8 @@ def test_a_quantised_network_can_be_recorded_calibrated_and_quantised_again() ->
 
 
 def test_without_calibration_clips_start_at_one() -> None:
-    ann = build(["plain"], "flatten", "module", 0)
-    assert [q.clip.item() for q in quantizers(quantize(ann, None, partial(ClipFloorShift, 4)))] == [1.0]
+    network = record(build(["plain"], "flatten", "module", 0), images(1))
+    assert [q.clip.item() for q in quantizers(quantize(network, None, partial(ClipFloorShift, 4)))] == [1.0]
 
 
 def test_a_dead_layer_is_told() -> None:
