@@ -12,6 +12,8 @@ from torch import nn
 
 from benchmarks.methods.tsc import SpreadEncoder, SwitchCode, SwitchEncoder, TemporalSwitchNeuron
 from snncore import ConversionMethod, RateCode, convert
+from snncore.conversion import OperationCounter
+from snncore.conversion.network import Mode
 
 quick = settings(deadline=None, derandomize=True, max_examples=25)
 small = st.integers(-8, 8).map(lambda k: Fraction(k, 8))
@@ -120,3 +122,35 @@ def test_one_begins_with_the_window_and_the_other_spreads() -> None:
 def test_bad_amplitude(amplitude: float) -> None:
     with pytest.raises(ValueError, match="amplitude must be positive and finite"):
         SwitchEncoder(amplitude, 3)
+
+
+@pytest.mark.parametrize("mode", ["multi-step", "single-step"])
+def test_what_is_counted_are_the_spikes_that_switch(mode: Mode) -> None:
+    """The levels, of which there are many more, cost nothing while they last."""
+    torch.manual_seed(3)
+    network, timesteps = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 2)), 24
+    batches = torch.randn(4, 5), torch.randn(3, 5)
+    method = ConversionMethod("TSC", TemporalSwitchNeuron, encoder=SwitchEncoder)
+    converted = convert(network, [torch.cat(batches)], method, timesteps, mode)
+    with OperationCounter(converted) as counts:
+        for batch in batches:  # what one batch left on must not switch anything in the next
+            converted(batch)
+
+    levels = {name: [torch.zeros(timesteps, 0)] for name in ("encode_input", *converted.neurons)}
+    converted.mode = "multi-step"
+    converted.observer = lambda step, value, at: step and step.name in levels and levels[step.name].append(
+        value.unflatten(0, (timesteps, -1)).flatten(1)
+    )
+    for batch in batches:
+        converted(batch)
+    trains = {name: torch.cat(parts, 1).round().int() for name, parts in levels.items()}
+    switches = {
+        name: torch.stack([train[t] - (train[t - 1] if t else 0) for t in range(timesteps)]) for name, train in trains.items()
+    }
+    for name, fired in counts.neuron_layers.items():
+        assert fired.positive == (switches[name] > 0).sum(1).tolist() and fired.negative == (switches[name] < 0).sum(1).tolist()
+        assert sum(fired.positive) + sum(fired.negative) < 0.7 * int(trains[name].sum())
+    assert list(counts.neuron_layers) == list(converted.neurons) and counts.images == 7
+    for (layer, arrived), source, fan_out in zip(counts.layers.items(), levels, (7, 6, 2), strict=True):
+        assert arrived.input == "spikes", layer
+        assert arrived.accumulates == (fan_out * switches[source].abs().sum(1)).tolist()

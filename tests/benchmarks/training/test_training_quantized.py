@@ -17,7 +17,7 @@ from benchmarks.models import build_model, read_metadata
 from benchmarks.training import QuantizedTask, Recipe, channel_statistics, quantized_network, quantizer, recipe_names, train
 from benchmarks.training import recipe as recipe_of
 from benchmarks.training.randomness import initialize
-from snncore.conversion import quantize
+from snncore.conversion import quantize, record
 from snncore.quantization import ActivationQuantizer, ClipFloorShift, UniformQuantizer
 
 NET = "resnet20-thin"
@@ -75,7 +75,7 @@ def test_the_same_bytes_again_and_after_damage(base: nn.Module, samples: Any, ca
 
 
 def test_every_cause_of_a_network_has_its_own_file(base: nn.Module, samples: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = quantize(base, None, quantizer("qcfs-4"))
+    start = quantize(record(base, samples.images[:1].float()), None, quantizer("qcfs-4"))
     monkeypatch.setattr(module, "fine_tune", lambda *_: start)
     changes = [{}, {"base": "1" * 64}, {"seed": 1}, {"mean": (0.5,)}, {"quantizer": "uniform-3"}, {"quantizer": "qcfs-7"}]
     paths = [quantized_network(base, samples, task(samples, **change)).checkpoint_path for change in changes]
