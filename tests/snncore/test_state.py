@@ -11,7 +11,7 @@ import torch
 from small_networks import Step, build, conv, fill, images
 from torch import nn
 
-from snncore import ConversionMethod, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
+from snncore import ConversionMethod, MomentumNeuron, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
 from snncore.conversion import Calibration, Maximum, Percentile
 
 BLOCKS = ["residual", "dense", "arithmetic", "max-pooled branch", "pre-activation"]
@@ -45,20 +45,19 @@ def test_a_state_dict_carries_thresholds_and_amplitudes_into_another_conversion(
     assert str(other) == str(one)
 
 
+class OwnNeuron(MomentumNeuron):
+    """As TMN's in everything but its name."""
+
+
 OTHERS: dict[str, tuple[ConversionMethod, int]] = {
     "another T": (tmn(), 5),
     "another code": (rate(), 6),
     "another beta": (tsa(beta=1.2), 6),
-    "another kind of neuron": (ConversionMethod("own", lambda v, t: _other_neuron(v, t)), 6),
+    "another kind of neuron": (ConversionMethod("own", OwnNeuron), 6),
     "binary neurons": (tmn(ratio=1.0, ternary=False), 6),
+    "few-spikes neurons": (ConversionMethod("FS", MomentumNeuron.few_spikes), 6),
     "another pre-charge": (tmn(precharge=3), 6),
 }
-
-
-def _other_neuron(v: float, timesteps: int) -> Any:
-    from snncore import FewSpikesNeuron
-
-    return FewSpikesNeuron(v, timesteps)
 
 
 @pytest.mark.parametrize("name", list(OTHERS))
