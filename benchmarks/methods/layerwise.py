@@ -18,7 +18,8 @@ from torch import Tensor
 from benchmarks.methods.base import Images, Method
 from snncore.coding import Code
 from snncore.conversion import Calibration, ConversionError, InputEncoder, RecordedNetwork, SpikingNetwork, ThresholdRule, convert
-from snncore.conversion.graph import ACTIVATIONS, execute, needed
+from snncore.conversion.graph import ACTIVATIONS
+from snncore.conversion.order import execute, needed
 from snncore.conversion.rewriting import Rewriter
 from snncore.neurons import SpikingNeuron
 from snncore.thresholds import ActivationHistogram

@@ -13,7 +13,7 @@ from snncore.coding import Code
 from snncore.conversion.graph import run_operation
 from snncore.conversion.network import SpikingNetwork
 from snncore.conversion.operations import AddSpikes, ChannelAffine, Operation, SpikingLayer, Sum, SumPool, Synapses
-from snncore.conversion.rewriting import Step
+from snncore.conversion.signals import Step
 from snncore.counts import Counts, LayerCounts, NeuronCounts, add
 from snncore.neurons import SpikingNeuron
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
+from snncore.conversion.order import execute, needed
 from snncore.quantization import ActivationQuantizer
 
 ACTIVATIONS = ("relu", "clip")
@@ -122,31 +123,6 @@ def run_operation(node: Node, values: dict[str, Any], tensor: Callable[[Stored],
         return given["self"] * given["scale"] + given["shift"]
     result = aten(node.operation, node.overload)(**given)
     return result[0] if isinstance(result, (tuple, list)) else result
-
-
-def needed(order: dict[str, list[str]], targets: Iterable[str], known: Container[str]) -> dict[str, list[str]]:
-    """The part of ``order``, names with those that they read, that leads to the targets from what is known."""
-    found: set[str] = set()
-    waiting = list(targets)
-    while waiting:
-        name = waiting.pop()
-        if name not in found and name not in known:
-            found.add(name)
-            waiting += order.get(name, [])
-    return {name: inputs for name, inputs in order.items() if name in found}
-
-
-def execute(
-    order: dict[str, list[str]], call: Callable[[str], Any], values: dict[str, Any], keep: Container[str]
-) -> dict[str, Any]:
-    """Compute ``values`` by name in order; what nothing reads any more is dropped unless it is to be kept."""
-    last = {source: name for name, inputs in order.items() for source in inputs}
-    for name, inputs in order.items():
-        values[name] = call(name)
-        for source in set(inputs):
-            if last[source] == name and source not in keep:
-                del values[source]
-    return values
 
 
 class RecordedNetwork(nn.Module):

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from snncore.coding import Code
-from snncore.conversion.graph import check_images, execute, names_in, structured
+from snncore.conversion.graph import check_images, names_in, structured
 from snncore.conversion.operations import MaxPool, PresentConstant, SpikingLayer
-from snncore.conversion.rewriting import Kind, Program, Step
+from snncore.conversion.order import execute
+from snncore.conversion.signals import Kind, Program, Step
 from snncore.encoders import InputEncoder
 from snncore.neurons import SpikingNeuron
 

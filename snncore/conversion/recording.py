@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import copy
 import inspect
-import linecache
 import logging
 import operator
-import re
 import threading
-import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,12 +35,12 @@ from snncore.conversion.graph import (
     leaves,
     mapped,
 )
+from snncore.conversion.origins import origin_of, why
 from snncore.conversion.spellings import SYNONYMS, canonical
 from snncore.quantization import ActivationQuantizer, recording
 
 _EXPORTING = threading.Lock()
 """``torch.export`` keeps its state in the process: one export at a time. Other threads may run networks meanwhile."""
-_NOT_THE_USERS = (Path(torch.__file__).parent, Path(__file__).parent)
 _TAKES_SIZES = ("view", "_unsafe_view", "reshape", "expand", "zeros", "ones", "full", "new_zeros", "new_ones", "new_full")
 _MADE_LIKE = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 _BROADCASTS = ("add", "sub", "mul", "div", "maximum", "max")
@@ -76,7 +72,7 @@ def record(ann: nn.Module, images: Tensor | None) -> RecordedNetwork:
         with _EXPORTING, torch.no_grad(), recording(), _silence():
             exported = export(entry, (example,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False).run_decompositions({})
     except Exception as error:  # export meets arbitrary user code
-        raise _why(error, entry, type(ann).__name__, example, images) from error
+        raise why(error, entry, type(ann).__name__, example, images) from error
     network = _Reader(exported, entry).network(fingerprint)
     fold_batch_norm(network)
     return network
@@ -134,52 +130,6 @@ def _silence() -> Iterator[None]:
     finally:
         for log, level in zip(logs, levels, strict=True):
             log.setLevel(level)
-
-
-# ---- what is told about failures --------------------------------------------------------------------------------------
-
-
-@torch.no_grad()
-def _why(error: Exception, entry: _Entry, name: str, example: Tensor, images: Tensor) -> ConversionError:
-    fixed = "works for a fixed number of images alone; keep the first dimension of every signal, whatever its size"
-    try:
-        entry(example)
-    except Exception as real:
-        try:
-            entry(images)
-        except Exception:
-            return ConversionError(f"{_place(real)}the trained network fails: {first_line(real)}")
-        return ConversionError(f"{_place(real)}{name} {fixed}, and write x.size(0) for len(x)")
-    said, place = f"{type(error).__name__} {error}", _place(error)
-    if "data-dependent" in said or "DataDependent" in said:
-        why = "decides by the values of its signals what to compute; remove that from its forward"
-        return ConversionError(f"{place}{name} {why}")
-    if "specialized" in said:
-        return ConversionError(f"{place}{name} {fixed}, and write x.size(0) for len(x)")
-    return ConversionError(f"{place}{name} cannot be read by torch.export of torch {torch.__version__}: {first_line(error)}")
-
-
-def _place(error: BaseException) -> str:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
-    return f"{_shown(frames[-1].filename, frames[-1].lineno or 0)}: " if frames else ""
-
-
-def _is_users(file: str) -> bool:
-    return file.endswith(".py") and not any(folder in Path(file).parents for folder in _NOT_THE_USERS)
-
-
-def _shown(file: str, line: int) -> str:
-    return f"{Path(file).name}:{line} `{linecache.getline(file, line).strip()[:80]}`"
-
-
-def _origin(node: fx.Node) -> str:
-    """The user's source line of an operation, and its module."""
-    frames = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
-    lines = [_shown(file, int(line)) for file, line in frames if _is_users(file)]
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    path, kind = stack[-1] if stack else ("", "")
-    module = f"{path.removeprefix('network.')} ({str(kind).rpartition('.')[2]})" if path.startswith("network.") else ""
-    return ", ".join(part for part in (*lines[-1:], module) if part)
 
 
 # ---- the exported program ---------------------------------------------------------------------------------------------
@@ -245,7 +195,7 @@ class _Reader:
         raise ConversionError(f"{origin}: '{operation}' mixes the images of a batch; keep the first dimension of every signal")
 
     def _operation(self, node: fx.Node) -> Any:
-        target, origin, val = node.target, _origin(node), node.meta.get("val")
+        target, origin, val = node.target, origin_of(node), node.meta.get("val")
         args, kwargs = mapped(list(node.args), self._look_up), mapped(dict(node.kwargs), self._look_up)
         if target is operator.getitem:
             return self._item(node, args[0], args[1], origin)

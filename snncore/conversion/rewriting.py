@@ -1,13 +1,5 @@
 """From a recorded network to a spiking one: each operation is rewritten by the rule of its name.
 
-Going through the network in order, each signal is one of
-
-- *analog*: the same real value at every timestep, computed once (the input image and what linear layers make of it;
-  direct coding: the currents of the first hidden layer are analog);
-- *spikes*: integers (-1, 0, 1; counts after sum pooling) that stand for themselves times an amplitude, plus an offset;
-- *current*: the real-valued input of neurons, or the output of the network;
-- *decoded*: what is computed from the output after the last timestep, such as a softmax.
-
 A rule (``snncore.conversion.rules``) says what comes out of an operation and what runs in its place. Amplitudes are folded
 into the weights of the next layer: ``W <- v W`` (Algorithm 2 of the TMN paper up to one factor per layer, which moves between
 a neuron's currents and its threshold). Biases stay as they are: a code's weights are normalised by their sum, so ``b`` at each
@@ -18,8 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +19,7 @@ from torch.utils._pytree import tree_map
 
 from snncore.coding import Code
 from snncore.conversion.errors import ConversionError
-from snncore.conversion.graph import ACTIVATIONS, Node, RecordedNetwork, Stored, Value, names_in, needed, run_operation
+from snncore.conversion.graph import ACTIVATIONS, Node, RecordedNetwork, Stored, Value, names_in, run_operation
 from snncore.conversion.operations import (
     AddSpikes,
     ChannelAffine,
@@ -36,58 +28,13 @@ from snncore.conversion.operations import (
     SpikingLayer,
     Synapses,
 )
+from snncore.conversion.order import needed
+from snncore.conversion.signals import Kind, Program, Signal, Step
 from snncore.encoders import InputEncoder
 from snncore.neurons import SpikingNeuron
 
-Kind = Literal["analog", "spikes", "current", "decoded"]
 NeuronFactory = Callable[[str], SpikingNeuron]
 """Name of an activation to its neuron."""
-
-
-@dataclass(frozen=True)
-class Signal:
-    """What a step of the spiking network puts out.
-
-    ``amplitude`` and ``offset`` of spikes: 0-dimensional where all are the same, else of the shape of an image's values with
-    size 1 where they do not differ, such as ``[C, 1, 1]``. ``signed``: spikes that may stand for negative values, as those of
-    an encoded image do.
-    """
-
-    step: str
-    kind: Kind
-    shape: tuple[int, ...]
-    amplitude: Tensor | None = None
-    offset: Tensor | None = None
-    signed: bool = False
-
-    @property
-    def scale(self) -> Tensor:
-        """The amplitude of spikes."""
-        assert self.amplitude is not None
-        return self.amplitude
-
-
-@dataclass
-class Step:
-    """One module of a spiking network: its name, the steps that it reads, and what it puts out."""
-
-    name: str
-    inputs: list[str]
-    kind: Kind
-    shape: tuple[int, ...]
-
-
-@dataclass
-class Program:
-    """A spiking network: steps in order, their modules by name, outputs as in ``RecordedNetwork``, the images' shape and name."""
-
-    steps: list[Step]
-    modules: dict[str, nn.Module]
-    outputs: Any
-    image: tuple[int, ...]
-    images: str
-
-
 Rule = Callable[["Rewriter", Node], Signal]
 RULES: dict[str, Rule] = {}
 

@@ -1,7 +1,8 @@
 """ReLUs, clipped ones and quantised ones: each becomes a neuron."""
 
 from snncore.conversion.graph import Node
-from snncore.conversion.rewriting import Rewriter, Signal, rule
+from snncore.conversion.rewriting import Rewriter, rule
+from snncore.conversion.signals import Signal
 
 
 @rule("relu", "clip")

@@ -6,8 +6,9 @@ from torch import Tensor
 
 from snncore.conversion.graph import Node, Value
 from snncore.conversion.operations import AddSpikes
-from snncore.conversion.rewriting import Rewriter, Signal, rule
+from snncore.conversion.rewriting import Rewriter, rule
 from snncore.conversion.rules.shapes import MOVES
+from snncore.conversion.signals import Signal
 
 
 @rule("add")

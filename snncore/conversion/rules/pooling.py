@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from snncore.conversion.graph import Node
 from snncore.conversion.operations import MaxPool, Operation, Sum, SumPool
-from snncore.conversion.rewriting import Rewriter, Signal, rule
+from snncore.conversion.rewriting import Rewriter, rule
+from snncore.conversion.signals import Signal
 
 
 @rule("avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")

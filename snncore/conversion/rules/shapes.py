@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from snncore.conversion.graph import Node
-from snncore.conversion.rewriting import Rewriter, Signal, rule
+from snncore.conversion.rewriting import Rewriter, rule
+from snncore.conversion.signals import Signal
 
 MOVES = (
     *("reshape", "permute", "transpose", "slice", "select", "narrow", "flip", "rot90", "roll", "index", "index_select"),

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from snncore.conversion.graph import Node, Stored, Value
 from snncore.conversion.operations import ChannelAffine, Synapses
-from snncore.conversion.rewriting import Kind, Rewriter, Signal, rule
+from snncore.conversion.rewriting import Rewriter, rule
+from snncore.conversion.signals import Kind, Signal
 
 WEIGHT, BIAS = Stored("weight"), Stored("bias")
 
