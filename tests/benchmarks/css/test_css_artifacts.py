@@ -22,7 +22,7 @@ from benchmarks.measurements import ConversionLoss, LiveMemory, PipelinedAccurac
 from benchmarks.methods import METHODS, method, threshold_rule
 from benchmarks.profiles import Profile, load_profile, profile_names
 from benchmarks.published import read_published
-from snncore import ConversionMethod, SpikingNetwork, convert
+from snncore import ConversionMethod, SpikingNetwork, calibrate
 
 PROFILES = profile_names()
 BY_NAME = {artifact.name: artifact for artifact in ARTIFACTS}
@@ -164,14 +164,15 @@ def test_options_reach_the_neurons(artifact: str) -> None:
         negative = key.get("negative_spikes", "yes") == "yes"
         assert (neuron.ternary, neuron.ratio, neuron.gate) == (negative, 0.5 if negative else 1.0, "tsa-relu")
         rounds = settings_of(load_profile("embedded"), artifact).get("adjustment")
-        assert (conversion.adjustment and conversion.adjustment.rounds) == rounds
+        assert dict(measurement(row).options).get("adjustment") == rounds
         assert conversion.encoder is not None
 
 
 def test_the_input_code_is_varied_and_nothing_else() -> None:
     for row in rows_of("embedded", "encoding"):
         conversion = conversion_of(row)
-        assert (conversion.encoder is None) == (row.key["encoding"] == "direct") and conversion.adjustment is None
+        assert (conversion.encoder is None) == (row.key["encoding"] == "direct")
+        assert "adjustment" not in dict(measurement(row).options)
         assert conversion.neuron(1.0, 8).delay == 1
 
 
@@ -216,12 +217,14 @@ class Bench:
         layers = [nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 4)]
         self.net = nn.Sequential(*layers).eval().requires_grad_(False)
         self.images, self.labels = torch.randn(8, 12), torch.randint(0, 4, (8,))
+        self.calibration = calibrate(self.net, [self.images])
 
     def network(self, choice: Any) -> nn.Module:
         return self.net
 
     def converted(self, choice: Any, rule: str, name: str, options: Any, timesteps: int) -> SpikingNetwork:
-        return convert(self.net, [self.images], method(name).conversion(threshold_rule(rule), **dict(options)), timesteps)
+        found = method(name)
+        return found.convert(self.calibration, threshold_rule(rule), timesteps, lambda limit: [self.images], **dict(options))
 
     def test_batches(self, choice: Any, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
         yield self.images[start:stop], self.labels[start:stop]
