@@ -41,7 +41,7 @@ class OperationCounter:
         self._shapes = {step.name: step.shape for step in network.steps}
         self._receivers: dict[str, Receivers] = {}
         self._before: dict[str, Tensor] = {}
-        self._batch = 0
+        self._batch, self._parts = 0, 1
 
     def __enter__(self) -> Counts:
         if self.network.observer is not None:
@@ -56,10 +56,12 @@ class OperationCounter:
         if step is None:
             self._batch = len(value)
             self.counts.images += self._batch
-        elif step.kind == "spikes":
+            return
+        together = self.network.timesteps if at is None and step.kind != "analog" else 1
+        self._parts = len(value) // (self._batch * together)  # of an image in the first dimension, see ``Node``
+        if step.kind == "spikes":
             self._spikes(step, value, at or 0)
-        if step is not None:
-            self._dense(step, at or 0)
+        self._dense(step, at or 0)
 
     def _spikes(self, step: Step, value: Tensor, first: int) -> None:
         """Spikes of ``step`` from timestep ``first`` on: one accumulate per synapse of each layer that they go to."""
@@ -69,10 +71,10 @@ class OperationCounter:
         neuron, users, synapses = self._receivers[step.name]
         if neuron is None and not users:
             return
-        sums = _sum_over_images(value, self._batch, synapses)
+        sums = _sum_over_images(value, self._batch * self._parts, synapses)
         for at, (negative, size, *accumulates) in enumerate(sums.tolist(), start=first):
             if neuron is not None:
-                fired = self.counts.neuron_layers.setdefault(step.name, _of_neuron(neuron, math.prod(step.shape)))
+                fired = self.counts.neuron_layers.setdefault(step.name, _of_neuron(neuron, math.prod(step.shape) * self._parts))
                 add(fired.positive, at, size - negative)
                 add(fired.negative, at, negative)
             for user, count in zip(users, accumulates, strict=True):
@@ -86,7 +88,7 @@ class OperationCounter:
         code = self.network.code
         if type(code).events is Code.events:
             return value
-        train = value.unflatten(0, (-1, self._batch))
+        train = value.unflatten(0, (-1, self._batch * self._parts))
         before = [self._before[step.name]] if first else []
         self._before[step.name] = train[-1:]
         return code.events(torch.cat([*before, train]))[len(before) :].flatten(0, 1)
@@ -100,6 +102,7 @@ class OperationCounter:
                 fans = fan_out(module, step.shape)
                 inputs, synapses = math.prod(step.shape), int(fans.sum())
                 dense = _layer_operations(module, step.shape, user.shape) if isinstance(module, Synapses) else inputs
+                inputs, synapses, dense = (size * self._parts for size in (inputs, synapses, dense))
                 self.counts.layers.setdefault(user.name, LayerCounts("spikes", inputs, synapses, dense))
                 names.append(user.name)
                 rows.append(fans[0].flatten())
@@ -114,8 +117,9 @@ class OperationCounter:
         operations = _dense_operations(self.network.layers[step.name], given, step.shape)
         if operations is None:
             return
+        operations *= self._parts
         constant = kinds == {"analog"}
-        made = LayerCounts("constant" if constant else "current", math.prod(given), operations, operations)
+        made = LayerCounts("constant" if constant else "current", math.prod(given) * self._parts, operations, operations)
         layer = self.counts.layers.setdefault(step.name, made)
         steps = 1 if constant or self.network.mode == "single-step" else self.network.timesteps
         for t in range(at, at + steps):

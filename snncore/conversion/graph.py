@@ -50,6 +50,8 @@ class Node:
         shape: of the result for one image, without the dimension of the images.
         origin: the user's source line, and the module that it stands in.
         module: name of the quantiser that computes this activation.
+        parts: how many entries the first dimension has for each image: more than 1 where its rows are folded into the batch,
+            and then ``shape`` is that of one of them.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Node:
     shape: tuple[int, ...]
     origin: str
     module: str | None = None
+    parts: int = 1
 
     @property
     def inputs(self) -> list[str]:
@@ -118,7 +121,7 @@ def run_operation(node: Node, values: dict[str, Any], tensor: Callable[[Stored],
     if node.operation == "reshape":
         return given["self"].reshape(-1, *node.shape)
     if node.operation == "every_image":
-        return given["self"].expand(len(given["images"]), *node.shape)
+        return given["self"].expand(len(given["images"]) * node.parts, *node.shape)
     if node.operation == "affine":
         return given["self"] * given["scale"] + given["shift"]
     result = aten(node.operation, node.overload)(**given)

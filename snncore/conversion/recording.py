@@ -43,7 +43,7 @@ _EXPORTING = threading.Lock()
 """``torch.export`` keeps its state in the process: one export at a time. Other threads may run networks meanwhile."""
 _TAKES_SIZES = ("view", "_unsafe_view", "reshape", "expand", "zeros", "ones", "full", "new_zeros", "new_ones", "new_full")
 _MADE_LIKE = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
-_BROADCASTS = ("add", "sub", "mul", "div", "maximum", "max")
+_BROADCASTS = ("add", "sub", "mul", "div", "maximum", "max", "minimum", "min", "where")
 _PIECES = ("split", "split_with_sizes", "chunk", "unbind", "tensor_split")
 
 
@@ -186,12 +186,12 @@ class _Reader:
         self.nodes[name] = Node(name, *described)
         return Value(name)
 
-    def _image_shape(self, val: Any, operation: str, origin: str) -> tuple[int, ...]:
-        """Shape of a result for one image; the first dimension of every signal is a multiple of the number of images."""
+    def _image_shape(self, val: Any, operation: str, origin: str) -> tuple[tuple[int, ...], int]:
+        """Shape and parts of a result, see ``Node``; the first dimension of a signal is a multiple of the number of images."""
         sizes = list(val.shape)
         batch_first = sizes and isinstance(sizes[0], torch.SymInt) and all(isinstance(size, int) for size in sizes[1:])
-        if batch_first and (sizes[0].node.expr / self.batch).is_Integer:
-            return tuple(sizes[1:])
+        if batch_first and (parts := sizes[0].node.expr / self.batch).is_Integer:
+            return tuple(sizes[1:]), int(parts)
         raise ConversionError(f"{origin}: '{operation}' mixes the images of a batch; keep the first dimension of every signal")
 
     def _operation(self, node: fx.Node) -> Any:
@@ -224,11 +224,11 @@ class _Reader:
         if operation in _BROADCASTS and not signals <= self.same.keys():
             given = mapped(given, lambda leaf: self.same.get(leaf, leaf) if isinstance(leaf, Value) else leaf)
         val = val[0] if isinstance(val, (tuple, list)) else val
-        shape = self._image_shape(val, operation, origin)
+        shape, parts = self._image_shape(val, operation, origin)
         if operation == "_to_copy" and isinstance(node.args[0], fx.Node) and node.args[0].meta["val"].dtype == val.dtype:
             return given["self"]
-        found = canonical(operation, overload, given, shape, self.nodes, self.tensors)
-        return found if isinstance(found, Value) else self._emit(node.name, *found, shape, origin)
+        found = canonical(operation, overload, given, (shape, parts), self.nodes, self.tensors)
+        return found if isinstance(found, Value) else self._emit(node.name, *found, shape, origin, None, parts)
 
     def _constant(self, node: fx.Node, operation: str, overload: str, given: dict[str, Any], sized: bool, origin: str) -> Any:
         """The value of an operation on parameters and numbers alone, or on the shape of a signal."""
@@ -246,8 +246,9 @@ class _Reader:
         stored = self._store(node.name, made.clone())
         if not sized and not operation.endswith("_like"):
             return stored
-        shape, arguments = self._image_shape(val, operation, origin), {"self": stored, "images": Value(self.images)}
-        made = self._emit(f"every_{node.name}", "every_image", "", arguments, shape, origin)
+        shape, parts = self._image_shape(val, operation, origin)
+        arguments = {"self": stored, "images": Value(self.images)}
+        made = self._emit(f"every_{node.name}", "every_image", "", arguments, shape, origin, None, parts)
         self.same[made] = stored
         return made
 
@@ -269,16 +270,16 @@ class _Reader:
             if operation != "unbind":
                 start, before = start + int(val.shape[dim]), start
                 part = ("slice", "Tensor", {"self": source, "dim": dim, "start": before, "end": start, "step": 1})
-            made.append(self._emit(f"{node.name}_{i}", *part, self._image_shape(val, operation, origin), origin))
+            shape, parts = self._image_shape(val, operation, origin)
+            made.append(self._emit(f"{node.name}_{i}", *part, shape, origin, None, parts))
         return made
 
     def _quantizer(self, node: fx.Node, source: Value, origin: str) -> Value:
         module = self.entry.get_submodule(list(node.meta["nn_module_stack"].values())[-1][0])
         assert isinstance(module, ActivationQuantizer)
-        made = self._emit(node.name, "relu", "default", {"self": source}, self.nodes[source.name].shape, origin)
-        self.nodes[node.name].module = name = f"quantizer_{node.name}"
+        before, name = self.nodes[source.name], f"quantizer_{node.name}"
         self.modules[name] = copy.deepcopy(module)
-        return made
+        return self._emit(node.name, "relu", "default", {"self": source}, before.shape, origin, name, before.parts)
 
 
 def _by_name(target: torch._ops.OpOverload, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -151,15 +151,17 @@ class Rewriter:
     def amplitude_behind(self, node: Node, signals: list[Signal]) -> Tensor | None:
         """Amplitudes of spikes behind an operation that moves values or scales them, by running it on the amplitudes.
 
-        None where a signal is not spikes, or has an offset that would have to be moved along.
+        None where a signal is not spikes, or has an offset that would have to be moved along, or where amplitudes come to differ
+        between the parts of an image (see ``Node``).
         """
         if any(signal.kind != "spikes" or signal.offset is not None for signal in signals):
             return None
         maps = {
-            name: signal.scale.to("cpu", torch.float64).expand(signal.shape)[None]
+            name: signal.scale.to("cpu", torch.float64).expand(self.network.nodes[name].parts, *signal.shape)
             for name, signal in zip(node.inputs, signals, strict=True)
         }
-        return _reduced(self.result(node, maps)[0])
+        found = _reduced(self.result(node, maps))
+        return found if found.dim() == 0 else found[0] if len(found) == 1 else None
 
     def result(self, node: Node, values: dict[str, Tensor]) -> Tensor:
         """The operation of a node on float64 values ``[B, ...]`` of its inputs."""
@@ -241,7 +243,8 @@ class Rewriter:
             if node.operation in MAX_POOLS:
                 relu = self.network.nodes[node.source]
                 alone = relu.operation in ACTIVATIONS and self.network.users[relu.name] == [node.name]
-                if alone and relu.name not in outputs and not (self.pools_spikes and relu.source in spiking):
+                alone = alone and relu.name not in outputs
+                if alone and not (self.pools_spikes and relu.source in spiking):
                     found[node.name] = relu.name
         return found
 

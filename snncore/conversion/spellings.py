@@ -24,7 +24,7 @@ def canonical(
     operation: str,
     overload: str,
     given: dict[str, Any],
-    shape: tuple[int, ...],
+    shape: tuple[tuple[int, ...], int],
     nodes: dict[str, Node],
     tensors: dict[str, Tensor],
 ) -> Call | Value:
@@ -32,11 +32,11 @@ def canonical(
 
     Args:
         operation, overload, given: as recorded.
-        shape: of the result for one image.
+        shape: of the result, with its parts; see ``Node``.
         nodes, tensors: those before, by name.
     """
     source = given.get("self", given.get("input"))
-    same = isinstance(source, Value) and shape == nodes[source.name].shape
+    same = isinstance(source, Value) and shape == (nodes[source.name].shape, nodes[source.name].parts)
     off = operation in _DROPOUTS and given.get("train", given.get("training")) is False
     if isinstance(source, Value) and same and (off or operation in _IDENTITIES or operation in (*_RESHAPES, "expand", "slice")):
         return source
@@ -49,8 +49,11 @@ def canonical(
         return "batch_norm", "", {"self": source} | {name: given.get(name) for name in taken}
     if operation.endswith("_with_indices"):
         return operation.removesuffix("_with_indices"), "default", given
-    if bounds := _bounds(operation, given, tensors):
+    if bounds := _bounds(operation, given, nodes, tensors):
         source, low, high = bounds
+        before = nodes[source.name] if isinstance(source, Value) else None
+        if low == -math.inf and before and before.operation == "relu" and before.module is None:
+            source, low = before["self"], 0  # the upper bound of a ReLU
         if low == 0 and high == math.inf:
             return "relu", "default", {"self": source}
         if low == 0 and high > 0:
@@ -58,7 +61,9 @@ def canonical(
     return operation, overload, given
 
 
-def _bounds(operation: str, given: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Any, float, float] | None:
+def _bounds(
+    operation: str, given: dict[str, Any], nodes: dict[str, Node], tensors: dict[str, Tensor]
+) -> tuple[Any, float, float] | None:
     """Of an operation that limits a signal: the signal, and its least and largest value; None for another operation."""
 
     def number(value: Any, absent: float) -> float:
@@ -71,14 +76,21 @@ def _bounds(operation: str, given: dict[str, Any], tensors: dict[str, Tensor]) -
         return source, 0, 6
     if operation == "hardtanh":
         return source, given["min_val"], given["max_val"]
-    if operation in ("clamp", "clamp_min", "clip"):
+    if operation in ("clamp", "clamp_min", "clamp_max", "clip"):
         return source, number(given.get("min"), -math.inf), number(given.get("max"), math.inf)
     if operation == "threshold" and given["threshold"] == given["value"]:
         return source, given["value"], math.inf
     if operation == "leaky_relu" and given["negative_slope"] == 0:
         return source, 0, math.inf
-    if operation in ("maximum", "max") and "other" in given:
+    if operation in ("maximum", "max", "minimum", "min") and "other" in given:
         constant, signal = sorted((source, given["other"]), key=lambda leaf: isinstance(leaf, Value))
         if not isinstance(constant, Value):
-            return signal, number(constant, math.nan), math.inf
+            bound = number(constant, math.nan)
+            return (signal, bound, math.inf) if operation.startswith("max") else (signal, -math.inf, bound)
+    if operation == "where" and isinstance(given["condition"], Value):
+        asked = nodes[given["condition"].name]
+        kept, instead = (source, given.get("other"))[:: -1 if asked.operation in ("lt", "le") else 1]
+        if asked.operation in ("lt", "le", "gt", "ge") and asked["self"] == kept and isinstance(kept, Value):
+            bound = number(instead, math.nan)
+            return (kept, bound, math.inf) if bound == number(asked["other"], math.nan) else None
     return None

@@ -41,6 +41,8 @@ RELUS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
     "maximum from the left": lambda: lambda x: torch.maximum(torch.zeros(1, dtype=x.dtype), x),
     "max": lambda: lambda x: torch.max(x, torch.tensor(0.0, dtype=x.dtype)),
     "leaky_relu": lambda: lambda x: F.leaky_relu(x, 0.0),
+    "where": lambda: lambda x: torch.where(x > 0, x, 0),
+    "where of zeros": lambda: lambda x: torch.where(x <= 0, torch.zeros_like(x), x),
 }
 CLIPPED: dict[str, tuple[Callable[[], Callable[[Tensor], Tensor]], float]] = {
     "ReLU6": (nn.ReLU6, 6.0),
@@ -51,6 +53,8 @@ CLIPPED: dict[str, tuple[Callable[[], Callable[[Tensor], Tensor]], float]] = {
     "clamp": (lambda: lambda x: x.clamp(0, 2), 2.0),
     "torch.clamp_": (lambda: lambda x: torch.clamp_(x, min=0.0, max=0.5), 0.5),
     "clip": (lambda: lambda x: torch.clip(x, 0, 1), 1.0),
+    "bound of a ReLU": (lambda: lambda x: x.relu().clamp(max=1.5), 1.5),
+    "minimum of a ReLU": (lambda: lambda x: torch.minimum(F.relu(x), torch.tensor(0.5, dtype=x.dtype)), 0.5),
     "clamp of tensors": (lambda: lambda x: torch.clamp(x, torch.tensor(0.0), torch.tensor(2.0)).to(x.dtype), 2.0),
 }
 """ReLUs with an upper bound, and the bound."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -9,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from snncore import ConversionMethod, IntegrateFireNeuron, MomentumNeuron, calibrate, convert, opi, rate, tmn, tsa
-from snncore.conversion.calibration import activations
+from snncore import ConversionMethod, IntegrateFireNeuron, MomentumNeuron, convert, opi, rate, tmn, tsa
+from snncore.conversion import RecordedNetwork, activations, record
 from snncore.neurons import SpikingNeuron
 
 # ---- direct coding of x ~ U(0, 1) with v = 1: mean squared error of the decoded value ----------------------------------
@@ -62,9 +63,9 @@ def test_error_follows_the_formulas(steps: int) -> None:
 # ---- a random ReLU network, 10 layers of 256 --------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def deep() -> tuple[nn.Module, Tensor]:
-    """He weights, biases of standard deviation 0.1, uniform inputs."""
+@functools.cache
+def deep(depth: int = 10) -> tuple[RecordedNetwork, Tensor]:
+    """He weights, biases of standard deviation 0.1, uniform inputs; its first layers, recorded once."""
     random = torch.Generator().manual_seed(0)
     layers: list[nn.Module] = []
     for _ in range(10):
@@ -73,12 +74,13 @@ def deep() -> tuple[nn.Module, Tensor]:
             layer.weight.copy_(torch.randn(256, 256, generator=random) * math.sqrt(2 / 256))
             layer.bias.copy_(torch.randn(256, generator=random) * 0.1)
         layers += [layer, nn.ReLU()]
-    return nn.Sequential(*layers).eval(), torch.rand(256, 256, generator=random)
+    x = torch.rand(256, 256, generator=random)
+    return record(nn.Sequential(*layers[: 2 * depth]), x), x
 
 
-def depth_errors(network: nn.Module, x: Tensor, method: ConversionMethod, steps: int) -> list[float]:
+def depth_errors(network: RecordedNetwork, x: Tensor, method: ConversionMethod, steps: int) -> list[float]:
     """Root mean square error of every layer's decoded activations over their root mean square."""
-    converted, expected = convert(network, calibrate(network, [x]), method, steps), activations(network, x)
+    converted, expected = convert(network, [x], method, steps), activations(network, x)
     errors: list[float] = []
     for name, neuron in converted.neurons.items():
 
@@ -103,24 +105,24 @@ ROWS: dict[str, tuple[ConversionMethod, int, tuple[float, float, float, float]]]
 
 
 @pytest.mark.parametrize("row", list(ROWS))
-def test_error_over_depth(row: str, deep: tuple[nn.Module, Tensor]) -> None:
+def test_error_over_depth(row: str) -> None:
     """Another random network than the one of the table: the same errors up to a quarter."""
     method, steps, expected = ROWS[row]
-    errors = depth_errors(*deep, method, steps)
+    errors = depth_errors(*deep(), method, steps)
     for depth, value in zip((1, 2, 5, 10), expected, strict=True):
         assert errors[depth - 1] == pytest.approx(value, rel=0.25), depth
 
 
-def test_tmn_with_t_steps_beats_rate_coding_with_2_to_the_t(deep: tuple[nn.Module, Tensor]) -> None:
-    ours, theirs = depth_errors(*deep, tmn(1), 6), depth_errors(*deep, rate(), 64)
+def test_tmn_with_t_steps_beats_rate_coding_with_2_to_the_t() -> None:
+    ours, theirs = depth_errors(*deep(), tmn(1), 6), depth_errors(*deep(), rate(), 64)
     assert all(a < b for a, b in zip(ours, theirs, strict=True))
 
 
 # ---- residual potential and predictive threshold (TMN, T = 6, 6 layers) ------------------------------------------------
 
 
-def residuals(network: nn.Module, x: Tensor, precharge: int, ratio: float) -> Tensor:
-    converted = convert(network[:12], [x], tmn(precharge, ratio=ratio), 6)  # type: ignore[index]
+def residuals(network: RecordedNetwork, x: Tensor, precharge: int, ratio: float) -> Tensor:
+    converted = convert(network, [x], tmn(precharge, ratio=ratio), 6)
     left: list[Tensor] = []
     for neuron in converted.neurons.values():
         neuron.observer = lambda _, __, residual: left.append(residual.flatten().abs())
@@ -136,15 +138,15 @@ RESIDUALS = [
 
 
 @pytest.mark.parametrize(("precharge", "ratio", "mean", "share"), RESIDUALS)
-def test_residual_potential(precharge: int, ratio: float, mean: float, share: float, deep: tuple[nn.Module, Tensor]) -> None:
+def test_residual_potential(precharge: int, ratio: float, mean: float, share: float) -> None:
     """Without pre-charge the tail is heavy (99th percentile 10.8 v), and the mean depends on the random network."""
-    left = residuals(*deep, precharge, ratio)
+    left = residuals(*deep(6), precharge, ratio)
     assert left.mean().item() == pytest.approx(mean, rel=0.15 if precharge else 0.4)
     assert (left > 0.5 + 1e-5).double().mean().item() == pytest.approx(share, rel=0.15, abs=0.003)
 
 
-def test_the_half_threshold_confines_the_residual_best(deep: tuple[nn.Module, Tensor]) -> None:
-    means = {ratio: residuals(*deep, 1, ratio).mean().item() for ratio in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)}
+def test_the_half_threshold_confines_the_residual_best() -> None:
+    means = {ratio: residuals(*deep(6), 1, ratio).mean().item() for ratio in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)}
     assert min(means, key=means.__getitem__) == 0.5
 
 

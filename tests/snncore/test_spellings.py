@@ -135,7 +135,7 @@ def test_sums_of_spikes_of_one_amplitude_are_counts_where_layers_read_them() -> 
 
 
 def test_parts_of_an_image_in_the_first_dimension() -> None:
-    """Rows or tokens of an image that share layers, as a batch of their own."""
+    """Rows or tokens of an image that share layers, as a batch of their own, which is the output."""
 
     def forward(self: Any, x: Tensor) -> Tensor:
         b, c, h, w = (y := F.relu(self.first(x))).shape
@@ -147,6 +147,41 @@ def test_parts_of_an_image_in_the_first_dimension() -> None:
     converted = assert_converts(network, images(0))
     more = images(1, count=5)
     assert relative_error(converted(more), trained_output(network, more)) < 0.05
+
+
+FOLDED: dict[str, Any] = {  # images [B, 4, 6, 6] as batches of their parts, and back
+    "rows": (lambda y: y.transpose(1, 2).reshape(y.size(0) * 6, 24), 24, lambda z, b: z.view(b, 6, 5)),
+    "channels of one amplitude each": (lambda y: (y * CHANNELS).flatten(2).flatten(0, 1), 36, lambda z, b: z.unflatten(0, (b, 4))),
+    "halves": (lambda y: y.reshape(-1, 72), 72, lambda z, b: z.reshape(b, -1)),
+}
+
+
+@pytest.mark.parametrize("name", list(FOLDED))
+def test_parts_of_an_image_that_are_folded_into_the_batch_and_back(name: str) -> None:
+    fold, width, back = FOLDED[name]
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        y = F.relu(self.shared(fold(F.relu(self.first(x)))))
+        y = torch.cat([y, torch.zeros_like(y)[:, :2]], 1)[:, :5]
+        return self.out(back(y, x.size(0)).flatten(1))
+
+    network = Step(forward, first=conv(2, 4), shared=nn.Linear(width, 5), out=nn.LazyLinear(3)).double()
+    network(images(0))
+    converted, more = assert_converts(network, images(1, count=5)), images(1, count=5)
+    assert relative_error(converted(more[:2]), trained_output(network, more[:2])) < 2e-3
+    parts = 144 // width
+    once = []
+    for mode in ("multi-step", "single-step"):
+        converted.mode = mode  # type: ignore[assignment]
+        with OperationCounter(converted) as counts:
+            converted(more)
+        once.append(counts)
+    assert once[0] == once[1]
+    assert list(counts.neurons.values()) == [144, parts * 5]
+    layer = counts.layers["linear"]
+    assert layer.input == ("current" if name.startswith("channels") else "spikes")
+    assert (layer.inputs, layer.dense) == (144, 144 * 5 + 5 * parts)
+    assert len(layer.accumulates or layer.multiplications) == 14
 
 
 LAYERS: dict[str, Any] = {
@@ -225,7 +260,7 @@ def test_clipped_relus_are_neurons_whose_threshold_is_no_more_than_the_bound(nam
 
 
 def test_bounds_that_are_no_relu_are_left_alone() -> None:
-    for function in (lambda y: y.clamp(-1, 1), lambda y: y.clamp(max=1.0), lambda y: F.threshold(y, 0.1, 0.0), lambda y: y.clamp(min=0.1)):
+    for function in (lambda y: y.clamp(-1, 1), lambda y: (y - 1).clamp(max=1.0), lambda y: F.threshold(y, 0.1, 0.0), lambda y: y.clamp(min=0.1)):
         with pytest.raises(ConversionError, match="has no spiking counterpart"):
             convert(behind_relu(function), [images(0)])
 

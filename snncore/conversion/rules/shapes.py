@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from snncore.conversion.graph import Node
@@ -38,7 +40,7 @@ def _amplitude(rewriter: Rewriter, node: Node, source: Signal) -> torch.Tensor |
     if source.kind == "spikes" and source.offset is None and source.scale.dim() == 0:
         return source.scale
     zeros_have_none = {"value": torch.nan} if "value" in node.arguments and node.get("mode", "constant") == "constant" else {}
-    changed = Node(node.name, node.operation, node.overload, node.arguments | zeros_have_none, node.shape, node.origin)
+    changed = replace(node, arguments=node.arguments | zeros_have_none)
     return rewriter.amplitude_behind(changed, [source])
 
 
@@ -57,11 +59,11 @@ def interpolate(rewriter: Rewriter, node: Node) -> Signal:
 
 def _check_images_apart(rewriter: Rewriter, node: Node) -> None:
     """Refuse what moves values from one image to another."""
-    shape = rewriter.signals[node.source].shape
-    values = torch.arange(2 * torch.Size(shape).numel(), dtype=torch.float64).view(2, *shape)
+    shape, parts = rewriter.signals[node.source].shape, rewriter.network.nodes[node.source].parts
+    values = torch.arange(2 * parts * torch.Size(shape).numel(), dtype=torch.float64).view(2 * parts, *shape)
     try:
         both = rewriter.result(node, {node.source: values})
-        apart = torch.cat([rewriter.result(node, {node.source: each[None]}) for each in values])
+        apart = torch.cat([rewriter.result(node, {node.source: each}) for each in values.split(parts)])
     except (RuntimeError, IndexError):
         both, apart = values, values[:1]
     if not torch.equal(both, apart):

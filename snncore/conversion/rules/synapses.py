@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from snncore.conversion.graph import Node, Stored, Value
-from snncore.conversion.operations import ChannelAffine, Synapses
+from snncore.conversion.operations import ChannelAffine, Operation, Synapses
 from snncore.conversion.rewriting import Rewriter, rule
 from snncore.conversion.signals import Kind, Signal
 
@@ -76,8 +76,9 @@ def _layer(rewriter: Rewriter, node: Node, inputs_at: int, weight: str = "weight
     current = Synapses(node, values, added)(source.offset.to(values).expand(source.shape)[None])[0]
     alone = replace(node, arguments={name: None if leaf == BIAS else leaf for name, leaf in node.arguments.items()})
     layer = rewriter.emit(node.name, Synapses(alone, scaled, None), [source], "current", node.shape)
-    one = torch.ones((), dtype=current.dtype, device=current.device)
-    return rewriter.emit(f"{node.name}_offset", ChannelAffine(one, current), [layer], "current", node.shape)
+    arguments = {"self": Value(layer.step), "other": Stored("offset")}
+    total = replace(node, name=f"{node.name}_offset", operation="add", overload="Tensor", arguments=arguments)
+    return rewriter.emit(total.name, Operation(total, {"offset": current}), [layer], "current", node.shape)
 
 
 def _scaled(weight: Tensor, amplitude: Tensor, inputs_at: int, groups: int) -> Tensor:
