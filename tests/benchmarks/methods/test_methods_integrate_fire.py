@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import Steps, method, threshold_rule
 from benchmarks.published import read_published
-from snncore import SpikingNetwork, convert
-from snncore.conversion.calibration import activations
+from snncore import SpikingNetwork, calibrate
+from snncore.conversion import activations, record
 from snncore.neurons import IntegrateFireNeuron
 
 RULE = threshold_rule("percentile-99.99")
@@ -48,7 +48,7 @@ def images() -> Tensor:
 
 
 def converted(net: nn.Module, images: Tensor, name: str, steps: int = STEPS, **options: Any) -> SpikingNetwork:
-    return convert(net, [images], method(name).conversion(RULE, **options), steps)
+    return method(name).convert(calibrate(net, [images]), RULE, steps, lambda limit: [images], **options)
 
 
 def fire(currents: Tensor, v: float, initial: Any = 0.0, own: Any = 0.0, hard: bool = False) -> Tensor:
@@ -157,7 +157,7 @@ def searched(x: Tensor, steps: int) -> float:
 
 @pytest.mark.parametrize("name", ["SNN Calibration", "SNN Calibration (light)"])
 def test_calibration_takes_the_mean_error_back_layer_by_layer(net: nn.Module, images: Tensor, name: str) -> None:
-    trained, chosen = activations(net, images), {}
+    trained, chosen = activations(record(net, images), images), {}
 
     def calibrate(layer: str, currents: Tensor) -> Tensor:
         v = searched(trained[layer], STEPS)
@@ -186,7 +186,7 @@ def mean_outputs(snn: SpikingNetwork, images: Tensor) -> list[Tensor]:
 
 
 def test_calibration_brings_the_mean_output_closer(net: nn.Module, images: Tensor) -> None:
-    trained = activations(net, images)
+    trained = activations(record(net, images), images)
     gaps: dict[str, float] = {}
     for name in ("rate", "SNN Calibration", "SNN Calibration (light)"):
         means = mean_outputs(converted(net, images, name), images)
@@ -198,7 +198,7 @@ def test_calibration_brings_the_mean_output_closer(net: nn.Module, images: Tenso
 
 
 def test_each_threshold_is_the_best_of_the_candidates_on_spiking_input(net: nn.Module, images: Tensor) -> None:
-    trained, thresholds = activations(net, images), {}
+    trained, thresholds = activations(record(net, images), images), {}
 
     def tune(layer: str, currents: Tensor) -> Tensor:
         target = trained[layer]
