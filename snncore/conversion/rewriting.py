@@ -85,6 +85,9 @@ class Rewriter:
     def run(self) -> Program:
         """Rewrite every node, or raise ConversionError for the first that has no spiking counterpart."""
         if not self.network.activations:
+            for node in self.network.nodes.values():
+                if node.operation not in (*RULES, "input"):
+                    raise self.refuse(node, "has no spiking counterpart")
             raise ConversionError("the network has no ReLU to replace by spiking neurons: there is nothing to convert")
         for node in self.network.nodes.values():
             self.signals[node.name] = self._signal_of(node)
