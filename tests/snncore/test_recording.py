@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from small_networks import ASSORTED, RELUS, Step, assorted, build, conv, fill, flat, full_precharge, images, relative_error
+from small_networks import ASSORTED, RELU_GROUPS, Step, assorted, build, conv, fill, flat, full_precharge, images, relative_error
 from torch import Tensor, nn
 
 from snncore import calibrate, convert, tmn
@@ -61,9 +61,9 @@ def test_the_recorded_network_computes_the_same(name: str) -> None:
         assert all(source in list(nodes)[:position] for source in node.inputs)
 
 
-@pytest.mark.parametrize("spelling", sorted(RELUS))
-def test_every_relu_is_a_node_of_its_own(spelling: str) -> None:
-    made = recorded_equals(build(["shared", "plain"], "view", spelling, 0), images(0))
+@pytest.mark.parametrize("relus", RELU_GROUPS)
+def test_every_relu_is_a_node_of_its_own(relus: list[str]) -> None:
+    made = recorded_equals(build(["shared", "plain"], "view", relus, 0), images(0))
     assert operations(made, "relu", "clip") == ["relu"] * 4
     assert len({node.name for node in made.activations}) == 4
 

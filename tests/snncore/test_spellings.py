@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from small_networks import (
     CLIPPED,
-    RELUS,
+    RELU_GROUPS,
     Recorder,
     Step,
     assert_converts,
@@ -236,9 +236,9 @@ def test_operations_on_the_image_itself_run_once(dimension: int) -> None:
 # ---- ReLUs ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spelling", sorted(RELUS))
-def test_every_spelling_of_relu(spelling: str) -> None:
-    converted = assert_converts(build(["residual", "plain"], "view", spelling, 0), images(0))
+@pytest.mark.parametrize("relus", RELU_GROUPS)
+def test_every_spelling_of_relu(relus: list[str]) -> None:
+    converted = assert_converts(build(["residual", "plain"], "view", relus, 0), images(0))
     assert len(converted.neurons) == 4
 
 
