@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -198,11 +199,16 @@ def test_the_measurement_sees_what_is_held_and_what_is_freed() -> None:
     assert 24_000 <= memory.peak <= 25_600
 
 
+@functools.cache
+def joined(*blocks: str) -> tuple[nn.Module, Calibration]:
+    network = build(blocks, "joined", "module", 0)
+    return network, calibrate(network, [images(0)])
+
+
 @pytest.mark.parametrize("method", [tmn(0), tmn(3), tsa(1), opi()], ids=["L=0", "L=3", "TSA", "OPI"])
 @pytest.mark.parametrize("blocks", [["residual", "residual"], ["padded residual", "arithmetic"]], ids=" ".join)
 def test_single_step_memory_does_not_grow_with_the_timesteps(blocks: list[str], method: ConversionMethod) -> None:
-    network, x = build(blocks, "joined", "module", 0), images(0)
-    calibration = calibrate(network, [x])
+    (network, calibration), x = joined(*blocks), images(0)
     peaks = {}
     for mode in ("single-step", "multi-step"):
         for timesteps in (24, 72):  # the pipeline is at most 18 steps deep: it is full in both
