@@ -274,10 +274,11 @@ def test_latency_counts_the_neurons_on_the_longest_path() -> None:
 
 
 def test_neurons_are_named_after_their_relu_in_order() -> None:
-    converted = convert(build(["plain", "residual"], "view", "module", 0), [images(0)], timesteps=4)
+    calibration = calibrate(build(["plain", "residual"], "view", "module", 0), [images(0)])
+    converted = convert(calibration.network, calibration, timesteps=4)
     assert [type(n).__name__ for n in converted.neurons.values()] == ["MomentumNeuron"] * 4
     assert list(converted.neurons) == ["relu", "relu_1", "relu_2", "relu_3"]
-    assert list(converted.neurons) == list(calibrate(build(["plain", "residual"], "view", "module", 0), [images(0)]).histograms)
+    assert list(converted.neurons) == list(calibration.histograms)
 
 
 @pytest.mark.parametrize("mode", ["multi-step", "single-step"])

@@ -139,8 +139,9 @@ def test_in_place_sums_and_sizes_in_a_stream(forward: Any) -> None:
     x = torch.randint(-8, 9, (7, 6), generator=torch.Generator().manual_seed(0)).double() / 8
     network.c.weight.data.mul_(6)
     network.c.bias.data.mul_(6)
+    calibration = calibrate(network, [x])
     for method in ("TMN L=0", "TMN L=2", "OPI"):
-        assert_same_spikes(network, x, METHODS[method], 5)
+        assert_same_spikes(network, x, METHODS[method], 5, calibration)
 
 
 def test_outputs_arrive_one_per_timestep_and_decode_to_the_output() -> None:
