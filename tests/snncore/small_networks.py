@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
@@ -44,6 +45,8 @@ RELUS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
     "where": lambda: lambda x: torch.where(x > 0, x, 0),
     "where of zeros": lambda: lambda x: torch.where(x <= 0, torch.zeros_like(x), x),
 }
+RELU_GROUPS = [pytest.param(list(RELUS)[i : i + 3], id=", ".join(list(RELUS)[i : i + 3])) for i in range(0, len(RELUS), 3)]
+"""Every spelling, three to a network."""
 CLIPPED: dict[str, tuple[Callable[[], Callable[[Tensor], Tensor]], float]] = {
     "ReLU6": (nn.ReLU6, 6.0),
     "inplace ReLU6": (lambda: nn.ReLU6(inplace=True), 6.0),

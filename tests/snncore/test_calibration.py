@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from snncore import ConversionError, CSSCode, MomentumNeuron, RateCode, calibrate, convert, tmn
-from snncore.conversion import LeastSquares, Maximum, Percentile
+from snncore.conversion import LeastSquares, Maximum, Percentile, record
 from snncore.conversion.calibration import ActivationHistogram, activations
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
@@ -125,8 +125,8 @@ def test_calibrate_counts_what_is_behind_every_relu() -> None:
 
 @pytest.mark.parametrize("sizes", [[40], [1, 39], [20, 20], [7, 7, 7, 7, 7, 5]])
 def test_splitting_the_calibration_images_changes_nothing(sizes: list[int]) -> None:
-    net = mlp().double()
     x = points().double()
+    net = record(mlp().double(), x)
     whole, split = calibrate(net, [x]), calibrate(net, (part for part in x.split(sizes)))
     reversed_order = calibrate(net, list(x.flip(0).split(sizes)))
     for other in (split, reversed_order):

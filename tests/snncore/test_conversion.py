@@ -99,15 +99,18 @@ def test_what_is_called_spikes_is_integer_and_what_is_analog_has_no_time(name: s
             assert value.abs().max() <= counts_behind(converted, step), step
 
 
-@pytest.mark.parametrize("head", ["flatten", "view", "mean", "two means", "global pool", "joined"])
+RESIDUALS = ["normalised", "residual", "projected residual", "padded residual"]
+DENSE = ["plain", "pre-activation", "dense", "average pool", "plain"]
+BRANCHES = ["plain", "padded average pool", "two branches", "functional", "shared"]
+
+
 @pytest.mark.parametrize(
-    "blocks",
+    ("blocks", "head"),
     [
-        ["normalised", "residual", "projected residual", "padded residual"],
-        ["plain", "pre-activation", "dense", "average pool", "plain"],
-        ["plain", "padded average pool", "two branches", "functional", "shared"],
+        *((RESIDUALS, "flatten"), (DENSE, "view"), (BRANCHES, "mean")),
+        *((RESIDUALS, "two means"), (DENSE, "global pool"), (BRANCHES, "joined")),
     ],
-    ids=["residual", "dense", "branches"],
+    ids=lambda given: given if isinstance(given, str) else given[1],
 )
 def test_every_synaptic_layer_but_the_first_sees_spikes_alone(blocks: list[str], head: str) -> None:
     network, x = build(blocks, head, "F.relu", seed=1), images(1)
@@ -152,8 +155,10 @@ def test_the_trained_network_and_the_images_are_left_alone(name: str, training: 
     x = images(0)
     before, modes = x.clone(), [m.training for m in network.modules()]
     names, state = [n for n, _ in network.named_modules()], {k: v.clone() for k, v in network.state_dict().items()}
+    converted = convert(network, [x], timesteps=3)
     for mode in ("multi-step", "single-step"):
-        convert(network, [x], timesteps=3, mode=mode)(x)  # type: ignore[arg-type]
+        converted.mode = mode  # type: ignore[assignment]
+        converted(x)
     assert torch.equal(x, before)
     assert [m.training for m in network.modules()] == modes
     assert [n for n, _ in network.named_modules()] == names
@@ -213,8 +218,7 @@ class Quantised(nn.Module):
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("levels_bits", [6, 8])
-def test_quantised_levels_are_sent_exactly(seed: int, levels_bits: int) -> None:
+def test_quantised_levels_are_sent_exactly(seed: int) -> None:
     """Levels ``k v / (2**T - 1)`` with T = ceil(log2(levels + 1)): no conversion error at all (Quantised ANNs, T = bits)."""
     unit = 0.25
     network = Quantised(seed, unit).double().eval()
@@ -225,12 +229,14 @@ def test_quantised_levels_are_sent_exactly(seed: int, levels_bits: int) -> None:
         return code.total * unit
 
     expected = trained_output(network, x)
-    converted = convert(network, [x], tmn(precharge=levels_bits, threshold=quantiser), levels_bits)
-    assert torch.equal((converted(x) / unit).round() * unit, expected)
-    assert torch.allclose(converted(x), expected, rtol=1e-13, atol=1e-13)
     first_layer = nn.Sequential(network.first, nn.ReLU(), network.third.__class__(12, 2).double())
-    one_step = convert(first_layer, [x], tmn(threshold=quantiser), levels_bits)  # a constant current needs L = 1 only
-    assert torch.allclose(one_step(x), first_layer(x), rtol=1e-12, atol=1e-12)
+    whole, part = calibrate(network, [x]), calibrate(first_layer, [x])
+    for bits in (6, 8):
+        converted = convert(network, whole, tmn(precharge=bits, threshold=quantiser), bits)
+        assert torch.equal((converted(x) / unit).round() * unit, expected)
+        assert torch.allclose(converted(x), expected, rtol=1e-13, atol=1e-13)
+        one_step = convert(first_layer, part, tmn(threshold=quantiser), bits)  # a constant current needs L = 1 only
+        assert torch.allclose(one_step(x), first_layer(x), rtol=1e-12, atol=1e-12)
 
 
 # ---- the converted network as an object -------------------------------------------------------------------------------
@@ -250,26 +256,29 @@ def test_every_step_decodes_prefixes_and_for_rate_coding_each_is_a_shorter_netwo
 
 def test_every_step_keeps_the_structure_of_the_output() -> None:
     network, x = build(["plain"], "dictionary", "module", 0), images(0)
+    calibration = calibrate(network, [x])
     for mode in ("multi-step", "single-step"):
-        each = convert(network, [x], timesteps=4, mode=mode)(x, every_step=True)  # type: ignore[arg-type]
+        each = convert(network, calibration, timesteps=4, mode=mode)(x, every_step=True)  # type: ignore[arg-type]
         assert each["out"].shape == (4, 3, 3)
         assert each["aux"][0].shape == (4, 3, 4, 36)
 
 
 def test_latency_counts_the_neurons_on_the_longest_path() -> None:
     x = images(0)
+    calibration = calibrate(build(["residual", "residual"], "view", "module", 0), [x])
     for precharge in (0, 1, 2, 3):
-        residual = convert(build(["residual", "residual"], "view", "module", 0), [x], tmn(precharge), 6)
+        residual = convert(calibration.network, calibration, tmn(precharge), 6)
         assert residual.latency == 6 + 5 * precharge  # two per block and one in the head
         assert residual.timesteps == 6
     assert convert(build(["residual"], "mean", "module", 0), [x], rate(), 9).latency == 9
 
 
 def test_neurons_are_named_after_their_relu_in_order() -> None:
-    converted = convert(build(["plain", "residual"], "view", "module", 0), [images(0)], timesteps=4)
+    calibration = calibrate(build(["plain", "residual"], "view", "module", 0), [images(0)])
+    converted = convert(calibration.network, calibration, timesteps=4)
     assert [type(n).__name__ for n in converted.neurons.values()] == ["MomentumNeuron"] * 4
     assert list(converted.neurons) == ["relu", "relu_1", "relu_2", "relu_3"]
-    assert list(converted.neurons) == list(calibrate(build(["plain", "residual"], "view", "module", 0), [images(0)]).histograms)
+    assert list(converted.neurons) == list(calibration.histograms)
 
 
 @pytest.mark.parametrize("mode", ["multi-step", "single-step"])
@@ -289,8 +298,9 @@ def test_copies_and_pickles_run_as_the_original(mode: Any) -> None:
 
 def test_batches_of_any_size_and_no_gradients() -> None:
     network, x = build(["residual"], "view", "module", 0), images(0, count=4)
+    converted = convert(network, [x], timesteps=4)
     for mode in ("multi-step", "single-step"):
-        converted = convert(network, [x], timesteps=4, mode=mode)  # type: ignore[arg-type]
+        converted.mode = mode  # type: ignore[assignment]
         whole = converted(x)
         assert not whole.requires_grad
         assert not converted.training
@@ -299,14 +309,13 @@ def test_batches_of_any_size_and_no_gradients() -> None:
             assert torch.allclose(parts, whole, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("mode", ["multi-step", "single-step"])
 @pytest.mark.parametrize("head", ["flatten", "mean", "global pool"])
-def test_images_of_another_size_and_one_without_its_batch_are_refused(head: str, mode: Any) -> None:
+def test_images_of_another_size_and_one_without_its_batch_are_refused(head: str) -> None:
     small, large = images(0), images(0, side=9)
     network = build(["plain"], head, "module", 0)
     calibration = calibrate(network, [small])
-    converted = convert(network, calibration, timesteps=4, mode=mode)
-    for runs in (converted, calibration.network):
+    modes: tuple[Any, ...] = ("multi-step", "single-step")
+    for runs in (*(convert(network, calibration, timesteps=4, mode=mode) for mode in modes), calibration.network):
         for given, message in (
             (large, r"recorded for images \[B, 2, 6, 6\] and got \[3, 2, 9, 9\]; calibrate and convert it with images of this size$"),
             (small[:, :1], r"and got \[3, 1, 6, 6\]"),
@@ -316,8 +325,9 @@ def test_images_of_another_size_and_one_without_its_batch_are_refused(head: str,
             with pytest.raises(ValueError, match=message) as caught:
                 runs(given)
             assert "\n" not in str(caught.value)
-    again = convert(build(["plain"], "mean", "module", 0), [large], full_precharge(12), 12, mode)
-    assert relative_error(again(large), trained_output(build(["plain"], "mean", "module", 0), large)) < 1e-3
+    if head == "mean":
+        again = convert(network, [large], full_precharge(12), 12)
+        assert relative_error(again(large), trained_output(network, large)) < 1e-3
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")

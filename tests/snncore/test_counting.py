@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from snncore import ConversionMethod, convert, rate, tmn
-from snncore.conversion import Counts, OperationCounter
+from snncore.conversion import Counts, OperationCounter, RecordedNetwork, record
 from snncore.conversion.counting import SYNAPTIC, fan_out
 from snncore.conversion.operations import Synapses
 from snncore.neurons import MomentumNeuron
@@ -65,6 +67,12 @@ class Upsampling(nn.Module):
         return x.flatten(2).mean(2) @ self.weight
 
 
+@functools.cache
+def recorded(kind: type[nn.Module]) -> RecordedNetwork:
+    torch.manual_seed(3)
+    return record(kind().eval(), images(6 if kind is Functional else 5))
+
+
 def counted(net: nn.Module, method: ConversionMethod, timesteps: int, batch: Tensor) -> tuple[Counts, dict[str, tuple[nn.Module, Tensor]]]:
     """The counts, and for each layer behind spikes the layer with its input ``[T*B, ...]``."""
     snn = convert(net, [batch], method, timesteps)
@@ -81,8 +89,7 @@ def counted(net: nn.Module, method: ConversionMethod, timesteps: int, batch: Ten
 @pytest.mark.parametrize("method", [tmn(), rate(0.5)], ids=lambda method: method.name)
 @pytest.mark.parametrize("kind", [Plain, Residual, Upsampling])
 def test_accumulates_are_those_of_a_loop_over_every_synapse(kind: type[nn.Module], method: ConversionMethod) -> None:
-    torch.manual_seed(3)
-    counts, inputs = counted(kind().eval(), method, 3, images())
+    counts, inputs = counted(recorded(kind), method, 3, images())
     assert set(counts.accumulates) == set(inputs)
     assert len(inputs) == {"Plain": 4, "Residual": 6, "Upsampling": 3}[kind.__name__]
     assert {name: by_loops(*layer) for name, layer in inputs.items()} == counts.accumulates
@@ -92,11 +99,9 @@ def test_accumulates_are_those_of_a_loop_over_every_synapse(kind: type[nn.Module
 @pytest.mark.parametrize("mode", ["multi-step", "single-step"])
 @pytest.mark.parametrize("kind", [Plain, Residual, Upsampling])
 def test_every_step_is_counted_by_itself(kind: type[nn.Module], mode: str) -> None:
-    torch.manual_seed(3)
     batch = images()
-    _, inputs = counted(kind().eval(), tmn(), 3, batch)
-    torch.manual_seed(3)
-    snn = convert(kind().eval(), [batch], tmn(), 3, mode=mode)  # type: ignore[arg-type]
+    _, inputs = counted(recorded(kind), tmn(), 3, batch)
+    snn = convert(recorded(kind), [batch], tmn(), 3, mode=mode)  # type: ignore[arg-type]
     with OperationCounter(snn) as counts:
         snn(batch)
     for name, (module, train) in inputs.items():
@@ -133,13 +138,11 @@ class Functional(nn.Module):
 def test_functional_operations_count(mode: str) -> None:
     batch, timesteps = images(6), 3
     trains: dict[str, Tensor] = {}
-    torch.manual_seed(6)
-    reference = convert(Functional().eval(), [batch], tmn(), timesteps)
+    reference = convert(recorded(Functional), [batch], tmn(), timesteps)
     for name, neuron in reference.neurons.items():
         neuron.register_forward_hook(lambda _, __, out, name=name: trains.__setitem__(name, out.clone()))
     reference(batch)
-    torch.manual_seed(6)
-    snn = convert(Functional().eval(), [batch], tmn(), timesteps, mode=mode)  # type: ignore[arg-type]
+    snn = convert(recorded(Functional), [batch], tmn(), timesteps, mode=mode)  # type: ignore[arg-type]
     with OperationCounter(snn) as counts:
         snn(batch)
     first, second = (train.flatten(0, 1).abs() for train in trains.values())
@@ -170,10 +173,9 @@ def test_a_layer_behind_currents_multiplies_at_each_step() -> None:
 
 
 def test_neurons_are_updated_while_they_charge() -> None:
-    torch.manual_seed(3)
     batch = images()
     for precharge in (0, 1, 2):
-        snn = convert(Residual().eval(), [batch], tmn(precharge), 4)
+        snn = convert(recorded(Residual), [batch], tmn(precharge), 4)
         with OperationCounter(snn) as counts:
             snn(batch)
         assert {each.steps for each in counts.neuron_layers.values()} == {4 + precharge}
@@ -221,8 +223,7 @@ def test_memory_of_counting_does_not_grow_with_time() -> None:
 
 
 def test_one_counter_at_a_time() -> None:
-    torch.manual_seed(3)
-    snn = convert(Residual().eval(), [images()], tmn(), 2)
+    snn = convert(recorded(Residual), [images()], tmn(), 2)
     with OperationCounter(snn) as counts:
         with pytest.raises(RuntimeError, match="observed already"), OperationCounter(snn):
             pass
@@ -231,27 +232,24 @@ def test_one_counter_at_a_time() -> None:
 
 
 def test_counting_does_not_change_the_output() -> None:
-    torch.manual_seed(3)
     for mode in ("multi-step", "single-step"):
-        snn = convert(Residual().eval(), [images()], tmn(), 4, mode=mode)  # type: ignore[arg-type]
+        snn = convert(recorded(Residual), [images()], tmn(), 4, mode=mode)  # type: ignore[arg-type]
         plain = snn(images(), every_step=True)
         with OperationCounter(snn):
             assert torch.equal(snn(images(), every_step=True), plain)
 
 
 def test_multiplications_are_those_of_the_first_layer_once() -> None:
-    torch.manual_seed(3)
     for timesteps in (1, 4):
-        counts, _ = counted(Plain().eval(), tmn(), timesteps, images())
+        counts, _ = counted(recorded(Plain), tmn(), timesteps, images())
         # weights times output positions, padding and bias included: 2 images of 2 x 5 x 5 outputs
         assert counts.multiplications == {"conv2d": 2 * (2 * 1 * 9 * 25 + 2 * 25)}
         assert counts.images == 2
 
 
 def test_spikes_and_neurons_are_those_that_an_observer_sees() -> None:
-    torch.manual_seed(3)
     batch = images()
-    snn = convert(Residual().eval(), [batch], tmn(), 4)
+    snn = convert(recorded(Residual), [batch], tmn(), 4)
     seen: dict[str, list[float]] = {}
     sizes: dict[str, int] = {}
     for name, neuron in snn.neurons.items():
@@ -268,8 +266,7 @@ def test_spikes_and_neurons_are_those_that_an_observer_sees() -> None:
 
 
 def test_batches_add_up_and_counting_ends_with_the_block() -> None:
-    torch.manual_seed(3)
-    net, batch = Residual().eval(), images()
+    net, batch = recorded(Residual), images()
     snn = convert(net, [batch], tmn(), 3)
     whole, parts = OperationCounter(snn), OperationCounter(snn)
     with whole as counts:

@@ -16,7 +16,7 @@ import snncore.conversion
 
 ROOT = Path(snncore.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-LONG = {"conversion/recording.py": 345, "conversion/rewriting.py": 340}
+LONG = {"conversion/recording.py": 340, "conversion/rewriting.py": 340}
 """Files that are longer than 300 lines, and how long they may be."""
 
 

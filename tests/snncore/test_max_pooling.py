@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 from typing import Any
 
@@ -20,13 +21,14 @@ from snncore import (
     MomentumNeuron,
     RateCode,
     SpikingNetwork,
+    calibrate,
     convert,
     opi,
     rate,
     tmn,
     tsa,
 )
-from snncore.conversion import Maximum
+from snncore.conversion import Calibration, Maximum
 from snncore.conversion.operations import MaxPool
 from snncore.conversion.rewriting import SpikingLayer
 
@@ -102,6 +104,12 @@ def prepared(network: nn.Module, seed: int = 0) -> nn.Module:
     return network
 
 
+@functools.cache
+def pooled(pool: Any) -> tuple[nn.Module, Tensor, Calibration]:
+    network, x = prepared(vgg(pool)), images(0)
+    return network, x, calibrate(network, [x])
+
+
 def trains_of(converted: SpikingNetwork, x: Tensor) -> list[Tensor]:
     return [v for n, v in Recorder(converted).run(x).items() if converted.kind(n) == "spikes"]
 
@@ -111,12 +119,13 @@ def trains_of(converted: SpikingNetwork, x: Tensor) -> list[Tensor]:
     [*((overlapping, name) for name in METHODS), (functional, "TMN"), (torch_function, "TMN")],
 )
 def test_every_code_pools(pool: Any, name: str) -> None:
-    network, x = prepared(vgg(pool)), images(0)
+    network, x, calibration = pooled(pool)
     method, steps, tolerance = METHODS[name]
     with torch.no_grad():
         expected = network(x)
-    for mode in ("multi-step", "single-step"):
-        converted = convert(network, [x], method, steps, mode)  # type: ignore[arg-type]
+    converted = convert(network, calibration, method, steps)
+    for mode in ("single-step", "multi-step"):
+        converted.mode = mode  # type: ignore[assignment]
         assert relative_error(converted(x), expected) < tolerance
     assert sum(isinstance(m, MaxPool) for m in converted.modules()) == 1  # the first is analog
     assert len(converted.neurons) == 4
@@ -134,8 +143,7 @@ def test_a_max_pool_is_not_an_average_pool() -> None:
     assert relative_error(output, expected) < 0.01 < 0.1 < relative_error(other, expected)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_pools_of_residual_sums_of_concatenations_and_of_everything(name: str) -> None:
+def test_pools_of_residual_sums_of_concatenations_and_of_everything() -> None:
     """None of them right behind a ReLU of its own, so that spikes, channels of several amplitudes and currents are pooled."""
 
     def forward(self: Any, x: Tensor) -> Tensor:
@@ -149,9 +157,11 @@ def test_pools_of_residual_sums_of_concatenations_and_of_everything(name: str) -
     network, x = prepared(Step(forward, **parts)), images(0)
     with torch.no_grad():
         expected = network(x)
-    method, steps, tolerance = METHODS[name]
-    for mode in ("multi-step", "single-step"):
-        assert relative_error(convert(network, [x], method, steps, mode)(x), expected) < 2 * tolerance  # type: ignore[arg-type]
+    calibration = calibrate(network, [x])
+    for method, steps, tolerance in METHODS.values():
+        for mode in ("multi-step", "single-step"):
+            converted = convert(network, calibration, method, steps, mode)  # type: ignore[arg-type]
+            assert relative_error(converted(x), expected) < 2 * tolerance, method.name
 
 
 def test_where_a_pool_would_break_spikes_it_comes_before_the_neuron() -> None:
@@ -186,9 +196,9 @@ def test_series_and_volumes() -> None:
 
 
 def test_copies_and_pickles_run_and_keep_no_state() -> None:
-    network, x = prepared(vgg(functional)), images(0)
+    network, x, calibration = pooled(functional)
     for mode in ("multi-step", "single-step"):
-        converted = convert(network, [x], tmn(), 6, mode)  # type: ignore[arg-type]
+        converted = convert(network, calibration, tmn(), 6, mode)  # type: ignore[arg-type]
         expected = converted(x)
         for other in (converted, copy.deepcopy(converted), pickle.loads(pickle.dumps(converted))):
             assert torch.equal(other(x), expected)

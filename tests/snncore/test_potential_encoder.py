@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from small_networks import build, conv, fill, flat, images, multi_step_spikes, single_step_spikes
 from torch import Tensor, nn
 
-from snncore import CSSCode, SpikingNetwork, convert, tsa
-from snncore.conversion import Maximum, PotentialEncoder
+from snncore import CSSCode, SpikingNetwork, calibrate, convert, tsa
+from snncore.conversion import Calibration, Maximum, PotentialEncoder
 from snncore.conversion.operations import PresentConstant
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
@@ -198,11 +199,16 @@ def test_an_unknown_encoding_is_refused() -> None:
         tsa(encoding="poisson")  # type: ignore[arg-type]
 
 
+@functools.cache
+def calibrated(blocks: tuple[str, ...], head: str) -> Calibration:
+    return calibrate(build(blocks, head, "module", 1), [images(1)])
+
+
 # Neurons on the longest path, counted by hand.
 DEEP = [
-    (["plain", "residual"], "joined", 1 + 2 + 1),
-    (["residual", "projected residual"], "flatten", 2 + 2),
-    (["dense"], "view", 1 + 1),
+    (("plain", "residual"), "joined", 1 + 2 + 1),
+    (("residual", "projected residual"), "flatten", 2 + 2),
+    (("dense",), "view", 1 + 1),
 ]
 
 
@@ -210,10 +216,10 @@ DEEP = [
 @pytest.mark.parametrize("silent", [0, 1, 3])
 @pytest.mark.parametrize("ternary", [True, False])
 def test_layer_by_layer_and_step_by_step_are_the_same_and_take_a_silent_period_per_neuron(
-    blocks: list[str], head: str, depth: int, silent: int, ternary: bool
+    blocks: tuple[str, ...], head: str, depth: int, silent: int, ternary: bool
 ) -> None:
-    network, x = build(blocks, head, "module", 1), images(1)
-    converted = convert(network, [x], tsa(silent, threshold=Maximum(), ternary=ternary), 7)
+    calibration, x = calibrated(blocks, head), images(1)
+    converted = convert(calibration.network, calibration, tsa(silent, threshold=Maximum(), ternary=ternary), 7)
     layered, (stepped, steps) = multi_step_spikes(converted, x), single_step_spikes(converted, x)
     for name, train in layered.items():
         assert torch.equal(stepped[name], train), name

@@ -16,7 +16,7 @@ from snncore.conversion import RecordedNetwork, calibrate, quantize
 from snncore.neurons import MomentumNeuron
 from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU
 
-quick = settings(deadline=None, derandomize=True, max_examples=8)
+quick = settings(deadline=None, derandomize=True, max_examples=3)
 
 
 # ---- constant input: the first layer gives its levels exactly ---------------------------------------------------------

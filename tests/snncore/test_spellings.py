@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from small_networks import (
     CLIPPED,
-    RELUS,
+    RELU_GROUPS,
     Recorder,
     Step,
     assert_converts,
@@ -101,6 +101,7 @@ def behind_relu(*functions: Any) -> nn.Module:
         return self.out(F.relu(self.hidden(torch.cat(parts, 1) if functions[1:] else parts[0])))
 
     parts = {"first": conv(2, 4), "middle": functions[0], "hidden": nn.LazyLinear(5), "out": nn.Linear(5, 3)}
+    parts |= {f"middle_{i}": function for i, function in enumerate(functions[1:])}
     network = Step(forward, **parts).double().eval()
     network(images(0))
     return network
@@ -111,7 +112,7 @@ def groups(names: Sequence[str], size: int) -> list[Any]:
     return [pytest.param(names[i : i + size], id=", ".join(names[i : i + size])) for i in range(0, len(names), size)]
 
 
-@pytest.mark.parametrize("names", groups(list(SPIKES), 4))
+@pytest.mark.parametrize("names", groups(list(SPIKES), 6))
 def test_spikes_stay_spikes(names: list[str]) -> None:
     converted = assert_converts(behind_relu(*(SPIKES[name] for name in names)), images(0))
     assert converted.dense_layers == []
@@ -120,9 +121,9 @@ def test_spikes_stay_spikes(names: list[str]) -> None:
     assert counts.current_multiplications == {}
 
 
-@pytest.mark.parametrize("name", list(CURRENTS))
-def test_other_linear_operations_run_on_currents(name: str) -> None:
-    converted = assert_converts(behind_relu(CURRENTS[name]), images(0))
+@pytest.mark.parametrize("names", groups(list(CURRENTS), 3))
+def test_other_linear_operations_run_on_currents(names: list[str]) -> None:
+    converted = assert_converts(behind_relu(*(CURRENTS[name] for name in names)), images(0))
     assert converted.dense_layers == ["linear"]
 
 
@@ -202,15 +203,13 @@ LAYERS: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", list(LAYERS))
+@pytest.mark.parametrize("names", groups(list(LAYERS), 3))
 @pytest.mark.filterwarnings("ignore:.*_norm:FutureWarning", "ignore:.*weight_norm")
-def test_layers_whatever_computes_their_weights(name: str) -> None:
-    network = behind_relu(LAYERS[name]())
-    converted = assert_converts(network, images(0))
-    assert [converted.kind(step.inputs[0]) for step in converted.steps if isinstance(converted.layers[step.name], Synapses)][:2] == [
-        "analog",
-        "spikes",
-    ]
+def test_layers_whatever_computes_their_weights(names: list[str]) -> None:
+    converted = assert_converts(behind_relu(*(LAYERS[name]() for name in names)), images(0))
+    layers = [step for step in converted.steps if isinstance(converted.layers[step.name], Synapses)]
+    seen = [converted.kind(step.inputs[0]) for step in layers]
+    assert seen[: 1 + len(names)] == ["analog", *["spikes"] * len(names)]
 
 
 def test_hooks_run() -> None:
@@ -236,9 +235,9 @@ def test_operations_on_the_image_itself_run_once(dimension: int) -> None:
 # ---- ReLUs ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spelling", sorted(RELUS))
-def test_every_spelling_of_relu(spelling: str) -> None:
-    converted = assert_converts(build(["residual", "plain"], "view", spelling, 0), images(0))
+@pytest.mark.parametrize("relus", RELU_GROUPS)
+def test_every_spelling_of_relu(relus: list[str]) -> None:
+    converted = assert_converts(build(["residual", "plain"], "view", relus, 0), images(0))
     assert len(converted.neurons) == 4
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -138,8 +139,9 @@ def test_in_place_sums_and_sizes_in_a_stream(forward: Any) -> None:
     x = torch.randint(-8, 9, (7, 6), generator=torch.Generator().manual_seed(0)).double() / 8
     network.c.weight.data.mul_(6)
     network.c.bias.data.mul_(6)
+    calibration = calibrate(network, [x])
     for method in ("TMN L=0", "TMN L=2", "OPI"):
-        assert_same_spikes(network, x, METHODS[method], 5)
+        assert_same_spikes(network, x, METHODS[method], 5, calibration)
 
 
 def test_outputs_arrive_one_per_timestep_and_decode_to_the_output() -> None:
@@ -198,11 +200,16 @@ def test_the_measurement_sees_what_is_held_and_what_is_freed() -> None:
     assert 24_000 <= memory.peak <= 25_600
 
 
+@functools.cache
+def joined(*blocks: str) -> tuple[nn.Module, Calibration]:
+    network = build(blocks, "joined", "module", 0)
+    return network, calibrate(network, [images(0)])
+
+
 @pytest.mark.parametrize("method", [tmn(0), tmn(3), tsa(1), opi()], ids=["L=0", "L=3", "TSA", "OPI"])
 @pytest.mark.parametrize("blocks", [["residual", "residual"], ["padded residual", "arithmetic"]], ids=" ".join)
 def test_single_step_memory_does_not_grow_with_the_timesteps(blocks: list[str], method: ConversionMethod) -> None:
-    network, x = build(blocks, "joined", "module", 0), images(0)
-    calibration = calibrate(network, [x])
+    (network, calibration), x = joined(*blocks), images(0)
     peaks = {}
     for mode in ("single-step", "multi-step"):
         for timesteps in (24, 72):  # the pipeline is at most 18 steps deep: it is full in both
