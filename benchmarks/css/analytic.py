@@ -8,9 +8,9 @@ from functools import partial
 from itertools import product
 
 from benchmarks.css.settings import PAPER
-from benchmarks.harness.artifacts import Case
 from benchmarks.methods import method
 from benchmarks.published import read_published
+from benchmarks.tables.artifacts import Case
 
 GRID = 2000  # values of a from 0 to the largest, and as many below
 

@@ -10,8 +10,12 @@ from typing import Any, get_args
 from benchmarks.css import analytic
 from benchmarks.css.settings import PAPER, SECTIONS, settings_of
 from benchmarks.errors import NotAvailable
-from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
-from benchmarks.harness.columns import (
+from benchmarks.measurements import Arrays, ConversionLoss, LiveMemory, Measurement, PipelinedAccuracy, ResidualPotential
+from benchmarks.methods import method
+from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.published import read_published
+from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
+from benchmarks.tables.columns import (
     ACCURACY_COLUMNS,
     CONTROLS_SCHEMA,
     STEP_COLUMNS,
@@ -21,12 +25,8 @@ from benchmarks.harness.columns import (
     seeds_of,
     steps_of,
 )
-from benchmarks.harness.results import Column, TableSchema
-from benchmarks.harness.settings import images_of_long
-from benchmarks.measurements import Arrays, ConversionLoss, LiveMemory, Measurement, PipelinedAccuracy, ResidualPotential
-from benchmarks.methods import method
-from benchmarks.profiles import NetworkChoice, Profile
-from benchmarks.published import read_published
+from benchmarks.tables.schema import Column, TableSchema
+from benchmarks.tables.settings import images_of_long
 from snncore.conversion import Mode
 from snncore.energy import TMN_TABLE, Operations
 

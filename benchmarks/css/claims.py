@@ -10,9 +10,9 @@ from math import inf
 
 import pandas as pd
 
-from benchmarks.harness.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge, table_of
-from benchmarks.harness.columns import measured_on
-from benchmarks.harness.markdown import count, enumeration, interval, number, small
+from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge, table_of
+from benchmarks.tables.columns import measured_on
+from benchmarks.tables.markdown import count, enumeration, interval, number, small
 
 EQUAL = 0.2  # points: accuracies that near count as matched
 LOSSES = (0.2, 0.5, 1.0, 2.0)  # points; equal accuracy is the smallest loss that all compared curves reach

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from benchmarks.harness.columns import titled
-from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, AccuracyScale, heading
+from benchmarks.tables.columns import titled
+from benchmarks.tables.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, AccuracyScale, heading
 
 SILENT = (VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY, BLACK)
 """By length of the silent period; the last for all longer ones."""

@@ -8,14 +8,14 @@ import pandas as pd
 
 from benchmarks.css import figures
 from benchmarks.css.claims import EQUAL, RUN, SMALL_LOSS, best_betas
-from benchmarks.harness.claims import Tables, brief
-from benchmarks.harness.columns import footnotes, loss_text, loss_verdict, marked, with_controls
-from benchmarks.harness.columns import networks as networks
-from benchmarks.harness.markdown import DASH, count, enumeration, number, plain, small, table
-from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured
 from benchmarks.methods.layerwise import LAYERWISE_IMAGES
 from benchmarks.methods.spike_norm import RMPSNNScaled
 from benchmarks.profiles import Profile
+from benchmarks.tables.claims import Tables, brief
+from benchmarks.tables.columns import footnotes, loss_text, loss_verdict, marked, with_controls
+from benchmarks.tables.columns import networks as networks
+from benchmarks.tables.markdown import DASH, count, enumeration, number, plain, small, table
+from benchmarks.tables.sections import NOT_RUN, Body, Drawing, Section, measured
 
 NAME = "CSS / TSA"
 REFERENCE = (

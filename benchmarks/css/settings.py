@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.harness.settings import LIMITS, NETWORKS, Check, list_of, read_section, whole, wholes
 from benchmarks.profiles import Profile
+from benchmarks.tables.settings import LIMITS, NETWORKS, Check, list_of, read_section, whole, wholes
 
 PAPER = "css"
 

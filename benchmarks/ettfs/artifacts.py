@@ -18,14 +18,14 @@ from benchmarks.data import dataset_spec
 from benchmarks.errors import NotAvailable
 from benchmarks.ettfs import analytic
 from benchmarks.ettfs.settings import PAPER, SECTIONS, VARIANT_OF, VARIANTS, Choice, choice, choices, settings
-from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values
-from benchmarks.harness.results import Column, TableSchema
-from benchmarks.harness.statistics import over_seeds
 from benchmarks.measurements.base import Arrays
 from benchmarks.measurements.direct_training import DirectTraining
 from benchmarks.measurements.initial_state import BINS, HIGH, LOW, InitialState
 from benchmarks.profiles import Profile
 from benchmarks.published import read_published
+from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values
+from benchmarks.tables.schema import Column, TableSchema
+from benchmarks.tables.statistics import over_seeds
 from benchmarks.training import recipe
 from snncore.energy import TMN_TABLE, Operations
 
@@ -627,9 +627,7 @@ INITIAL_KEYS = (
 )
 
 
-def _initial_rows(
-    fill: Callable[[InitialState, list[Arrays]], list[Values]], unmeasured: Values, profile: Profile
-) -> list[Row]:
+def _initial_rows(fill: Callable[[InitialState, list[Arrays]], list[Values]], unmeasured: Values, profile: Profile) -> list[Row]:
     return [
         Row(
             number,

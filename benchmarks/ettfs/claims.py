@@ -12,10 +12,10 @@ from math import inf, isfinite, isnan, nan
 
 import pandas as pd
 
-from benchmarks.harness.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
-from benchmarks.harness.markdown import count, enumeration, interval, number, ranges, small
-from benchmarks.harness.statistics import Interval, paired_difference
 from benchmarks.published import read_published
+from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
+from benchmarks.tables.markdown import count, enumeration, interval, number, ranges, small
+from benchmarks.tables.statistics import Interval, paired_difference
 
 SLACK = 1e-9  # values in tables are rounded decimals: a tolerance includes its own edge
 SIGNIFICANT, LEAST_GAIN = 0.05, 0.3

@@ -14,9 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from benchmarks.data.registry import dataset_spec
-from benchmarks.harness.claims import is_stand_in
-from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, heading
-from benchmarks.harness.statistics import over_seeds, paired_difference
+from benchmarks.tables.claims import is_stand_in
+from benchmarks.tables.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, heading
+from benchmarks.tables.statistics import over_seeds, paired_difference
 
 INITIALIZATIONS = {
     "kaiming": (VERMILION, "s", "Kaiming (variance 2/N)"),

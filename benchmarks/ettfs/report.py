@@ -33,12 +33,12 @@ from benchmarks.ettfs.claims import (
 )
 from benchmarks.ettfs.figures import measured_on
 from benchmarks.ettfs.settings import PAPER, VARIANT_OF, Choice, choices
-from benchmarks.harness.claims import NotTested, Tables, brief
-from benchmarks.harness.markdown import DASH, count, number, plain, ranges, small, table
-from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons, stands_for
-from benchmarks.harness.statistics import Interval, paired_difference
 from benchmarks.methods import DIRECT_METHODS
 from benchmarks.profiles import Profile
+from benchmarks.tables.claims import NotTested, Tables, brief
+from benchmarks.tables.markdown import DASH, count, number, plain, ranges, small, table
+from benchmarks.tables.sections import NOT_RUN, Body, Drawing, Section, measured, reasons, stands_for
+from benchmarks.tables.statistics import Interval, paired_difference
 from benchmarks.training.recipes import recipe
 
 NAME = "ETTFS"
@@ -73,9 +73,7 @@ READING = (
 
 def setup(profile: Profile) -> list[str]:
     """What holds for all tables that do not say otherwise."""
-    held = ", ".join(
-        f"{each.validation:,} of {each.dataset}" for each in {c.dataset: c for c in choices(profile)}.values()
-    )
+    held = ", ".join(f"{each.validation:,} of {each.dataset}" for each in {c.dataset: c for c in choices(profile)}.values())
     return [
         f"Held out of the training set, to choose on: the last {held} (canonical order).",
         *(f"{name}: {kind.definition} ({kind.reference})." for name, kind in DIRECT_METHODS.items()),

@@ -7,7 +7,10 @@ from typing import Any
 
 from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.harness.settings import (
+from benchmarks.methods import direct_method
+from benchmarks.models.layouts import parse_layout
+from benchmarks.profiles import Profile
+from benchmarks.tables.settings import (
     NETWORK,
     NETWORKS,
     SEE,
@@ -21,9 +24,6 @@ from benchmarks.harness.settings import (
     whole,
     wholes,
 )
-from benchmarks.methods import direct_method
-from benchmarks.models.layouts import parse_layout
-from benchmarks.profiles import Profile
 from benchmarks.training import recipe
 from snncore.decoding import weights
 

@@ -38,16 +38,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from benchmarks.harness.results import (
-    STATUS,
-    Column,
-    TableSchema,
-    correctness_key,
-    format_cell,
-    format_rows,
-    row_key,
-)
-from benchmarks.harness.statistics import Correct, accuracy_columns, mcnemar_exact
+from benchmarks.harness.results import STATUS, correctness_key, format_cell, format_rows, row_key
+from benchmarks.tables.schema import Column, TableSchema
+from benchmarks.tables.statistics import Correct, accuracy_columns, mcnemar_exact
 
 ALPHA = 0.05
 NOISE_SAMPLES = 2

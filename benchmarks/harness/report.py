@@ -10,58 +10,27 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
-from matplotlib.figure import Figure
 
 from benchmarks.data.registry import DATASETS, describe_count
 from benchmarks.errors import CannotRun
-from benchmarks.harness import markdown
-from benchmarks.harness.artifacts import Artifact, artifacts_of, datasets_of
-from benchmarks.harness.claims import NOT_TESTED, STAND_IN, STATUSES, Check, Tables, Verdict
-from benchmarks.harness.drawing import svg
 from benchmarks.harness.files import atomic_write_bytes, cannot_write
 from benchmarks.harness.provenance import read_provenance
 from benchmarks.harness.results import read_table
 from benchmarks.models.registry import MODELS
 from benchmarks.profiles import Profile
 from benchmarks.published import read_published
+from benchmarks.tables import markdown
+from benchmarks.tables.artifacts import Artifact, artifacts_of, datasets_of
+from benchmarks.tables.claims import NOT_TESTED, STAND_IN, STATUSES, Check, Tables, Verdict
+from benchmarks.tables.drawing import svg
+from benchmarks.tables.sections import NOT_RUN, Body, Drawing, Section, measured, reasons
 
-NOT_RUN = "not run: "
 MARKS = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", NOT_TESTED: markdown.DASH}
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure of a section: the name of its file, what it shows in words, and how it is drawn."""
-
-    name: str
-    alt: str
-    draw: Callable[[], Figure]
-
-
-Body = Sequence[str | Drawing]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a paper's report.
-
-    Args:
-        title: its heading.
-        artifacts: whose tables it shows; without one of them the section says how to get it.
-        build: tables and profile -> paragraphs and figures in order.
-        always: build it also where none of the rows was measured.
-    """
-
-    title: str
-    artifacts: tuple[str, ...]
-    build: Callable[[Tables, Profile], Body]
-    always: bool = False
 
 
 def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[Path]:
@@ -122,17 +91,6 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
     return [page, *written]
 
 
-def measured(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that were measured, on the paper's setting or a stand-in."""
-    return frame[frame["status"].isin(["measured", "stand-in"])].reset_index(drop=True)
-
-
-def rows_to_come(paper: str, name: str, frame: pd.DataFrame) -> list[str]:
-    """A sentence on the rows of a printed table that were not run yet; nothing if there are none."""
-    left = set(read_published(paper, name)["row"].astype(int)) - set(frame["row"].astype(int))
-    return [f"Not run yet: {'row' if len(left) == 1 else 'rows'} {markdown.ranges(left)}."] if left else []
-
-
 def _stored(artifacts: dict[str, Artifact], folder: Path) -> dict[str, pd.DataFrame]:
     paths = {name: folder / f"{name}.csv" for name in artifacts}
     return {name: read_table(path, artifacts[name].schema) for name, path in paths.items() if path.exists()}
@@ -166,15 +124,6 @@ def _section(section: Section, tables: Tables, profile: Profile, paper: str) -> 
     texts = [part if isinstance(part, str) else f"![{part.alt}]({paper}/{part.name}.svg)" for part in parts]
     drawings = [part for part in parts if isinstance(part, Drawing)]
     return "\n\n".join([f"## {section.title}", *texts]), drawings
-
-
-def reasons(status: pd.Series) -> str:
-    """Why rows were not run, each reason once; those that differ only after a colon are joined."""
-    groups: dict[str, dict[str, None]] = {}
-    for text in status[status.str.startswith(NOT_RUN)].str.removeprefix(NOT_RUN):
-        head, _, detail = text.partition(": ")
-        groups.setdefault(head, {}).update({detail: None} if detail else {})
-    return "; ".join(markdown.plain(f"{head}: {', '.join(details)}" if details else head) for head, details in groups.items())
 
 
 def _write_figure(path: Path, drawing: Drawing) -> Path:
@@ -260,11 +209,6 @@ def _merged(records: dict[str, Any], entry: str) -> dict[str, str]:
     for record in records.values():
         merged |= record.get(entry, {})
     return merged
-
-
-def stands_for(network: str, dataset: str, stand_in: bool) -> str:
-    """A network and a data set of the paper, marked where something else stands in for them."""
-    return f"*{network} on {dataset}* †" if stand_in else f"{network} on {dataset}"
 
 
 def _test_data(dataset: str, images: int) -> str:

@@ -3,16 +3,6 @@
 A table is UTF-8 text, comma-separated, one line per row, ``\\n`` at the end of each line, columns in the
 order of its schema, numbers with fixed decimals; each table therefore has just one form in bytes, and
 reading rejects every other. An empty cell is a missing value; an empty text and a missing one are the same.
-
-A column named ``status`` says what stands behind a row:
-
-- ``measured``: measured in the setting of the published row;
-- ``stand-in``: measured, with another dataset or network in place of the published one;
-- ``not run: <reason>``: not measured.
-
-The measures of a row are filled where it was measured and empty where it was not. ``TableSchema.always``
-names measures that are exempt from this, ``TableSchema.optional`` those that may be empty in a measured row
-too (the ANN's accuracy of a directly trained SNN).
 """
 
 from __future__ import annotations
@@ -23,7 +13,6 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,16 +23,10 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import CannotRun, unreadable
 from benchmarks.harness.files import atomic_write_bytes, pack_arrays, unpack_arrays
+from benchmarks.tables.schema import DTYPE, UNPRINTABLE, Column, TableSchema
 
-Kind = Literal["text", "int", "float", "sci"]
 STATUS = "status"
 
-_DTYPE: dict[str, Any] = {
-    "text": pd.StringDtype(na_value=np.nan),
-    "int": pd.Int64Dtype(),
-    "float": np.dtype("float64"),
-    "sci": np.dtype("float64"),
-}
 _DUE = {
     "text": "a text",
     "int": "a whole number",
@@ -51,84 +34,6 @@ _DUE = {
     "sci": "a number in scientific notation",
 }
 _ROW_STATUS = re.compile(r"measured|stand-in|(not run): \S.*")
-# Control characters and line separators would break "one line per row"; lone surrogates have no UTF-8 form.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table.
-
-    Args:
-        name: as in the header.
-        kind: ``text``, ``int``, ``float`` (fixed point) or ``sci`` (scientific notation).
-        decimals: digits after the point, for ``float`` and ``sci``.
-        nullable: whether a cell may be empty. In a table with a status, that decides for the measures
-            instead, except for those in ``TableSchema.always``.
-        minimum, maximum: bounds of the printed value, themselves allowed.
-        choices: the only values allowed.
-        doc: what the column holds, with its unit.
-        rtol, atol: how far a re-run may be off in a ``float`` or ``sci`` column; both 0 for an exact value.
-    """
-
-    name: str
-    kind: Kind
-    decimals: int = 2
-    nullable: bool = True
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str | int, ...] | None = None
-    doc: str = ""
-    rtol: float = 1e-2
-    atol: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.kind not in _DTYPE:
-            raise ValueError(
-                f"column {self.name!r}: kind must be one of {', '.join(_DTYPE)}, got {self.kind!r}"
-            )
-        if not self.name or _UNPRINTABLE.search(self.name):
-            raise ValueError(f"column {self.name!r}: a name must be printable and not empty")
-        if min(self.decimals, self.rtol, self.atol) < 0:
-            raise ValueError(f"column {self.name!r}: decimals, rtol and atol must not be negative")
-
-
-@dataclass(frozen=True)
-class TableSchema:
-    """The columns of a table, keys first; no two rows have the same keys.
-
-    Args:
-        name: of the table.
-        version: to be raised when the columns change.
-        keys: what names a row (the columns of the published table).
-        measures: what was measured, and how.
-        always: measures that may be filled, or empty, whatever the status.
-        optional: measures that may be empty in a measured row.
-    """
-
-    name: str
-    version: int
-    keys: tuple[Column, ...]
-    measures: tuple[Column, ...]
-    always: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if len(set(self.names)) < len(self.names):
-            raise ValueError(f"table {self.name!r}: two columns have the same name")
-        unknown = {*self.always, *self.optional} - {column.name for column in self.measures}
-        if unknown:
-            raise ValueError(f"table {self.name!r}: no such measure: {', '.join(sorted(unknown))}")
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """All columns in the order of the file."""
-        return self.keys + self.measures
-
-    @property
-    def names(self) -> list[str]:
-        """The header."""
-        return [column.name for column in self.columns]
 
 
 def write_table(path: Path, frame: pd.DataFrame, schema: TableSchema) -> bool:
@@ -254,10 +159,7 @@ def _parse(rows: Sequence[Sequence[str]], schema: TableSchema) -> pd.DataFrame:
         for line, row in enumerate(rows, start=2)
     ]
     frame = pd.DataFrame(
-        {
-            column.name: pd.Series([row[i] for row in values], dtype=_DTYPE[column.kind])
-            for i, column in enumerate(schema.columns)
-        }
+        {column.name: pd.Series([row[i] for row in values], dtype=DTYPE[column.kind]) for i, column in enumerate(schema.columns)}
     )
     _validate(frame, schema)
     _check_status(frame, schema)
@@ -268,7 +170,7 @@ def _value(cell: str, column: Column, line: int) -> str | int | float | None:
     if cell == "":
         return None
     if column.kind == "text":
-        if _UNPRINTABLE.search(cell):
+        if UNPRINTABLE.search(cell):
             raise _BadCell(line, column.name, f"{cell!r} holds a line break or another unprintable character")
         return cell
     try:
@@ -281,9 +183,7 @@ def _value(cell: str, column: Column, line: int) -> str | int | float | None:
         raise _BadCell(line, column.name, f"{cell!r} does not fit into 64 bits")
     printed = str(value) if isinstance(value, int) else _digits(value, column)
     if printed != cell:
-        raise _BadCell(
-            line, column.name, f"{cell!r} is not in the column's format, that would be {printed!r}"
-        )
+        raise _BadCell(line, column.name, f"{cell!r} is not in the column's format, that would be {printed!r}")
     return value
 
 
@@ -291,9 +191,7 @@ def _validate(frame: pd.DataFrame, schema: TableSchema) -> None:
     measured = {column.name for column in schema.measures} - set(schema.always)
     by_status = measured if STATUS in schema.names else set()
     checks = {
-        column.name: pa.Column(
-            _DTYPE[column.kind], _checks(column), nullable=column.nullable or column.name in by_status
-        )
+        column.name: pa.Column(DTYPE[column.kind], _checks(column), nullable=column.nullable or column.name in by_status)
         for column in schema.columns
     }
     unique = [column.name for column in schema.keys] or None
@@ -320,9 +218,7 @@ def _checks(column: Column) -> list[pa.Check]:
     if column.maximum is not None:
         checks.append(pa.Check.le(column.maximum, error=f"is above the maximum {column.maximum}"))
     if column.choices is not None:
-        checks.append(
-            pa.Check.isin(column.choices, error=f"is not one of {', '.join(map(str, column.choices))}")
-        )
+        checks.append(pa.Check.isin(column.choices, error=f"is not one of {', '.join(map(str, column.choices))}"))
     return checks
 
 
@@ -361,9 +257,7 @@ def _split(data: bytes, schema: TableSchema) -> list[list[str]]:
         line, cell = before.count("\n") + 1, before.rpartition("\n")[2]
         raise _BadCell(line, _broken_column(cell, schema), "is not UTF-8 text") from error
     if text.startswith("\ufeff"):
-        raise _BadCell(
-            1, schema.names[0], "a byte-order mark comes before the header; save as UTF-8 without it"
-        )
+        raise _BadCell(1, schema.names[0], "a byte-order mark comes before the header; save as UTF-8 without it")
     *lines, rest = text.split("\n")
     if rest or not lines:
         raise _BadCell(len(lines) + 1, _broken_column(rest, schema), "the line is cut off (no line end)")
@@ -371,18 +265,14 @@ def _split(data: bytes, schema: TableSchema) -> list[list[str]]:
     _check_names(rows[0], schema, ordered=True)
     for number, row in enumerate(rows[1:], start=2):
         if len(row) < len(schema.names):
-            raise _BadCell(
-                number, schema.names[len(row)], f"is missing: {len(row)} cells for {len(schema.names)}"
-            )
+            raise _BadCell(number, schema.names[len(row)], f"is missing: {len(row)} cells for {len(schema.names)}")
         if len(row) > len(schema.names):
             raise _BadCell(number, schema.names[-1], f"{len(row)} cells for {len(schema.names)} columns")
         if lines[number - 1] != _line(row):
             column = _deviating_column(lines[number - 1], row, schema)
             raise _BadCell(number, column, "is not quoted as it would be written")
     if lines[0] != _line(rows[0]):
-        raise _BadCell(
-            1, _deviating_column(lines[0], rows[0], schema), "is not quoted as it would be written"
-        )
+        raise _BadCell(1, _deviating_column(lines[0], rows[0], schema), "is not quoted as it would be written")
     return rows[1:]
 
 
@@ -475,19 +365,14 @@ def read_correctness(path: Path) -> dict[str, NDArray[np.bool_]]:
     try:
         arrays = unpack_arrays(path.read_bytes())
         names, places, bits = json.loads(arrays["names"].tobytes()), arrays["places"], arrays["bits"]
-        return {
-            name: _bits(bits, start, length)
-            for name, (start, length) in zip(names, places.tolist(), strict=True)
-        }
+        return {name: _bits(bits, start, length) for name, (start, length) in zip(names, places.tolist(), strict=True)}
     except FileNotFoundError as error:
         raise CannotRun(f"{path}: there is no such file; write it with `snnbench run`") from error
     except OSError as error:
         raise unreadable(path, error) from error
     except (ValueError, KeyError, TypeError) as error:
         why = " ".join(str(error).split())
-        raise CannotRun(
-            f"{path}: is damaged ({why}); restore it or write it anew with `snnbench run`"
-        ) from error
+        raise CannotRun(f"{path}: is damaged ({why}); restore it or write it anew with `snnbench run`") from error
 
 
 def correctness_key(row: str, network: Literal["ann", "snn"]) -> str:
@@ -507,6 +392,4 @@ def _holds(path: Path, correct: Mapping[str, NDArray[np.bool_]]) -> bool:
         stored = read_correctness(path)
     except CannotRun:  # damaged: it is about to be replaced
         return False
-    return stored.keys() == correct.keys() and all(
-        np.array_equal(stored[name], correct[name]) for name in correct
-    )
+    return stored.keys() == correct.keys() and all(np.array_equal(stored[name], correct[name]) for name in correct)

@@ -26,13 +26,11 @@ import benchmarks
 import snncore
 from benchmarks.data.images import normalised_batches
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.harness.artifacts import CORRECT, Artifact, Row
 from benchmarks.harness.cache import MeasurementCache, source_digest
 from benchmarks.harness.files import atomic_write_bytes
 from benchmarks.harness.progress import Note, watched
 from benchmarks.harness.provenance import collect, with_earlier, write_provenance
 from benchmarks.harness.results import (
-    TableSchema,
     correctness_key,
     format_cell,
     read_correctness,
@@ -41,12 +39,14 @@ from benchmarks.harness.results import (
     write_correctness,
     write_table,
 )
-from benchmarks.harness.statistics import accuracy_columns
 from benchmarks.measurements.base import Arrays, Experiment, Measurement, merge
 from benchmarks.measurements.lab import Lab
 from benchmarks.methods import METHODS, direct_method, method
 from benchmarks.paths import cache_dir
 from benchmarks.profiles import NetworkChoice
+from benchmarks.tables.artifacts import CORRECT, Artifact, Row
+from benchmarks.tables.schema import TableSchema
+from benchmarks.tables.statistics import accuracy_columns
 from benchmarks.training.source_digest import code_digest, import_closure
 
 # Every layer makes and drops large temporaries. By default glibc returns them to the system at once and gets them back page

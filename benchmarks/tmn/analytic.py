@@ -9,8 +9,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from benchmarks.harness.artifacts import Case
 from benchmarks.methods import method, threshold_rule
+from benchmarks.tables.artifacts import Case
 from snncore.coding import CSSCode, check_timesteps
 from snncore.conversion import tmn
 from snncore.neurons import MomentumNeuron, SpikingNeuron

@@ -6,8 +6,13 @@ from functools import partial
 from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.harness.artifacts import STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
-from benchmarks.harness.columns import (
+from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, ResidualPotential
+from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, density
+from benchmarks.methods import method
+from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.published import read_published
+from benchmarks.tables.artifacts import STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
+from benchmarks.tables.columns import (
     ACCURACY_COLUMNS,
     CONTROLS_SCHEMA,
     STEP_COLUMNS,
@@ -17,13 +22,8 @@ from benchmarks.harness.columns import (
     seeds_of,
     steps_of,
 )
-from benchmarks.harness.results import Column, TableSchema
-from benchmarks.harness.settings import images_of_long
-from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, ResidualPotential
-from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, density
-from benchmarks.methods import method
-from benchmarks.profiles import NetworkChoice, Profile
-from benchmarks.published import read_published
+from benchmarks.tables.schema import Column, TableSchema
+from benchmarks.tables.settings import images_of_long
 from benchmarks.tmn import analytic
 from benchmarks.tmn.energy import ENERGY, TABLE3, energy_curve, table3
 from benchmarks.tmn.settings import PAPER, settings_of

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmarks.harness.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge, table_of
-from benchmarks.harness.markdown import count, enumeration, interval, number, ranges, small
+from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge, table_of
+from benchmarks.tables.markdown import count, enumeration, interval, number, ranges, small
 
 CALIBRATION = "percentile-99.99"  # the paper's, App. D
 RESIDUALS = {"mean_abs": "mean |u|", "mean_square": "E[u²]"}

@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Row, Values, status_of
-from benchmarks.harness.columns import ACCURACY_COLUMNS, STEP_COLUMNS, seeds_of, steps_of
-from benchmarks.harness.results import Column, TableSchema
 from benchmarks.measurements import Arrays, ConversionLoss
 from benchmarks.methods import method
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.published import read_published
+from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Row, Values, status_of
+from benchmarks.tables.columns import ACCURACY_COLUMNS, STEP_COLUMNS, seeds_of, steps_of
+from benchmarks.tables.schema import Column, TableSchema
 from benchmarks.tmn.settings import PAPER, settings_of
 from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, Operations
 

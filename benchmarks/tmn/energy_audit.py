@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pandas as pd
 
-from benchmarks.harness.markdown import DASH, enumeration, table
 from benchmarks.published import read_published
+from benchmarks.tables.markdown import DASH, enumeration, table
 from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, EnergyTable, Operations
 
 UNITS = {"M": Decimal(10) ** 6, "G": Decimal(10) ** 9}
@@ -120,9 +120,7 @@ def audit() -> list[str]:
     numbers = enumeration([str(row["row"]) for row in doubtful])
     implied = [f"row {row['row']} would need {implied_accumulates(row) / 10**6:,.2f}M ACs" for row in doubtful]
     layers = [f"{low / 10**6:.3f}M to {high / 10**6:.3f}M on {name}" for name, (low, high) in first_layers(rows).items()]
-    accounts = [
-        [dataset, other, *(f"{value:.3f}" for value in each.values())] for (dataset, other), each in ratios(rows).items()
-    ]
+    accounts = [[dataset, other, *(f"{value:.3f}" for value in each.values())] for (dataset, other), each in ratios(rows).items()]
     return [
         "What can be checked is whether the printed energies follow from the printed counts at 4.6 pJ per multiply-accumulate"
         f" (MAC) and 0.9 pJ per accumulate (AC), up to their last digits. Rows {numbers}"

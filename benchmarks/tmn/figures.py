@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from benchmarks.harness.columns import titled
-from benchmarks.harness.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, AccuracyScale, heading
+from benchmarks.tables.columns import titled
+from benchmarks.tables.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, AccuracyScale, heading
 
 METHODS = {
     "TMN": (BLUE, "o", "TMN"),
@@ -67,9 +67,7 @@ def capacity(frame: pd.DataFrame) -> Figure:
         axes.plot(rows["timesteps"], rows["capacity"], color=color)
         axes.plot(rows["timesteps"], rows["enumerated"], marker, color=color, markersize=size)
         last = rows.iloc[-1]
-        axes.annotate(
-            label, (last["timesteps"], last["capacity"]), (8, 0), textcoords="offset points", color=color, va="center"
-        )
+        axes.annotate(label, (last["timesteps"], last["capacity"]), (8, 0), textcoords="offset points", color=color, va="center")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.03)
     return figure
@@ -142,8 +140,15 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
     for ratio in ratios:
         rows = density[density["ratio"] == ratio].sort_values("residual")
         color, width = (BLACK, 2.2) if ratio == 0.5 else (_diverging(ratio), 1.2)
-        left.plot(rows["residual"], rows["density"], color=color, linewidth=width, label=f"{ratio:.2f}",
-                  linestyle="--" if ratio > 0.5 else "-", zorder=3 if ratio == 0.5 else 2)
+        left.plot(
+            rows["residual"],
+            rows["density"],
+            color=color,
+            linewidth=width,
+            label=f"{ratio:.2f}",
+            linestyle="--" if ratio > 0.5 else "-",
+            zorder=3 if ratio == 0.5 else 2,
+        )
     left.set(title="Mean |u[T]| of each neuron", xlabel="mean |u[T]| / v", ylabel="density over neurons")
     left.set_xlim(*_visible(density))
     left.set_ylim(bottom=0)

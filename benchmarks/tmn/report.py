@@ -8,14 +8,14 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from benchmarks.harness.claims import Tables, brief
-from benchmarks.harness.columns import footnotes, loss_text, loss_verdict, marked, measured_on, titled, with_controls
-from benchmarks.harness.columns import networks as networks
-from benchmarks.harness.markdown import DASH, count, enumeration, number, plain, ranges, small, table
-from benchmarks.harness.report import NOT_RUN, Body, Drawing, Section, measured, reasons
 from benchmarks.methods.spike_norm import RMPSNNScaled
 from benchmarks.profiles import Profile
 from benchmarks.published import read_published
+from benchmarks.tables.claims import Tables, brief
+from benchmarks.tables.columns import footnotes, loss_text, loss_verdict, marked, measured_on, titled, with_controls
+from benchmarks.tables.columns import networks as networks
+from benchmarks.tables.markdown import DASH, count, enumeration, number, plain, ranges, small, table
+from benchmarks.tables.sections import NOT_RUN, Body, Drawing, Section, measured, reasons
 from benchmarks.tmn import figures
 from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPES, energy_ratios, error_ratios, toy_grid
 from benchmarks.tmn.energy_audit import audit

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.harness.settings import (
+from benchmarks.methods import METHODS, method, threshold_rule
+from benchmarks.profiles import Profile
+from benchmarks.tables.settings import (
     LIMITS,
     NETWORK,
     NETWORKS,
@@ -20,8 +22,6 @@ from benchmarks.harness.settings import (
     whole,
     wholes,
 )
-from benchmarks.methods import METHODS, method, threshold_rule
-from benchmarks.profiles import Profile
 from benchmarks.training import quantizer
 
 PAPER = "tmn"

@@ -9,7 +9,6 @@ import typer
 from rich.markup import escape
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.artifacts import select_artifacts
 from benchmarks.harness.commands.common import (
     Artifacts,
     AsJson,
@@ -33,6 +32,7 @@ from benchmarks.harness.commands.common import (
 from benchmarks.harness.compare import Comparison, Difference, compare_tables
 from benchmarks.harness.results import read_correctness, read_table, row_keys
 from benchmarks.harness.run import Run, Table
+from benchmarks.tables.artifacts import select_artifacts
 
 
 def check_command(

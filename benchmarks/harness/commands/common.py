@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.artifacts import PAPERS
 from benchmarks.harness.progress import LogLines
 from benchmarks.harness.run import Execution
 from benchmarks.measurements.lab import Lab
 from benchmarks.profiles import Profile, load_profile
+from benchmarks.tables.artifacts import PAPERS
 
 LAST_ROW = 100_000
 """More than any table has; keeps a mistyped range from filling the memory."""

@@ -10,11 +10,11 @@ import typer
 from rich.table import Table
 
 from benchmarks.data import locate, open_images
-from benchmarks.harness.artifacts import datasets_of
 from benchmarks.harness.commands.common import AsJson, Offline, ProfileName, Weights, console, make_lab, print_json
 from benchmarks.measurements.lab import TORCHVISION
 from benchmarks.models.weights import find_checkpoint
 from benchmarks.profiles import NetworkChoice, profile_names
+from benchmarks.tables.artifacts import datasets_of
 
 
 def data_command(

@@ -9,12 +9,12 @@ from rich.table import Table
 
 from benchmarks.data import DATASETS
 from benchmarks.errors import CannotRun
-from benchmarks.harness.artifacts import PAPERS, artifacts_of
 from benchmarks.harness.commands.common import AsJson, console, print_json
 from benchmarks.methods import DIRECT_METHODS, METHODS
 from benchmarks.methods.base import THRESHOLD_RULES
 from benchmarks.models import MODELS
 from benchmarks.profiles import load_profile, profile_names
+from benchmarks.tables.artifacts import PAPERS, artifacts_of
 
 Entries = list[tuple[str, str]]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.harness.artifacts import artifacts_of
 from benchmarks.harness.commands.common import AsJson, Paper, ProfileName, Reports, Results, console, print_json
 from benchmarks.profiles import load_profile
+from benchmarks.tables.artifacts import artifacts_of
 
 
 def report_command(

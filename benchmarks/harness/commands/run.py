@@ -11,7 +11,6 @@ from rich.markup import escape
 from rich.table import Table as Printed
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.artifacts import select_artifacts
 from benchmarks.harness.commands.common import (
     Artifacts,
     AsJson,
@@ -34,9 +33,11 @@ from benchmarks.harness.commands.common import (
     progress,
     results_folder,
 )
-from benchmarks.harness.markdown import count
-from benchmarks.harness.results import TableSchema, format_rows
+from benchmarks.harness.results import format_rows
 from benchmarks.harness.run import Run, Table, check_writable, write
+from benchmarks.tables.artifacts import select_artifacts
+from benchmarks.tables.markdown import count
+from benchmarks.tables.schema import TableSchema
 
 
 def run_command(

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from benchmarks.css.artifacts import ARTIFACTS
 from benchmarks.css.settings import SECTIONS, settings_of
-from benchmarks.harness.artifacts import CORRECT, Row, artifacts_of, select_artifacts
 from benchmarks.harness.results import format_rows, read_table, write_table
-from benchmarks.harness.statistics import accuracy_columns
 from benchmarks.measurements import ConversionLoss, LiveMemory, PipelinedAccuracy, ResidualPotential
 from benchmarks.methods import METHODS, method, threshold_rule
 from benchmarks.profiles import Profile, load_profile, profile_names
 from benchmarks.published import read_published
+from benchmarks.tables.artifacts import CORRECT, Row, artifacts_of, select_artifacts
+from benchmarks.tables.statistics import accuracy_columns
 from snncore import ConversionMethod, SpikingNetwork, calibrate
 
 PROFILES = profile_names()

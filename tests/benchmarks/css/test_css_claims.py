@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.css.claims import CLAIMS, best_betas
-from benchmarks.harness.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, Verdict
 from benchmarks.published import read_published
+from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, Verdict
 
 Tables = dict[str, pd.DataFrame]
 Row = dict[str, Any]

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmarks.css import figures
-from benchmarks.harness.drawing import svg
+from benchmarks.tables.drawing import svg
 
 Tables = dict[str, pd.DataFrame]
 Make = Callable[..., Tables]

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.css import report
-from benchmarks.harness.report import Drawing, Section, render
+from benchmarks.harness.report import render
 from benchmarks.harness.results import write_table
 from benchmarks.profiles import Profile, load_profile
+from benchmarks.tables.sections import Drawing, Section
 
 Tables = dict[str, pd.DataFrame]
 Make = Callable[..., Tables]
@@ -100,8 +101,9 @@ def test_stand_ins_of_table_2_are_named(css_tables: Make, profile: Profile) -> N
 
 
 def test_a_row_stands_beside_its_controls(tables: Tables, profile: Profile) -> None:
-    assert "row 2 (ResNet-18 on CIFAR-10, T = 128, 1,000 images) 0.50 [0.38, 0.62], with *TTRBR, centred* 0.30 [0.18, 0.42] and" in text(
-        "controls", tables, profile
+    assert (
+        "row 2 (ResNet-18 on CIFAR-10, T = 128, 1,000 images) 0.50 [0.38, 0.62], with *TTRBR, centred* 0.30 [0.18, 0.42] and"
+        in text("controls", tables, profile)
     )
     assert "RMP-SNN" not in text("controls", tables, profile)  # not measured
 

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.ettfs.artifacts import ARTIFACTS
-from benchmarks.harness.statistics import over_seeds
 from benchmarks.published import read_published
+from benchmarks.tables.statistics import over_seeds
 
 Tables = dict[str, pd.DataFrame]
 SCHEMAS = {artifact.name: artifact.schema for artifact in ARTIFACTS}

@@ -17,15 +17,15 @@ from benchmarks.ettfs import artifacts
 from benchmarks.ettfs.artifacts import ARTIFACTS, VARIANTS
 from benchmarks.ettfs.settings import choice
 from benchmarks.harness import run as running
-from benchmarks.harness.artifacts import artifacts_of
 from benchmarks.harness.results import read_table, write_table
 from benchmarks.harness.run import Execution, Run, Table, write
-from benchmarks.harness.statistics import over_seeds, wilson
 from benchmarks.measurements import direct_training, lab
 from benchmarks.measurements.base import Experiment
 from benchmarks.measurements.lab import Lab
 from benchmarks.profiles import Profile, load_profile
 from benchmarks.published import read_published
+from benchmarks.tables.artifacts import artifacts_of
+from benchmarks.tables.statistics import over_seeds, wilson
 from benchmarks.training import recipe, spiking_cache
 from benchmarks.training.spiking import TrainingFailed
 
@@ -192,7 +192,12 @@ def test_published_rows_are_kept_and_those_without_a_recipe_say_so(ran: Ran) -> 
 
 @pytest.mark.parametrize(
     ("name", "line"),
-    [("table3", {"row": 1}), ("runs", {"variant": "neither"}), ("cost", {"variant": "neither"}), ("spike_times", {"variant": "neither"})],
+    [
+        ("table3", {"row": 1}),
+        ("runs", {"variant": "neither"}),
+        ("cost", {"variant": "neither"}),
+        ("spike_times", {"variant": "neither"}),
+    ],
 )
 def test_a_failed_training_is_not_run_and_has_no_numbers(ran: Ran, name: str, line: dict[str, Any]) -> None:
     frame = ran.frame(name)
@@ -354,7 +359,9 @@ def test_progress_of_an_experiment_reaches_the_report(ran: Ran, tmp_path: Path, 
 
 
 def test_variants_that_a_profile_leaves_out_say_so(tmp_path: Path) -> None:
-    text = PROFILE.replace('"both", "no init", "no average pooling", "neither"', '"both", "no init"') + NETWORK.format(*NETWORKS[1])
+    text = PROFILE.replace('"both", "no init", "no average pooling", "neither"', '"both", "no init"') + NETWORK.format(
+        *NETWORKS[1]
+    )
     rows = {artifact.name: artifact.rows(tiny(tmp_path, text)) for artifact in ARTIFACTS if artifact.name in ("table3", "runs")}
     left_out = "the profile leaves this variant out, for time"
     assert [row.reason for row in rows["table3"]] == [left_out, left_out, "", ""]

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.ettfs.claims import CLAIMS, chosen_exponential, effects
-from benchmarks.harness.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, Verdict
 from benchmarks.published import read_published
+from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, Verdict
 
 Tables = dict[str, pd.DataFrame]
 Row = dict[str, Any]
@@ -366,7 +366,9 @@ def test_e13_with_one_network_gives_the_reason_for_the_other(tables: Tables) -> 
 )
 def test_e14_edges(tables: Tables, step: float, accuracy: float, status: str) -> None:
     moved = changed(
-        tables, "decoders", lambda row: {"decision_step": step, "snn_metric": accuracy} if row["decoder"] == "exponential-4" else {}
+        tables,
+        "decoders",
+        lambda row: {"decision_step": step, "snn_metric": accuracy} if row["decoder"] == "exponential-4" else {},
     )
     assert verdict("E14", moved).status == status
 
@@ -388,7 +390,9 @@ def test_chosen_exponential(names: list[str], chosen: str | None) -> None:
     assert chosen_exponential(names) == chosen
 
 
-@pytest.mark.parametrize(("gain", "status"), [(-0.1, REPRODUCED), (0.1, REPRODUCED), (0.101, NOT_REPRODUCED), (-0.2, NOT_REPRODUCED)])
+@pytest.mark.parametrize(
+    ("gain", "status"), [(-0.1, REPRODUCED), (0.1, REPRODUCED), (0.101, NOT_REPRODUCED), (-0.2, NOT_REPRODUCED)]
+)
 def test_e15_edges(tables: Tables, gain: float, status: str) -> None:
     moved = changed(tables, "forced", lambda row: {"gain_free": gain} if row["trained"] == "forced" else {})
     assert verdict("E15", moved).status == status

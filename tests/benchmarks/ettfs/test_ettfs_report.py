@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.ettfs import report
-from benchmarks.harness.report import Drawing, Section
 from benchmarks.profiles import Profile, load_profile
+from benchmarks.tables.sections import Drawing, Section
 
 Tables = dict[str, pd.DataFrame]
 Make = Callable[..., Tables]

@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks.errors import CannotRun
 from benchmarks.harness.compare import Comparison, Difference, compare_tables, noise_limit
-from benchmarks.harness.results import Column, TableSchema, correctness_key, row_key
-from benchmarks.harness.statistics import accuracy_columns
+from benchmarks.harness.results import correctness_key, row_key
+from benchmarks.tables.schema import Column, TableSchema
+from benchmarks.tables.statistics import accuracy_columns
 
 PERCENT = {"minimum": 0, "maximum": 100}
 SCHEMA = TableSchema(
@@ -58,9 +59,7 @@ class Table:
         return self
 
     def frame(self) -> pd.DataFrame:
-        return pd.DataFrame(
-            [{name: row.get(name) for name in SCHEMA.names} for row in self.rows.values()], dtype=object
-        )
+        return pd.DataFrame([{name: row.get(name) for name in SCHEMA.names} for row in self.rows.values()], dtype=object)
 
 
 def sample(seed: int, n: int = N, accuracy: float = 0.9) -> np.ndarray:
@@ -153,9 +152,7 @@ def test_a_changed_ann_is_named_as_such() -> None:
     assert {(it.row, it.column) for it in check(table(), fresh).differences} == {("TMN,8", "ann_metric")}
 
 
-@pytest.mark.parametrize(
-    ("n", "limit"), [(100, 2), (360, 2), (1499, 2), (1500, 3), (10_000, 20), (50_000, 100)]
-)
+@pytest.mark.parametrize(("n", "limit"), [(100, 2), (360, 2), (1499, 2), (1500, 3), (10_000, 20), (50_000, 100)])
 def test_how_many_samples_may_change(n: int, limit: int) -> None:
     assert noise_limit(n) == limit
     correct = sample(1, n, 0.5)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from benchmarks.harness.drawing import AccuracyScale, heading, svg
+from benchmarks.tables.drawing import AccuracyScale, heading, svg
 
 accuracies = st.floats(0, 100)
 

@@ -10,10 +10,10 @@ import pytest
 
 from benchmarks.data import DATASETS, dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.harness.artifacts import PAPERS, artifacts_of
 from benchmarks.measurements import lab
 from benchmarks.models import MODELS, build_model, model_spec
 from benchmarks.profiles import load_profile, profile_names
+from benchmarks.tables.artifacts import PAPERS, artifacts_of
 from benchmarks.training import QuantizedTask, TrainedNetwork, recipe, recipe_names
 
 NAMES = ("embedded", "gpu", "paper", "workstation")

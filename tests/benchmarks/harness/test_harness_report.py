@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness import markdown, report
-from benchmarks.harness.artifacts import artifacts_of
-from benchmarks.harness.claims import NOT_REPRODUCED, REPRODUCED, STAND_IN, Verdict, brief, judge
 from benchmarks.harness.provenance import collect
 from benchmarks.harness.results import write_table
 from benchmarks.profiles import load_profile
+from benchmarks.tables import markdown, report
+from benchmarks.tables.artifacts import artifacts_of
+from benchmarks.tables.claims import NOT_REPRODUCED, REPRODUCED, STAND_IN, Verdict, brief, judge
 
 Tables = dict[str, pd.DataFrame]
 Make = Callable[..., Tables]
@@ -33,7 +33,9 @@ def store(tables: Tables, root: Path, profile: str, provenance: bool = True) -> 
         path = root / profile / "tmn" / f"{name}.csv"
         write_table(path, table, ARTIFACTS[name].schema)
         if provenance:
-            path.with_suffix(".json").write_text(json.dumps(record(path, profile, ARTIFACTS[name].schema.version)), encoding="utf-8")
+            path.with_suffix(".json").write_text(
+                json.dumps(record(path, profile, ARTIFACTS[name].schema.version)), encoding="utf-8"
+            )
 
 
 def record(path: Path, profile: str, version: int) -> dict[str, Any]:
@@ -199,7 +201,9 @@ def test_a_table_changed_by_hand_is_named(root: Path, tmn_tables: Make) -> None:
 
 def test_tables_from_different_commits_are_told_apart(root: Path) -> None:
     path = root / "workstation" / "tmn" / "table2.json"
-    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"git": {"commit": "a" * 40, "dirty": True}}), encoding="utf-8")
+    path.write_text(
+        json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"git": {"commit": "a" * 40, "dirty": True}}), encoding="utf-8"
+    )
     assert "commit `aaaaaaaaaa` with uncommitted changes (`table2`)" in rerender(root)
 
 
@@ -266,7 +270,12 @@ def test_table2_says_how_the_printed_loss_lies_to_our_interval(rendered: Path) -
 
 def test_a_larger_loss_than_printed_is_explained_by_its_control(tmn_tables: Make, tmp_path: Path, no_figures: None) -> None:
     tables = tmn_tables()
-    values = tables["table2"].loc[14].to_dict() | {"row": 16, "method": "TSC", "ann_metric_paper": 68.72, "snn_metric_paper": 67.81}
+    values = tables["table2"].loc[14].to_dict() | {
+        "row": 16,
+        "method": "TSC",
+        "ann_metric_paper": 68.72,
+        "snn_metric_paper": 67.81,
+    }
     values |= {"snn_metric": 66.83, "loss": 2.0, "loss_ci95_low": 1.5, "loss_ci95_high": 2.5, "timesteps": 1024}
     lost = pd.DataFrame([values if row["row"] == 16 else row for row in tables["table2"].to_dict("records")])
     store(tables | {"table2": lost[tables["table2"].columns]}, tmp_path, "workstation")

@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 
 from benchmarks.errors import CannotRun
 from benchmarks.harness.results import (
-    Column,
-    TableSchema,
     correctness_key,
     format_cell,
     read_correctness,
@@ -25,6 +23,7 @@ from benchmarks.harness.results import (
     write_correctness,
     write_table,
 )
+from benchmarks.tables.schema import Column, TableSchema
 
 SCHEMA = TableSchema(
     "table1",
@@ -234,9 +233,7 @@ def test_a_file_in_another_encoding(path: Path) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.data())
-def test_any_edit_is_read_as_the_same_table_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
+def test_any_edit_is_read_as_the_same_table_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """A file that reads at all has the one form that would be written, whatever was done to it."""
     path = tmp_path_factory.mktemp("edit") / "table1.csv"
     content = bytearray(TEXT.encode())
@@ -374,23 +371,17 @@ def test_nonsense_in_a_schema() -> None:
         TableSchema("t", 1, (Column("x", "text"),), (), always=("y",))
 
 
-vectors = st.dictionaries(
-    st.text(max_size=8), st.lists(st.booleans(), max_size=40).map(lambda v: np.array(v, bool))
-)
+vectors = st.dictionaries(st.text(max_size=8), st.lists(st.booleans(), max_size=40).map(lambda v: np.array(v, bool)))
 
 
 @settings(deadline=None, max_examples=60)
 @given(vectors)
-def test_correctness_survives_the_round_trip(
-    tmp_path_factory: pytest.TempPathFactory, correct: dict[str, np.ndarray]
-) -> None:
+def test_correctness_survives_the_round_trip(tmp_path_factory: pytest.TempPathFactory, correct: dict[str, np.ndarray]) -> None:
     path = tmp_path_factory.mktemp("npz") / "table1.npz"
     assert write_correctness(path, correct)
     back = read_correctness(path)
     assert list(back) == sorted(correct)
-    assert all(
-        array.dtype == np.bool_ and np.array_equal(array, correct[name]) for name, array in back.items()
-    )
+    assert all(array.dtype == np.bool_ and np.array_equal(array, correct[name]) for name, array in back.items())
     first = path.read_bytes()
     path.unlink()
     write_correctness(path, dict(reversed(correct.items())))

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.settings import (
+from benchmarks.profiles import Profile
+from benchmarks.tables.settings import (
     NETWORK,
     NETWORKS,
     TABLE,
@@ -22,7 +23,6 @@ from benchmarks.harness.settings import (
     whole,
     wholes,
 )
-from benchmarks.profiles import Profile
 
 CHECKS: dict[str, Check] = {"steps": wholes(1), "images": whole(1)}
 GOOD = {"steps": [1, 2], "images": 5}

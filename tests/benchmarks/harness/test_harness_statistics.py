@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, t, ttest_rel
 
-from benchmarks.harness.statistics import (
+from benchmarks.tables.statistics import (
     Interval,
     accuracy_columns,
     mcnemar_exact,

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.artifacts import Row, artifacts_of, select_artifacts
 from benchmarks.harness.results import format_rows
 from benchmarks.measurements import ConversionLoss
 from benchmarks.methods import METHODS
 from benchmarks.profiles import Profile, load_profile
 from benchmarks.published import read_published
+from benchmarks.tables.artifacts import Row, artifacts_of, select_artifacts
 from benchmarks.tmn import analytic
 from benchmarks.tmn.artifacts import ARTIFACTS
 from benchmarks.tmn.settings import settings_of

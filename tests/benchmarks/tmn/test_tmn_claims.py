@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.harness.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, Verdict
 from benchmarks.published import read_published
+from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, Verdict
 from benchmarks.tmn.claims import CLAIMS
 
 Tables = dict[str, pd.DataFrame]
@@ -141,9 +141,7 @@ def test_t02_one_minimum_elsewhere_is_partly_and_named(tables: Tables) -> None:
 
 
 def test_t02_all_minima_elsewhere_is_not_reproduced(tables: Tables) -> None:
-    moved = changed(
-        tables, "figure4c", lambda row: {"mean_abs": 0.01, "mean_square": 0.01} if row["ratio"] == 0.55 else {}
-    )
+    moved = changed(tables, "figure4c", lambda row: {"mean_abs": 0.01, "mean_square": 0.01} if row["ratio"] == 0.55 else {})
     assert verdict("T02", moved).status == NOT_REPRODUCED
     toy_too = changed(moved, "analytic", lambda row: {"value": 0.0} if "theta=0.55v" in row["case"] else {})
     assert verdict("T02", toy_too).status == NOT_REPRODUCED
@@ -307,15 +305,25 @@ def test_one_stand_in_among_the_rows_marks_the_verdict(tables: Tables) -> None:
 # --- energy --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("method", "factor", "status"), [("COS", 2.0, PARTLY), ("Fast-SNN", 0.5, PARTLY), ("TMN", 2.0, NOT_REPRODUCED)])
+@pytest.mark.parametrize(
+    ("method", "factor", "status"), [("COS", 2.0, PARTLY), ("Fast-SNN", 0.5, PARTLY), ("TMN", 2.0, NOT_REPRODUCED)]
+)
 def test_t17_needs_both_ratios_in_their_range(tables: Tables, method: str, factor: float, status: str) -> None:
-    changed_energy = changed(tables, "table3", lambda row: {"energy_mj": row["energy_mj"] * factor} if row["method"] == method else {})
+    changed_energy = changed(
+        tables, "table3", lambda row: {"energy_mj": row["energy_mj"] * factor} if row["method"] == method else {}
+    )
     assert verdict("T17", changed_energy).status == status
 
 
-@pytest.mark.parametrize(("column", "factor", "status"), [
-    ("macs", 1.009, REPRODUCED), ("macs", 1.02, NOT_REPRODUCED), ("acs", 0.76, REPRODUCED), ("acs", 0.74, NOT_REPRODUCED),
-])
+@pytest.mark.parametrize(
+    ("column", "factor", "status"),
+    [
+        ("macs", 1.009, REPRODUCED),
+        ("macs", 1.02, NOT_REPRODUCED),
+        ("acs", 0.76, REPRODUCED),
+        ("acs", 0.74, NOT_REPRODUCED),
+    ],
+)
 def test_t19_at_its_tolerances(tables: Tables, column: str, factor: float, status: str) -> None:
     other = changed(tables, "table3", lambda row: {column: row[column] * factor} if row["row"] == 4 else {})
     assert verdict("T19", other).status == status

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from benchmarks.harness.drawing import svg
+from benchmarks.tables.drawing import svg
 from benchmarks.tmn import figures
 
 Tables = dict[str, pd.DataFrame]

@@ -8,16 +8,21 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmarks.harness.columns import measured_on
 from benchmarks.harness.results import read_table
 from benchmarks.profiles import load_profile
+from benchmarks.tables.columns import measured_on
 from benchmarks.tmn.artifacts import TABLE2
 from benchmarks.tmn.report import SECTIONS, energy, scaled_thresholds, table2, table3
 
 
 @pytest.fixture
 def rows() -> pd.DataFrame:
-    shared = {"dataset": "CIFAR-10", "architecture": "ResNet-20", "dataset_used": "uoft-cs/cifar10", "architecture_used": "resnet20"}
+    shared = {
+        "dataset": "CIFAR-10",
+        "architecture": "ResNet-20",
+        "dataset_used": "uoft-cs/cifar10",
+        "architecture_used": "resnet20",
+    }
     measured = [("RMP-SNN", 256, 80.0), ("RMP-SNN", 512, 60.0), ("RMP-SNN, scaled", 64, 9.0), ("RMP-SNN, scaled", 256, 1.5)]
     return pd.DataFrame(
         [
@@ -31,7 +36,9 @@ def rows() -> pd.DataFrame:
 
 def test_losses_with_and_without_scaled_thresholds_are_those_of_the_same_steps(rows: pd.DataFrame) -> None:
     (text,) = scaled_thresholds(rows)
-    assert "ResNet-20 on CIFAR-10 at T = 256: 80.00 [79.00, 81.00] points with them and 1.50 [0.50, 2.50] with scaled ones." in text
+    assert (
+        "ResNet-20 on CIFAR-10 at T = 256: 80.00 [79.00, 81.00] points with them and 1.50 [0.50, 2.50] with scaled ones." in text
+    )
 
 
 def test_nothing_is_said_without_steps_in_common(rows: pd.DataFrame) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.results import Column, TableSchema
 from benchmarks.measurements.base import Arrays, Experiment, Measurement
 from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.tables.schema import Column, TableSchema
 
 PAPERS = ("tmn", "css", "ettfs")
 Values = dict[str, Any]

@@ -10,14 +10,14 @@ import pandas as pd
 
 from benchmarks.data.registry import dataset_spec
 from benchmarks.errors import NotAvailable
-from benchmarks.harness.artifacts import CORRECT, STATUS_COLUMNS, Row, Values, status_of
-from benchmarks.harness.markdown import enumeration, interval, ranges
-from benchmarks.harness.report import measured, rows_to_come, stands_for
-from benchmarks.harness.results import Column, TableSchema
 from benchmarks.measurements import Arrays, Measurement
 from benchmarks.methods import method
 from benchmarks.models import model_spec
 from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Row, Values, status_of
+from benchmarks.tables.markdown import enumeration, interval, ranges
+from benchmarks.tables.schema import Column, TableSchema
+from benchmarks.tables.sections import measured, rows_to_come, stands_for
 
 STEP_COLUMNS = (
     Column("precharge_steps", "int", minimum=0, doc="steps per layer before its first spike"),

@@ -101,8 +101,10 @@ def _different(values: list[Any]) -> bool:
 
 
 def _is_limits(value: Any) -> bool:
-    return isinstance(value, dict) and value != {} and all(
-        name.isdecimal() and int(name) >= 1 and is_whole(images, 1) for name, images in value.items()
+    return (
+        isinstance(value, dict)
+        and value != {}
+        and all(name.isdecimal() and int(name) >= 1 and is_whole(images, 1) for name, images in value.items())
     )
 
 

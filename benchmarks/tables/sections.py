@@ -1,0 +1,70 @@
+"""Parts of a paper's report, and the rows and words that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmarks.profiles import Profile
+from benchmarks.published import read_published
+from benchmarks.tables import markdown
+from benchmarks.tables.claims import Tables
+
+NOT_RUN = "not run: "
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of a section: the name of its file, what it shows in words, and how it is drawn."""
+
+    name: str
+    alt: str
+    draw: Callable[[], Figure]
+
+
+Body = Sequence[str | Drawing]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a paper's report.
+
+    Args:
+        title: its heading.
+        artifacts: whose tables it shows; without one of them the section says how to get it.
+        build: tables and profile -> paragraphs and figures in order.
+        always: build it also where none of the rows was measured.
+    """
+
+    title: str
+    artifacts: tuple[str, ...]
+    build: Callable[[Tables, Profile], Body]
+    always: bool = False
+
+
+def measured(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that were measured, on the paper's setting or a stand-in."""
+    return frame[frame["status"].isin(["measured", "stand-in"])].reset_index(drop=True)
+
+
+def rows_to_come(paper: str, name: str, frame: pd.DataFrame) -> list[str]:
+    """A sentence on the rows of a printed table that were not run yet; nothing if there are none."""
+    left = set(read_published(paper, name)["row"].astype(int)) - set(frame["row"].astype(int))
+    return [f"Not run yet: {'row' if len(left) == 1 else 'rows'} {markdown.ranges(left)}."] if left else []
+
+
+def reasons(status: pd.Series) -> str:
+    """Why rows were not run, each reason once; those that differ only after a colon are joined."""
+    groups: dict[str, dict[str, None]] = {}
+    for text in status[status.str.startswith(NOT_RUN)].str.removeprefix(NOT_RUN):
+        head, _, detail = text.partition(": ")
+        groups.setdefault(head, {}).update({detail: None} if detail else {})
+    return "; ".join(markdown.plain(f"{head}: {', '.join(details)}" if details else head) for head, details in groups.items())
+
+
+def stands_for(network: str, dataset: str, stand_in: bool) -> str:
+    """A network and a data set of the paper, marked where something else stands in for them."""
+    return f"*{network} on {dataset}* †" if stand_in else f"{network} on {dataset}"
