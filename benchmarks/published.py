@@ -25,11 +25,12 @@ def published_tables(paper: str) -> list[str]:
     )
 
 
-def read_published(paper: str, table: str) -> pd.DataFrame:
+def read_published(paper: str, table: str, typed: bool = True) -> pd.DataFrame:
     """One published table, rows and columns in print order.
 
     A column whose filled cells are all whole numbers is ``Int64``, all numbers ``float64``; any other column is text,
-    digits and units as printed. An empty cell is missing in a numeric column and ``""`` in a text column.
+    digits and units as printed. An empty cell is missing in a numeric column and ``""`` in a text column. Not ``typed``: all
+    columns are text.
 
     Raises ``CannotRun``, with the names that exist, when there is no such paper or no such table.
     """
@@ -37,7 +38,8 @@ def read_published(paper: str, table: str) -> pd.DataFrame:
     if table not in tables:
         raise CannotRun(f"no published table {table!r} for {paper!r}: choose one of {', '.join(tables)}")
     with (_folder(paper) / f"{table}.csv").open("rb") as stream:
-        return pd.read_csv(stream, dtype="str", keep_default_na=False).apply(_typed)
+        read = pd.read_csv(stream, dtype="str", keep_default_na=False)
+    return read.apply(_typed) if typed else read
 
 
 def _folder(paper: str) -> Traversable:

@@ -10,7 +10,7 @@ from itertools import product
 from benchmarks.css.settings import PAPER
 from benchmarks.methods import method
 from benchmarks.published import read_published
-from benchmarks.tables.artifacts import Case
+from benchmarks.tables.analytic import Case
 
 GRID = 2000  # values of a from 0 to the largest, and as many below
 

@@ -1,4 +1,4 @@
-"""The paper's claims, each a check on the stored tables.
+"""The paper's claims that are more than bounds (``benchmarks/tables/bounds.py``), each a check on the stored tables.
 
 Statements and tolerances are those of ``published/claims.csv``; each check says how it reads its tables. A claim whose rows
 were measured on stand-ins gets a verdict that says so.
@@ -10,9 +10,10 @@ from math import inf
 
 import pandas as pd
 
-from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge, table_of
+from benchmarks.tables.analytic import analytic
+from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
 from benchmarks.tables.columns import measured_on
-from benchmarks.tables.markdown import count, enumeration, interval, number, small
+from benchmarks.tables.markdown import enumeration, number, small
 
 EQUAL = 0.2  # points: accuracies that near count as matched
 LOSSES = (0.2, 0.5, 1.0, 2.0)  # points; equal accuracy is the smallest loss that all compared curves reach
@@ -25,7 +26,7 @@ SMALL_LOSS = 0.3  # points
 @claim
 def potential_is_coded(tables: Tables) -> Verdict:
     """S02: below 1 with binary spikes, at most one half with ternary ones, at every beta and T."""
-    rows = _analytic(tables, "S02")
+    rows = analytic(tables, "S02")
     ternary = rows["case"].str.startswith("ternary")
     if ternary.all() or not ternary.any():
         raise NotTested("`analytic` lacks binary or ternary spikes.")
@@ -43,7 +44,7 @@ def latency_by_rule(tables: Tables) -> Verdict:
 
     The rule takes the layers from a network's name; the simulation is compared on ResNets alone: a VGG-16 for CIFAR has 14.
     """
-    rows = _analytic(tables, "S12")
+    rows = analytic(tables, "S12")
     held = list(rows["value"] == 0)
     evidence = f"The rules give the printed latency in {sum(held)} of {len(held)} rows"
     runs = tables["pipeline"] if "pipeline" in tables else pd.DataFrame(columns=["status", "architecture"])
@@ -70,14 +71,6 @@ def _networks(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 def _where(row: pd.Series) -> str:
     return f"{measured_on(row)}, T = {row['timesteps']}, silent period {row['silent_steps']}"
-
-
-def _analytic(tables: Tables, name: str) -> pd.DataFrame:
-    rows = table_of(tables, "analytic")
-    rows = rows[rows["claim"] == name].reset_index(drop=True)
-    if rows.empty:
-        raise NotTested(f"`analytic` has no row of {name}.")
-    return rows
 
 
 # ---- negative spikes --------------------------------------------------------------------------------------------------
@@ -229,45 +222,6 @@ def _equal_accuracy(rows: pd.DataFrame, column: str) -> tuple[float, float, floa
     return None
 
 
-# ---- Table 2 ----------------------------------------------------------------------------------------------------------
-
-
-@claim
-def resnet_20_loses_nothing(tables: Tables) -> Verdict:
-    """S08: row 8."""
-    return _losses(tables, {8: (-inf, 0.2)})
-
-
-@claim
-def larger_networks_lose_nothing(tables: Tables) -> Verdict:
-    """S09: rows 9 and 10."""
-    return _losses(tables, {9: (-0.2, 0.2), 10: (-0.2, 0.2)})
-
-
-@claim
-def imagenet_loses_little(tables: Tables) -> Verdict:
-    """S11: rows 19 to 21."""
-    return _losses(tables, {19: (-inf, 0.3), 20: (-inf, 0.5), 21: (-inf, 1.6)})
-
-
-def _losses(tables: Tables, bounds: dict[int, tuple[float, float]]) -> Verdict:
-    rows = table_of(tables, "table2")
-    found = rows[rows["row"].isin(bounds)]
-    if found.empty:
-        why = tables["table2"].set_index("row")["status"].reindex(list(bounds)).dropna().drop_duplicates()
-        reasons = "; ".join(brief(str(status).removeprefix("not run: ")) for status in why)
-        raise NotTested(f"Table 2, row {', '.join(map(str, bounds))}: {reasons or 'not run yet'}.")
-    held, parts = [], []
-    for _, row in found.iterrows():
-        low, high = bounds[int(row["row"])]
-        held.append(bool(low - 1e-9 <= row["loss"] <= high + 1e-9))
-        loss = interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
-        parts.append(f"{loss} ({measured_on(row)}, T = {row['timesteps']}, {row['n_test']:,} images)")
-    missing = len(bounds) - len(found)
-    evidence = f"Loss in points [95 %]: {enumeration(parts)}" + (f"; not run: {count(missing, 'row')}" if missing else "")
-    return judge(held, is_stand_in(found), f"{evidence}.", complete=not missing)
-
-
 # ---- beta -------------------------------------------------------------------------------------------------------------
 
 
@@ -326,9 +280,6 @@ CLAIMS: dict[str, Check] = {
     "S05": silent_period_of_three,
     "S06": silent_period_halves_steps,
     "S07": silent_period_costs_little_latency,
-    "S08": resnet_20_loses_nothing,
-    "S09": larger_networks_lose_nothing,
-    "S11": imagenet_loses_little,
     "S12": latency_by_rule,
     "S14": beta_is_a_compromise,
     "X02": two_needs_fewer_steps,

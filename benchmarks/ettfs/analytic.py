@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.tables.artifacts import Case
+from benchmarks.tables.analytic import Case
 from benchmarks.training.randomness import generator
 from snncore.initialization import Variance, ettfs, initialize, kaiming
 from snncore.neurons.first_spike import FirstSpikeNeuron

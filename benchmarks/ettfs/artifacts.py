@@ -23,7 +23,8 @@ from benchmarks.measurements.direct_training import DirectTraining
 from benchmarks.measurements.initial_state import BINS, HIGH, LOW, InitialState
 from benchmarks.profiles import Profile
 from benchmarks.published import read_published
-from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Case, Row, Values
+from benchmarks.tables.analytic import Case
+from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
 from benchmarks.tables.schema import Column, TableSchema
 from benchmarks.tables.statistics import over_seeds
 from benchmarks.training import recipe

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from benchmarks.data.registry import DATASETS, describe_count
@@ -23,11 +22,12 @@ from benchmarks.harness.provenance import read_provenance
 from benchmarks.harness.results import read_table
 from benchmarks.models.registry import MODELS
 from benchmarks.profiles import Profile
-from benchmarks.published import read_published
 from benchmarks.tables import markdown
 from benchmarks.tables.artifacts import Artifact, artifacts_of, datasets_of
-from benchmarks.tables.claims import NOT_TESTED, STAND_IN, STATUSES, Check, Tables, Verdict
+from benchmarks.tables.bounds import checks_of, printed_claims, tolerance
+from benchmarks.tables.claims import NOT_TESTED, STAND_IN, STATUSES, Tables, Verdict
 from benchmarks.tables.drawing import svg
+from benchmarks.tables.pages import ROOT, Page, check_page, environment, tidy
 from benchmarks.tables.sections import NOT_RUN, Body, Drawing, Section, measured, reasons
 
 MARKS = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", NOT_TESTED: markdown.DASH}
@@ -51,39 +51,47 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
         CannotRun: an unknown paper; no table of it is stored; a table or provenance is damaged; files cannot be written.
     """
     artifacts = artifacts_of(paper)
-    room: Any = importlib.import_module(f"benchmarks.{paper}.report")
-    checks: dict[str, Check] = importlib.import_module(f"benchmarks.{paper}.claims").CLAIMS
     folder = results / profile.name / paper
     tables = _stored(artifacts, folder)
     if not tables:
         command = f"snnbench run {paper} --profile {profile.name}"
         raise CannotRun(f"{folder}: there is no table of {paper} to report on; write them with `{command}`")
     records = {name: read_provenance(path) for name in tables if (path := folder / f"{name}.json").exists()}
-    verdicts = {name: check(tables) for name, check in checks.items()}
-
-    pages = [_section(section, tables, profile, paper) for section in room.SECTIONS]
-    figures = [drawing for _, drawings in pages for drawing in drawings]
+    verdicts = {name: check(tables) for name, check in checks_of(paper).items()}
     page = reports / profile.name / f"{paper}.md"
-    text = _template().render(
-        name=room.NAME,
-        reference=room.REFERENCE,
-        paper=paper,
-        example=next(iter(artifacts)),
-        profile=profile,
-        headlines=room.headlines(tables, profile),
-        setup=room.setup(profile),
-        reading=room.READING,
-        counts=_counts(verdicts),
-        claims=_claims(paper, verdicts),
-        stand_ins=_stand_ins(tables),
-        networks=_networks(tables, records, room.networks(profile)),
-        definitions=_definitions(tables),
-        environments=_environments(records),
-        notes=_notes(artifacts, tables, records, folder),
-        sections=[body for body, _ in pages],
-        not_run=_not_run(artifacts, tables, paper, profile),
-        needs_data=any(not DATASETS[name].embedded for name in datasets_of(profile, [paper])),
-    )
+    frame: dict[str, Any] = {
+        "paper": paper,
+        "example": next(iter(artifacts)),
+        "profile": profile,
+        "counts": _counts(verdicts),
+        "claims": _claims(paper, verdicts),
+        "stand_ins": _stand_ins(tables),
+        "definitions": _definitions(tables),
+        "environments": _environments(records),
+        "notes": _notes(artifacts, tables, records, folder),
+        "not_run": _not_run(artifacts, tables, paper, profile),
+        "needs_data": any(not DATASETS[name].embedded for name in datasets_of(profile, [paper])),
+    }
+    if (ROOT / paper / "report.md.j2").exists():
+        check_page(paper)
+        written_page = Page(paper, tables, profile)
+        made = written_page.names | frame | {"networks_used": _networks(tables, records, written_page.stand_for())}
+        text = tidy(environment().get_template(f"{paper}/report.md.j2").render(made))
+        figures = written_page.drawings
+    else:
+        room: Any = importlib.import_module(f"benchmarks.{paper}.report")
+        pages = [_section(section, tables, profile, paper) for section in room.SECTIONS]
+        figures = [drawing for _, drawings in pages for drawing in drawings]
+        text = environment().get_template("report.md.j2").render(
+            frame,
+            name=room.NAME,
+            reference=room.REFERENCE,
+            headlines=room.headlines(tables, profile),
+            setup=room.setup(profile),
+            reading=room.READING,
+            networks_used=_networks(tables, records, room.networks(profile)),
+            sections=[body for body, _ in pages],
+        )
     # Figures first: a page never refers to one that is not there yet.
     written = [_write_figure(page.with_suffix("") / f"{drawing.name}.svg", drawing) for drawing in figures]
     atomic_write_bytes(page, text.encode())
@@ -94,18 +102,6 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
 def _stored(artifacts: dict[str, Artifact], folder: Path) -> dict[str, pd.DataFrame]:
     paths = {name: folder / f"{name}.csv" for name in artifacts}
     return {name: read_table(path, artifacts[name].schema) for name, path in paths.items() if path.exists()}
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("benchmarks.harness"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown; what may hold special characters goes through markdown.plain
-    )
-    return environment.get_template("report.md.j2")
 
 
 # ---- sections ---------------------------------------------------------------------------------------------------------
@@ -150,12 +146,11 @@ def _counts(verdicts: dict[str, Verdict]) -> str:
 
 
 def _claims(paper: str, verdicts: dict[str, Verdict]) -> str:
-    printed = read_published(paper, "claims").set_index("id")
+    printed = printed_claims(paper)
     rows = []
     for name, verdict in verdicts.items():
-        columns = ("statement", "where", "metric", "tolerance")
-        statement, where, metric, tolerance = (markdown.plain(str(printed.at[name, column])) for column in columns)
-        says = f"{statement} ({where}).<br><sub>{metric}: {tolerance}</sub>"
+        statement, where, metric = (markdown.plain(printed.at[name, column]) for column in ("statement", "where", "metric"))
+        says = f"{statement} ({where}).<br><sub>{metric}: {markdown.plain(tolerance(printed.loc[name]))}</sub>"
         rows.append([f"**{name}**", says, mark(verdict.status), verdict.evidence])
     header = ["", "What the paper says<br><sub>what we call reproduced</sub>", "Verdict", "Evidence"]
     return markdown.table(header, rows)

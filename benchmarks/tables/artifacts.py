@@ -10,9 +10,11 @@ from typing import Any
 from benchmarks.errors import CannotRun
 from benchmarks.measurements.base import Arrays, Experiment, Measurement
 from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.published import published_papers
 from benchmarks.tables.schema import Column, TableSchema
 
-PAPERS = ("tmn", "css", "ettfs")
+PAPERS = tuple(published_papers())
+"""Rooms, found by their folders of published tables."""
 Values = dict[str, Any]
 
 
@@ -56,16 +58,6 @@ class Artifact:
     title: str
     schema: TableSchema
     rows: Callable[[Profile], list[Row]]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One number that needs no data: the claim it belongs to, what it is, for which parameters, and how to compute it."""
-
-    claim: str
-    quantity: str
-    case: str
-    compute: Callable[[], float]
 
 
 def artifacts_of(paper: str) -> dict[str, Artifact]:

@@ -134,6 +134,17 @@ def loss_verdict(printed: float, low: float, high: float) -> str:
     return "smaller loss" if high < printed else "larger loss"
 
 
+def printed_loss(row: pd.Series) -> float:
+    """The loss that the paper prints; NaN where it prints none."""
+    return float(row["ann_metric_paper"] - row["snn_metric_paper"])
+
+
+def verdict(row: pd.Series) -> str:
+    """How the printed loss of a row lies to our interval."""
+    words = loss_verdict(printed_loss(row), row["loss_ci95_low"], row["loss_ci95_high"])
+    return f"stand-in: {words}" if row["status"] == "stand-in" else f"**{words}**"
+
+
 def loss_text(row: pd.Series) -> str:
     """The loss with its interval."""
     return interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])

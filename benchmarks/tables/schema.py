@@ -20,6 +20,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from benchmarks.published import read_published
+
 Kind = Literal["text", "int", "float", "sci"]
 
 DTYPE: dict[str, Any] = {
@@ -45,6 +47,7 @@ class Column:
         minimum, maximum: bounds of the printed value, themselves allowed.
         choices: the only values allowed.
         doc: what the column holds, with its unit.
+        label: its heading in reports; the name unless given.
         rtol, atol: how far a re-run may be off in a ``float`` or ``sci`` column; both 0 for an exact value.
     """
 
@@ -58,6 +61,7 @@ class Column:
     doc: str = ""
     rtol: float = 1e-2
     atol: float = 0.0
+    label: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in DTYPE:
@@ -104,3 +108,17 @@ class TableSchema:
     def names(self) -> list[str]:
         """The header."""
         return [column.name for column in self.columns]
+
+
+def published_keys(paper: str, table: str, filled: tuple[str, ...]) -> tuple[Column, ...]:
+    """The columns of a table as printed, with their kinds and decimals; those named ``filled`` are never empty."""
+    text = read_published(paper, table, typed=False)
+    kinds = read_published(paper, table).dtypes
+    return tuple(_printed_column(name, str(kinds[name]), text[name], name in filled) for name in text)
+
+
+def _printed_column(name: str, dtype: str, cells: pd.Series, filled: bool) -> Column:
+    kind: Kind = "int" if dtype == "Int64" else "float" if dtype == "float64" else "text"
+    decimals = max(2, int(cells.str.partition(".")[2].str.len().max())) if kind == "float" else 2
+    choices = ("yes", "no") if set(cells) <= {"yes", "no"} else None
+    return Column(name, kind, decimals, nullable=not filled, minimum=1 if name == "row" else None, choices=choices)

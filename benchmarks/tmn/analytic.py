@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.methods import method, threshold_rule
-from benchmarks.tables.artifacts import Case
+from benchmarks.tables.analytic import Case
 from snncore.coding import CSSCode, check_timesteps
 from snncore.conversion import tmn
 from snncore.neurons import MomentumNeuron, SpikingNeuron

@@ -11,7 +11,8 @@ from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, densit
 from benchmarks.methods import method
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.published import read_published
-from benchmarks.tables.artifacts import STATUS_COLUMNS, Artifact, Case, Row, Values, status_of
+from benchmarks.tables.analytic import Case
+from benchmarks.tables.artifacts import STATUS_COLUMNS, Artifact, Row, Values, status_of
 from benchmarks.tables.columns import (
     ACCURACY_COLUMNS,
     CONTROLS_SCHEMA,

@@ -66,6 +66,10 @@ def run_command(
     chosen = select_artifacts(paper, artifacts or [])
     if numbers is not None and len(chosen) != 1:
         raise CannotRun("--rows selects rows of one artifact; name it, e.g. snnbench run tmn table2 --rows 7")
+    if not no_report:
+        from benchmarks.tables.pages import check_page  # matplotlib takes a second to import
+
+        check_page(paper)
     lab = make_lab(profile, weights, offline, device)
     folder = results_folder(results, lab.profile, paper)
     with progress(parallel(jobs, device), backend, as_json) as execution:

@@ -1,0 +1,101 @@
+"""Rows of what a paper varies: each network of a profile's section in each setting, and printed rows run on our networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from benchmarks.errors import NotAvailable
+from benchmarks.measurements import Arrays, ConversionLoss, Measurement
+from benchmarks.methods import method
+from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.published import read_published
+from benchmarks.tables.artifacts import Row, Values
+from benchmarks.tables.columns import accuracy, calibration_of, steps_of
+from benchmarks.tables.energy import counted
+from benchmarks.tables.schema import Column
+
+Options = dict[str, Any]
+Fill = Callable[[list[Arrays]], list[Values]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to run a network: the key columns that tell it, and the method with its options and T."""
+
+    key: Values
+    timesteps: int
+    options: Options = field(default_factory=dict)
+    method: str = "TSA"
+
+
+Measure = Callable[[Profile, NetworkChoice, Setting, int | None], tuple[Fill, Measurement]]
+"""``(profile, network, setting, test images) -> (fill, measurement)`` of a row; see ``Row``."""
+
+
+def swept(
+    profile: Profile,
+    networks: Iterable[tuple[str, str]],
+    settings: Iterable[Setting],
+    measure: Measure,
+    limit: int | None = None,
+    unmeasured: Values | None = None,
+) -> list[Row]:
+    """A row for each network and each setting whose pre-charge is no longer than T: after T steps no input is left to wait for.
+
+    Args:
+        profile: whose networks.
+        networks: data set and architecture of the paper.
+        settings: what is varied.
+        measure: what is measured.
+        limit: test images; all unless given.
+        unmeasured: key columns that a measured row fills, and their values in one that was not run.
+    """
+    listed = [setting for setting in settings if setting.options.get("precharge", 0) <= setting.timesteps]
+    rows: list[Row] = []
+    for dataset, architecture in networks:
+        for setting in listed:
+            key = {"dataset": dataset, "architecture": architecture} | setting.key
+            rows.append(row_of(profile, len(rows) + 1, key, setting, measure, limit, unmeasured or {}))
+    return rows
+
+
+def row_of(
+    profile: Profile, number: int, key: Values, setting: Setting, measure: Measure, limit: int | None, unmeasured: Values
+) -> Row:
+    """The row of a setting on the network that its key names, or why it cannot be run."""
+    try:
+        choice = profile.network(key["dataset"], key["architecture"])
+        method(setting.method).check(choice.levels, setting.timesteps, **setting.options)
+        fill, measurement = measure(profile, choice, setting, limit)
+        return Row(number, key, fill, (measurement,), unmeasured=unmeasured)
+    except NotAvailable as error:
+        return Row(number, key | unmeasured, reason=str(error))
+
+
+def printed_rows(paper: str, table: str, keys: tuple[Column, ...], made: Callable[[int, Values], Row]) -> list[Row]:
+    """Every row of a table as printed: ``made(number, key)``."""
+    names = [column.name for column in keys]
+    return [made(int(row["row"]), {name: row[name] for name in names}) for _, row in read_published(paper, table).iterrows()]
+
+
+def conversion(
+    profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None, count: bool = False
+) -> tuple[Fill, Measurement]:
+    """Accuracies, with their steps; what was adjusted, and what was counted if ``count``."""
+    columns = steps_of(setting.method, setting.timesteps, choice, **setting.options)
+    columns |= {"calibration": calibration_of(profile, choice, setting.method)}
+    options = tuple(setting.options.items())
+    measurement = ConversionLoss(choice, profile.calibration, limit, setting.method, options, (setting.timesteps,), count=count)
+    return partial(_converted, choice, columns, count), measurement
+
+
+def _converted(choice: NetworkChoice, columns: Values, count: bool, arrays: list[Arrays]) -> list[Values]:
+    (values,) = accuracy(choice, 0, columns, arrays)
+    found = arrays[0]
+    if "same_adjustment" in found:
+        rounds, unsettled, _, largest = found["same_adjustment"]
+        values |= {"adjusted_in": int(rounds), "unsettled": int(unsettled), "largest_factor": float(largest)}
+    return [values | counted(found) if count else values]
