@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from quantized_networks import points, quantized_mlp
+from small_networks import points, quantized_mlp
 from small_networks import build, images, multi_step_spikes
 from torch import Tensor, nn
 
