@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,12 +66,12 @@ class Node:
     @property
     def inputs(self) -> list[str]:
         """Names of the nodes that it reads, each once, in order."""
-        return list(dict.fromkeys(leaf.name for leaf in leaves(self.arguments) if isinstance(leaf, Value)))
+        return list(dict.fromkeys(leaf.name for leaf in tree_leaves(self.arguments) if isinstance(leaf, Value)))
 
     @property
     def stored(self) -> list[str]:
         """Names of the tensors that it reads."""
-        return [leaf.name for leaf in leaves(self.arguments) if isinstance(leaf, Stored)]
+        return [leaf.name for leaf in tree_leaves(self.arguments) if isinstance(leaf, Stored)]
 
     @property
     def source(self) -> str:
@@ -87,24 +87,6 @@ class Node:
         return default if value is None else value
 
 
-def leaves(value: Any) -> Iterator[Any]:
-    """Everything in nested lists, tuples and dicts."""
-    if isinstance(value, (dict, list, tuple)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from leaves(item)
-    else:
-        yield value
-
-
-def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """Nested lists, tuples and dicts with every leaf replaced."""
-    if isinstance(value, dict):
-        return {key: mapped(item, change) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [mapped(item, change) for item in value]
-    return change(value)
-
-
 def aten(operation: str, overload: str) -> Callable[..., Any]:
     """The ATen operation of that name."""
     found: Callable[..., Any] = getattr(getattr(torch.ops.aten, operation), overload)
@@ -117,7 +99,7 @@ def run_operation(node: Node, values: dict[str, Any], tensor: Callable[[Stored],
     def look_up(leaf: Any) -> Any:
         return values[leaf.name] if isinstance(leaf, Value) else tensor(leaf) if isinstance(leaf, Stored) else leaf
 
-    given = mapped(node.arguments, look_up)
+    given = tree_map(look_up, node.arguments)
     if node.operation == "reshape":
         return given["self"].reshape(-1, *node.shape)
     if node.operation == "every_image":
@@ -187,7 +169,7 @@ class RecordedNetwork(nn.Module):
             return Value(moved[leaf.name]) if isinstance(leaf, Value) and leaf.name in moved else leaf
 
         for node in self.nodes.values():
-            node.arguments = mapped(node.arguments, other)
+            node.arguments = tree_map(other, node.arguments)
         self.outputs = tree_map(other, self.outputs)
         self.link()
 
@@ -251,7 +233,7 @@ class RecordedNetwork(nn.Module):
             return str(tuple(self.tensor(leaf).shape) if isinstance(leaf, Stored) else getattr(leaf, "name", leaf))
 
         lines = [
-            f"{name} {node.operation} {mapped(node.arguments, shown)} {node.shape} {self.quantizer(node) or ''}"
+            f"{name} {node.operation} {tree_map(shown, node.arguments)} {node.shape} {self.quantizer(node) or ''}"
             for name, node in self.nodes.items()
         ]
         return "\n".join([*lines, str(self.outputs)])

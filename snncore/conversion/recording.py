@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, export
-from torch.utils._pytree import tree_unflatten
+from torch.utils._pytree import tree_leaves, tree_map, tree_unflatten
 
 from snncore.conversion.errors import ConversionError, first_line
 from snncore.conversion.folding import fold_batch_norm
@@ -32,8 +32,6 @@ from snncore.conversion.graph import (
     aten,
     check_images,
     fingerprint_of,
-    leaves,
-    mapped,
 )
 from snncore.conversion.origins import origin_of, why
 from snncore.conversion.spellings import SYNONYMS, canonical
@@ -157,7 +155,7 @@ class _Reader:
             if node.op == "placeholder":
                 self.found[node] = self._placeholder(node, targets.get(node.name))
             elif node.op == "output":
-                spec, given = self.exported.call_spec.out_spec, mapped(list(node.args[0]), self._look_up)
+                spec, given = self.exported.call_spec.out_spec, tree_map(self._look_up, list(node.args[0]))
                 outputs = tree_unflatten(given[len(given) - spec.num_leaves :], spec)  # behind images that were changed in place
             else:
                 self.found[node] = self._operation(node)
@@ -196,7 +194,7 @@ class _Reader:
 
     def _operation(self, node: fx.Node) -> Any:
         target, origin, val = node.target, origin_of(node), node.meta.get("val")
-        args, kwargs = mapped(list(node.args), self._look_up), mapped(dict(node.kwargs), self._look_up)
+        args, kwargs = tree_map(self._look_up, (list(node.args), dict(node.kwargs)))
         if target is operator.getitem:
             return self._item(node, args[0], args[1], origin)
         if val is None:  # an assertion
@@ -210,19 +208,19 @@ class _Reader:
             return self._quantizer(node, given["x"], origin)
         if target.namespace != "aten":
             raise ConversionError(f"{origin}: '{target}' is no operation of PyTorch's own and has no spiking counterpart")
-        sized = any(isinstance(leaf, BatchSize) for leaf in leaves(given))
+        sized = any(isinstance(leaf, BatchSize) for leaf in tree_leaves(given))
         if sized and operation not in _TAKES_SIZES:
             raise ConversionError(
                 f"{origin}: '{operation}' computes with the number of images in the batch; what becomes of an image must not "
                 "depend on the others: use a constant, and the size of the batch only as the first size of a reshape or view"
             )
-        signals = {leaf for leaf in leaves(given) if isinstance(leaf, Value)}
+        signals = {leaf for leaf in tree_leaves(given) if isinstance(leaf, Value)}
         if not signals or operation in _MADE_LIKE:
             return self._constant(node, operation, overload, given, sized, origin)
         if operation in _PIECES:
             return self._pieces(node, operation, given, origin)
         if operation in _BROADCASTS and not signals <= self.same.keys():
-            given = mapped(given, lambda leaf: self.same.get(leaf, leaf) if isinstance(leaf, Value) else leaf)
+            given = tree_map(lambda leaf: self.same.get(leaf, leaf) if isinstance(leaf, Value) else leaf, given)
         val = val[0] if isinstance(val, (tuple, list)) else val
         shape, parts = self._image_shape(val, operation, origin)
         if operation == "_to_copy" and isinstance(node.args[0], fx.Node) and node.args[0].meta["val"].dtype == val.dtype:
@@ -240,7 +238,7 @@ class _Reader:
             return self.tensors[leaf.name] if isinstance(leaf, Stored) else 1 if isinstance(leaf, BatchSize) else leaf
 
         with torch.no_grad():
-            made = aten(operation, overload)(**mapped(given, value))
+            made = aten(operation, overload)(**tree_map(value, given))
         if isinstance(made, (tuple, list)):
             return [self._store(f"{node.name}_{i}", each) for i, each in enumerate(made)]
         stored = self._store(node.name, made.clone())

@@ -30,8 +30,9 @@ def by_loops(module: nn.Module, spikes: Tensor) -> float:
             total += _windows_of_inputs(sample, module) * module.weight.shape[1]
         elif isinstance(module, SumPool):
             total += _windows(sample, module.kernel, module.stride, module.padding, (1, 1))
-        elif operation in ("linear", "matmul"):
-            total += sum(value for value in sample for _ in range(module.node.shape[-1]))
+        elif isinstance(module, nn.Linear) or operation in ("linear", "matmul"):
+            outputs = module.out_features if isinstance(module, nn.Linear) else module.node.shape[-1]
+            total += sum(value for value in sample for _ in range(outputs))
         else:
             total += float(torch.tensor(sample).sum())  # one synapse each
     return total

@@ -6,8 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from quantized_networks import points, quantized_mlp
-from small_networks import build, images, multi_step_spikes
+from small_networks import build, images, multi_step_spikes, points, quantized_mlp
 from torch import Tensor, nn
 
 from benchmarks.methods import method, threshold_rule

@@ -9,8 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quantized_networks import points, quantized_mlp
-from small_networks import build, images, multi_step_spikes, single_step_spikes
+from small_networks import build, images, multi_step_spikes, points, quantized_mlp, single_step_spikes
 from torch import Tensor, nn
 
 from benchmarks.methods.cos import cos

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from quantized_networks import points, quantized_mlp
+from small_networks import points, quantized_mlp
 from torch import nn
 
 from benchmarks.methods import method, threshold_rule
