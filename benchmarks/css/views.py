@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -117,7 +118,7 @@ def _silent(silent: int) -> str:
     return "no silent period" if silent == 0 else f"silent period {silent}"
 
 
-WORDS = {"negative_spikes": _negative, "silent_steps": _silent}
+WORDS: dict[str, Callable[..., str]] = {"negative_spikes": _negative, "silent_steps": _silent}
 
 
 # ---- what else is varied ----------------------------------------------------------------------------------------------

@@ -1,16 +1,15 @@
 """The cache of finished measurements: a killed run resumes, and a repeated one is quick.
 
 An entry's key covers all that its arrays depend on: what is measured, the data, and the code
-(`source_digest`).
+(``benchmarks.training.source_digest``).
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,59 +18,10 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from benchmarks.errors import CannotRun, unreadable
+from benchmarks.errors import unreadable
 from benchmarks.harness.files import atomic_write_bytes, cannot_write, pack_arrays, unpack_arrays
 
-_SUFFIXES = (".csv", ".py", ".toml")
 _KEY = re.compile(r"[0-9A-Za-z_-]+")
-
-
-def source_digest(paths: Sequence[Path]) -> str:
-    """Hash of what source files do: it changes with code and data, not with docstrings, comments or layout.
-
-    Of ``.py`` files the syntax tree counts, without docstrings and other texts that stand alone; of all
-    others, their bytes. Names of files count relative to the folders given, so that a moved checkout keeps
-    its digest. Syntax trees differ between Python versions, and so do the digests.
-
-    Args:
-        paths: files, and folders that are searched for ``.py``, ``.toml`` and ``.csv``; in any order.
-
-    Returns:
-        64 hexadecimal digits.
-
-    Raises:
-        CannotRun: a path does not exist or cannot be read, or a ``.py`` file has a syntax error.
-    """
-    entries = sorted((name, _content_digest(path)) for given in paths for name, path in _files(given))
-    return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
-
-
-def _files(given: Path) -> Iterator[tuple[str, Path]]:
-    if given.is_dir():
-        for path in given.rglob("*"):
-            if path.suffix in _SUFFIXES and path.is_file():
-                yield f"{given.resolve().name}/{path.relative_to(given).as_posix()}", path
-    else:
-        yield given.name, given
-
-
-def _content_digest(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        if path.suffix == ".py":
-            data = ast.dump(_WithoutTexts().visit(ast.parse(data))).encode("utf-8", "surrogatepass")
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None) or 1
-        why = getattr(error, "msg", str(error))
-        raise CannotRun(f"{path}: line {line} is not valid Python ({why}); mend it") from error
-    return hashlib.sha256(data).hexdigest()
-
-
-class _WithoutTexts(ast.NodeTransformer):
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
 
 
 class MeasurementCache:

@@ -149,8 +149,8 @@ def _claims(paper: str, verdicts: dict[str, Verdict]) -> str:
     printed = printed_claims(paper)
     rows = []
     for name, verdict in verdicts.items():
-        statement, where, metric = (markdown.plain(printed.at[name, column]) for column in ("statement", "where", "metric"))
-        says = f"{statement} ({where}).<br><sub>{metric}: {markdown.plain(tolerance(printed.loc[name]))}</sub>"
+        statement, where, metric = (markdown.plain(printed[name][column]) for column in ("statement", "where", "metric"))
+        says = f"{statement} ({where}).<br><sub>{metric}: {markdown.plain(tolerance(printed[name]))}</sub>"
         rows.append([f"**{name}**", says, mark(verdict.status), verdict.evidence])
     header = ["", "What the paper says<br><sub>what we call reproduced</sub>", "Verdict", "Evidence"]
     return markdown.table(header, rows)
@@ -190,7 +190,7 @@ def _networks(tables: Tables, records: dict[str, Any], stand_for: Sequence[tuple
                 f"`{architecture}`",
                 ", ".join(same) or markdown.DASH,
                 _test_data(dataset, used["n_test"]),
-                f"`{data.get(f'{dataset} test', '')[:12]}`" if f"{dataset} test" in data else markdown.DASH,
+                _shortened(data.get(f"{dataset} test", [])) or markdown.DASH,
                 f"{markdown.number(used['ann_metric'])} %" if pd.notna(used["ann_metric"]) else markdown.DASH,
                 _weights(f"{architecture} on {dataset} (", weights),
             ]
@@ -199,11 +199,18 @@ def _networks(tables: Tables, records: dict[str, Any], stand_for: Sequence[tuple
     return markdown.table(header, rows, "llllrl") if rows else ""
 
 
-def _merged(records: dict[str, Any], entry: str) -> dict[str, str]:
-    merged: dict[str, str] = {}
+def _merged(records: dict[str, Any], entry: str) -> dict[str, list[str]]:
+    """Every digest under a name, in the order of the tables: more than one where tables rest on different data or weights."""
+    merged: dict[str, list[str]] = {}
     for record in records.values():
-        merged |= record.get(entry, {})
+        for name, digest in record.get(entry, {}).items():
+            if digest not in merged.setdefault(name, []):
+                merged[name].append(digest)
     return merged
+
+
+def _shortened(digests: list[str]) -> str:
+    return " and ".join(f"`{digest[:12]}`" for digest in digests)
 
 
 def _test_data(dataset: str, images: int) -> str:
@@ -212,8 +219,8 @@ def _test_data(dataset: str, images: int) -> str:
     return f"`{dataset}`, {describe_count(DATASETS[dataset], 'test', int(images))}"
 
 
-def _weights(prefix: str, known: dict[str, str]) -> str:
-    found = [f"{name.removeprefix(prefix)[:-1]} (`{known[name][:12]}`)" for name in sorted(known) if name.startswith(prefix)]
+def _weights(prefix: str, known: dict[str, list[str]]) -> str:
+    found = [f"{name.removeprefix(prefix)[:-1]} ({_shortened(known[name])})" for name in sorted(known) if name.startswith(prefix)]
     return ", ".join(found) or markdown.DASH
 
 

@@ -6,7 +6,6 @@ thread each, which is faster than one process with many threads, and each finish
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 import threading
@@ -22,11 +21,9 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-import benchmarks
-import snncore
 from benchmarks.data.images import normalised_batches
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.harness.cache import MeasurementCache, source_digest
+from benchmarks.harness.cache import MeasurementCache
 from benchmarks.harness.files import atomic_write_bytes
 from benchmarks.harness.progress import Note, watched
 from benchmarks.harness.provenance import collect, with_earlier, write_provenance
@@ -41,7 +38,7 @@ from benchmarks.harness.results import (
 )
 from benchmarks.measurements.base import Arrays, Experiment, Measurement, merge
 from benchmarks.measurements.lab import Lab
-from benchmarks.methods import METHODS, direct_method, method
+from benchmarks.methods import direct_method, method
 from benchmarks.paths import cache_dir
 from benchmarks.profiles import NetworkChoice
 from benchmarks.tables.artifacts import CORRECT, Artifact, Row
@@ -416,21 +413,15 @@ def _selected(artifact: Artifact, rows: list[Row], numbers: set[int] | None) -> 
     return [row for row in rows if row.number in numbers]
 
 
-_DIGESTS: dict[str | tuple[str, ...], str] = {}
+_MEASURED = ("snncore", "benchmarks.measurements", "benchmarks.methods")
+_DIGESTS: dict[tuple[str, ...], str] = {}
 
 
 def _code_of(measurement: Work) -> str:
-    """Digest of the code that a measurement depends on: ours, and the file of a method given by import path."""
+    """Digest of the code that a measurement depends on: its own, that of its method, and what they import."""
     name = getattr(measurement, "method", "")
-    if isinstance(measurement, Experiment):
-        modules = [type(measurement).__module__] + ([type(direct_method(name)).__module__] if name else [])
-        if tuple(modules) not in _DIGESTS:
-            _DIGESTS[tuple(modules)] = code_digest(import_closure(modules))
-        return _DIGESTS[tuple(modules)]
-    if name not in _DIGESTS:
-        root = Path(benchmarks.__file__).parent
-        paths = [Path(snncore.__file__).parent, *(root / part for part in ("measurements", "methods"))]
-        if name and name not in METHODS:
-            paths.append(Path(inspect.getfile(type(method(name)))))
-        _DIGESTS[name] = source_digest(paths)
-    return _DIGESTS[name]
+    of_name, within = (direct_method, ()) if isinstance(measurement, Experiment) else (method, (_MEASURED,))
+    modules = (type(measurement).__module__, *([type(of_name(name)).__module__] if name else []))
+    if modules not in _DIGESTS:
+        _DIGESTS[modules] = code_digest(import_closure(modules, *within))
+    return _DIGESTS[modules]

@@ -8,31 +8,46 @@ from typing import TypeVar
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods.base import Method, Steps, threshold_rule
-from benchmarks.methods.cos import COS, COSLong
 from benchmarks.methods.direct import DirectMethod
-from benchmarks.methods.ettfs import ETTFS
-from benchmarks.methods.fast_snn import FastSNN, FastSNNUntuned
-from benchmarks.methods.fs_conversion import FSConversion
-from benchmarks.methods.lc_ttfs import LCTTFS, LCTTFSCentred
-from benchmarks.methods.qcfs import QCFS
-from benchmarks.methods.rate import OPI, OPIClipped, Rate
-from benchmarks.methods.signed_rate import QFFS
-from benchmarks.methods.snn_calibration import SNNCalibration, SNNCalibrationLight
-from benchmarks.methods.spike_norm import RMPSNN, RMPSNNScaled, SpikeNorm
-from benchmarks.methods.spike_time import BS4NN, S4NN, STDBP, TQTTFS
-from benchmarks.methods.tmn import TMN
-from benchmarks.methods.tsa import TSA
-from benchmarks.methods.tsc import TSC, TSCSpread
-from benchmarks.methods.ttfs_mapping import TTFSMapping, TTFSMappingExact
-from benchmarks.methods.ttrbr import TTRBR, TTRBRCentred, TTRBRUnshared
 
 Kind = TypeVar("Kind")
-CSS = (TMN, TSA)
-RATE = (Rate, SpikeNorm, RMPSNN, RMPSNNScaled, OPI, SNNCalibration, SNNCalibrationLight, TTRBR, TTRBRCentred, TTRBRUnshared)
-TEMPORAL = (TSC, TSCSpread, TTFSMapping, TTFSMappingExact, LCTTFS, LCTTFSCentred, FSConversion)
-QUANTIZED = (OPIClipped, QFFS, QCFS, COS, COSLong, FastSNN, FastSNNUntuned)
-METHODS: dict[str, type[Method]] = {m.name: m for m in (*CSS, *RATE, *TEMPORAL, *QUANTIZED)}
-DIRECT_METHODS: dict[str, type[DirectMethod]] = {m.name: m for m in (ETTFS, S4NN, BS4NN, STDBP, TQTTFS)}
+METHODS = {
+    "TMN": "tmn:TMN",
+    "TSA": "tsa:TSA",
+    "rate": "rate:Rate",
+    "SpikeNorm": "spike_norm:SpikeNorm",
+    "RMP-SNN": "spike_norm:RMPSNN",
+    "RMP-SNN, scaled": "spike_norm:RMPSNNScaled",
+    "OPI": "rate:OPI",
+    "SNN Calibration": "snn_calibration:SNNCalibration",
+    "SNN Calibration (light)": "snn_calibration:SNNCalibrationLight",
+    "TTRBR": "ttrbr:TTRBR",
+    "TTRBR, centred": "ttrbr:TTRBRCentred",
+    "TTRBR, centred, unshared": "ttrbr:TTRBRUnshared",
+    "TSC": "tsc:TSC",
+    "TSC, spread": "tsc:TSCSpread",
+    "TTFS Mapping": "ttfs_mapping:TTFSMapping",
+    "TTFS Mapping, exact": "ttfs_mapping:TTFSMappingExact",
+    "LC-TTFS": "lc_ttfs:LCTTFS",
+    "LC-TTFS, centred": "lc_ttfs:LCTTFSCentred",
+    "FS-Conversion": "fs_conversion:FSConversion",
+    "OPI, clipped": "rate:OPIClipped",
+    "QFFS": "signed_rate:QFFS",
+    "QCFS": "qcfs:QCFS",
+    "COS": "cos:COS",
+    "COS, long pre-simulation": "cos:COSLong",
+    "Fast-SNN": "fast_snn:FastSNN",
+    "Fast-SNN, not fine-tuned": "fast_snn:FastSNNUntuned",
+}
+"""Methods of conversion: file and class by the name that tables print. A method is imported when it is asked for."""
+DIRECT_METHODS = {
+    "ETTFS": "ettfs:ETTFS",
+    "S4NN": "spike_time:S4NN",
+    "BS4NN": "spike_time:BS4NN",
+    "STDBP": "spike_time:STDBP",
+    "TQ-TTFS": "spike_time:TQTTFS",
+}
+"""Methods of direct training."""
 
 __all__ = ["DIRECT_METHODS", "METHODS", "DirectMethod", "Method", "Steps", "direct_method", "method", "threshold_rule"]
 
@@ -52,9 +67,9 @@ def direct_method(name: str) -> DirectMethod:
     return _found(name, DIRECT_METHODS, DirectMethod)
 
 
-def _found(name: str, known: dict[str, type[Kind]], kind: type[Kind]) -> Kind:
+def _found(name: str, known: dict[str, str], kind: type[Kind]) -> Kind:
     if name in known:
-        return known[name]()
+        return _imported(f"{__name__}.{known[name]}", kind)
     if ":" in name:
         return _imported(name, kind)
     for point in entry_points(group="snnbench.methods"):

@@ -18,55 +18,61 @@ from benchmarks.tables.markdown import DASH, enumeration, interval, number
 SLACK = 1e-9  # values in tables are rounded decimals: a bound includes its own edge
 
 
-def printed_claims(paper: str) -> pd.DataFrame:
-    """``claims.csv`` by id, every cell a text."""
-    found = read_published(paper, "claims", typed=False).set_index("id")
-    return found.reindex(columns=list(dict.fromkeys([*found, "rows", "measure", "least", "most"])), fill_value="")
+Said = dict[str, str]
+"""What ``claims.csv`` says of a claim, by column; texts."""
+_BOUNDS = ("rows", "measure", "least", "most")
+
+
+def printed_claims(paper: str) -> dict[str, Said]:
+    """What ``claims.csv`` says, by id."""
+    found = read_published(paper, "claims", typed=False)
+    lines = ({str(name): str(text) for name, text in line.items()} for line in found.to_dict("records"))
+    return {line["id"]: dict.fromkeys(_BOUNDS, "") | line for line in lines}
 
 
 def checks_of(paper: str) -> dict[str, Check]:
     """The checks of a paper's claims, in their order: those of its room, and the bounds of ``claims.csv``."""
     own: dict[str, Check] = importlib.import_module(f"benchmarks.{paper}.claims").CLAIMS
     said = printed_claims(paper)
-    checked = [name for name in said.index if name in own or said.at[name, "rows"]]
+    checked = [name for name, line in said.items() if name in own or line["rows"]]
     return {name: own[name] if name in own else bounded(paper, name) for name in checked}
 
 
 def bounded(paper: str, name: str) -> Check:
     """The check of a claim that has rows and bounds in ``claims.csv``: every row lies within them."""
-    said = printed_claims(paper).loc[name]
+    said = printed_claims(paper)[name]
     table, numbers = rows_of(said)
 
     @claim
     def check(tables: Tables) -> Verdict:
         rows, missing = chosen_rows(tables, table, numbers)
+        limits = pd.DataFrame(dict(zip(("least", "most"), bounds(said), strict=True)), index=numbers).loc[rows.index]
         values = rows.eval(said["measure"])
-        limits = {n: (low, high) for n, low, high in zip(numbers, *bounds(said), strict=True)}
-        held = [limits[n][0] - SLACK <= value <= limits[n][1] + SLACK for n, value in values.items()]
+        held: pd.Series = values.ge(limits["least"] - SLACK) & values.le(limits["most"] + SLACK)
         evidence = "; ".join([*(evidence_of(row) for _, row in rows.iterrows()), *missing])
         return judge(held, is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
 
     return check
 
 
-def rows_of(said: pd.Series) -> tuple[str, list[int]]:
+def rows_of(said: Said) -> tuple[str, list[int]]:
     """The table and the rows that a claim names."""
     table, _, numbers = said["rows"].partition(": ")
     return table, [int(number) for number in numbers.split(", ")]
 
 
-def bounds(said: pd.Series) -> tuple[list[float], list[float]]:
+def bounds(said: Said) -> tuple[list[float], list[float]]:
     """The least and the largest value of each row of a claim."""
     count = len(rows_of(said)[1])
-    least, most = ([float(part) if part else open_end for part in (said[end] or "").split("; ")]
+    least, most = ([float(part) if part else open_end for part in said[end].split("; ")]
                    for end, open_end in (("least", -inf), ("most", inf)))  # fmt: skip
     return least * (count if len(least) == 1 else 1), most * (count if len(most) == 1 else 1)
 
 
-def tolerance(said: pd.Series) -> str:
+def tolerance(said: Said) -> str:
     """What we call reproduced, in words: from the bounds of a claim where it has some."""
     if not said["rows"]:
-        return str(said["tolerance"])
+        return said["tolerance"]
     least, most = said["least"], said["most"]
     if least == f"-{most}":
         words = f"within {most} of zero"

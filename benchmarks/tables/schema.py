@@ -114,11 +114,11 @@ def published_keys(paper: str, table: str, filled: tuple[str, ...]) -> tuple[Col
     """The columns of a table as printed, with their kinds and decimals; those named ``filled`` are never empty."""
     text = read_published(paper, table, typed=False)
     kinds = read_published(paper, table).dtypes
-    return tuple(_printed_column(name, str(kinds[name]), text[name], name in filled) for name in text)
+    return tuple(_printed_column(name, str(kinds[name]), text[name], name in filled) for name in map(str, text))
 
 
 def _printed_column(name: str, dtype: str, cells: pd.Series, filled: bool) -> Column:
     kind: Kind = "int" if dtype == "Int64" else "float" if dtype == "float64" else "text"
-    decimals = max(2, int(cells.str.partition(".")[2].str.len().max())) if kind == "float" else 2
+    decimals = max(2, *(len(cell.partition(".")[2]) for cell in cells)) if kind == "float" else 2
     choices = ("yes", "no") if set(cells) <= {"yes", "no"} else None
     return Column(name, kind, decimals, nullable=not filled, minimum=1 if name == "row" else None, choices=choices)

@@ -69,7 +69,7 @@ def _metadata(model_name: str, dataset: LabelledImages, chosen: Recipe, seed: in
         "recipe": json.dumps(content(chosen)),
         "seed": str(seed),
         "std": json.dumps(std),
-        "training_code": training_code(),
+        "training_code": training_code(build_model(model_name, classes, dataset.images.shape[1])),
     }
 
 

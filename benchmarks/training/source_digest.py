@@ -1,15 +1,21 @@
-"""Digests of the code that determines a trained network."""
+"""Digests of the code that determines a trained network or a measurement: of what is imported, not of what lies beside it."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
 import importlib.util
+import inspect
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
-from benchmarks import models, training
+from torch import nn
+
+REGISTRIES = {
+    *("benchmarks.data", "benchmarks.data.registry", "benchmarks.measurements", "benchmarks.methods"),
+    *("benchmarks.models", "benchmarks.models.registry", "benchmarks.training"),
+}
+"""Modules that name others: no code follows from them, so that a new method, network or data set leaves every digest alone."""
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -26,24 +32,29 @@ def code_digest(files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-@cache
-def training_code() -> str:
-    """``code_digest`` of benchmarks/models and benchmarks/training."""
-    folders = (Path(folder) for package in (models, training) for folder in package.__path__)
-    return code_digest(path for folder in folders for path in folder.glob("*.py"))
+def training_code(network: nn.Module) -> str:
+    """Digest of the code that trains a network: the training loop, what it imports, and the classes and sizes of the network."""
+    classes = {type(module) for module in network.modules() if not type(module).__module__.startswith("torch.")}
+    own = {Path(inspect.getfile(kind)) for kind in classes}
+    code = code_digest({*import_closure(["benchmarks.training.train"]), *own})
+    return hashlib.sha256(f"{code}\n{network}".encode()).hexdigest()
 
 
-def import_closure(modules: Iterable[str]) -> list[Path]:
-    """Files of the given modules and of all modules of this project that they import, directly or not; sorted.
+def import_closure(modules: Iterable[str], within: tuple[str, ...] = ("benchmarks", "snncore")) -> list[Path]:
+    """Files of the given modules and of all modules of the packages ``within`` that they import, directly or not; sorted.
 
     A package counts only where a name is imported from its ``__init__``. Imports are read from the source, wherever they
-    stand; other packages do not count.
+    stand. ``REGISTRIES`` do not count.
     """
+
+    def ours(module: str) -> bool:
+        return any(f"{module}.".startswith(f"{package}.") for package in within)
+
     found: dict[str, Path] = {}
     pending = list(modules)
     while pending:
         name = pending.pop()
-        if name in found:
+        if name in found or name in REGISTRIES:
             continue
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
@@ -51,18 +62,14 @@ def import_closure(modules: Iterable[str]) -> list[Path]:
         found[name] = Path(spec.origin)
         for node in ast.walk(ast.parse(found[name].read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
-                pending += [alias.name for alias in node.names if _ours(alias.name)]
-            elif isinstance(node, ast.ImportFrom) and node.module and _ours(node.module):
+                pending += [alias.name for alias in node.names if ours(alias.name)]
+            elif isinstance(node, ast.ImportFrom) and node.module and ours(node.module):
                 inner = [f"{node.module}.{alias.name}" for alias in node.names]
                 submodules = [each for each in inner if _is_module(each)]
                 pending += submodules
                 if len(submodules) < len(inner):
                     pending.append(node.module)
     return sorted(found.values())
-
-
-def _ours(module: str) -> bool:
-    return module.partition(".")[0] in ("benchmarks", "snncore")
 
 
 def _is_module(name: str) -> bool:

@@ -10,7 +10,7 @@ from rich.table import Table
 from benchmarks.data import DATASETS
 from benchmarks.errors import CannotRun
 from benchmarks.harness.commands.common import AsJson, console, print_json
-from benchmarks.methods import DIRECT_METHODS, METHODS
+from benchmarks.methods import DIRECT_METHODS, METHODS, direct_method, method
 from benchmarks.methods.base import THRESHOLD_RULES
 from benchmarks.models import MODELS
 from benchmarks.profiles import load_profile, profile_names
@@ -26,8 +26,8 @@ def entries() -> dict[str, Entries]:
         "artifacts": [(f"{paper} {a.name}", a.title) for paper in PAPERS for a in artifacts_of(paper).values()],
         "profiles": [(name, load_profile(name).title) for name in profile_names()],
         "methods": [
-            *((m.name, f"conversion, {m.coding} coding; {m.reference}") for m in METHODS.values()),
-            *((m.name, f"direct training; {m.reference}") for m in DIRECT_METHODS.values()),
+            *((m.name, f"conversion, {m.coding} coding; {m.reference}") for m in map(method, METHODS)),
+            *((m.name, f"direct training; {m.reference}") for m in map(direct_method, DIRECT_METHODS)),
         ],
         "calibrations": [(name, repr(rule)) for name, rule in THRESHOLD_RULES.items()],
         "networks": [(m.name, m.definition) for m in MODELS.values()],
