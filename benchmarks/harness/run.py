@@ -201,6 +201,7 @@ class Run:
             "data": prepared.fingerprints,
             "calibration_images": self.lab.profile.calibration_images,
             "batch": self.lab.profile.batch,
+            "precision": self.lab.profile.precision,
             "code": _code_of(measurement),
         } | ({} if self.lab.device == "cpu" else {"device": self.lab.device})
         return [Unit(measurement, a, b, MeasurementCache.key(**common, start=a, stop=b)) for a, b in shards]

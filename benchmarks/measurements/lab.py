@@ -63,6 +63,12 @@ class Lab:
         for name, value in (state | {"_made": {}}).items():
             object.__setattr__(self, name, value)
 
+    @property
+    def precision(self) -> torch.dtype:
+        """In which numbers networks are calibrated, converted and measured."""
+        found: torch.dtype = getattr(torch, self.profile.precision)
+        return found
+
     def images(self, dataset: str, split: str) -> ImageSet | ImageStream:
         """All images of a split."""
         return self._once(("images", dataset, split), lambda: open_images(dataset, split, self.offline))
@@ -79,7 +85,7 @@ class Lab:
 
         def make() -> TrainedNetwork:
             found = self._trained(choice, progress)
-            found.model.to(self.device)
+            found.model.to(self.device, self.precision)
             return found
 
         return self._once(key, make)
@@ -97,7 +103,7 @@ class Lab:
         """Normalised test images ``start`` to ``stop`` in canonical order, on the device; their labels, on the CPU."""
         trained = self.trained(choice)
         images = self.images(choice.dataset, "test").slice(start, stop)
-        return ((x.to(self.device), y) for x, y in images.batches(trained.mean, trained.std, self.profile.batch))
+        return ((x.to(self.device, self.precision), y) for x, y in images.batches(trained.mean, trained.std, self.profile.batch))
 
     def calibration(self, choice: NetworkChoice) -> Calibration:
         """Activation histograms over the first ``calibration_images`` training images in canonical order."""
@@ -112,7 +118,7 @@ class Lab:
         trained = self.trained(choice)
         images = self.images(choice.dataset, "train")
         used = images.take(min(limit, len(images)))
-        return (x.to(self.device) for x, _ in used.batches(trained.mean, trained.std, self.profile.batch))
+        return (x.to(self.device, self.precision) for x, _ in used.batches(trained.mean, trained.std, self.profile.batch))
 
     def converted(
         self,

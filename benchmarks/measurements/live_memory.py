@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class LiveBytes(TorchDispatchMode):
 
 @dataclass(frozen=True)
 class LiveMemory(Measurement):
-    """Peak of ``LiveBytes`` over one batch of test images.
+    """Peak of ``LiveBytes`` over one batch of test images, in float32.
 
     ``mode`` as in ``SpikingNetwork``; ``method``, ``options`` and ``timesteps`` as in ``ConversionLoss``.
     """
@@ -65,12 +66,9 @@ class LiveMemory(Measurement):
 
     def run(self, lab: Lab, start: int, stop: int) -> Arrays:
         """``same_bytes`` at the peak, of ``same_images`` images."""
-        snn = lab.converted(self.network, self.calibration, self.method, self.options, self.timesteps)
-        images, _ = next(lab.test_batches(self.network, start, stop))
-        before, snn.mode = snn.mode, self.mode  # the network is shared
-        try:
-            with LiveBytes([*snn.parameters(), *snn.buffers(), images]) as live, torch.no_grad():
-                snn(images)
-        finally:
-            snn.mode = before
+        shared = lab.converted(self.network, self.calibration, self.method, self.options, self.timesteps)
+        snn, (images, _) = copy.deepcopy(shared).float(), next(lab.test_batches(self.network, start, stop))
+        snn.mode, images = self.mode, images.float()
+        with LiveBytes([*snn.parameters(), *snn.buffers(), images]) as live, torch.no_grad():
+            snn(images)
         return {"same_bytes": np.array(live.peak), "same_images": np.array(len(images))}

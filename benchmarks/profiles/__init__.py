@@ -92,6 +92,7 @@ class Profile:
     missing: dict[str, str]
     papers: dict[str, Any]
     digest: str
+    precision: str = "float32"
 
     def network(self, dataset: str, architecture: str) -> NetworkChoice:
         """The network that stands for a paper's dataset and architecture. Raises NotAvailable with the reason."""
@@ -141,7 +142,7 @@ def _shipped(name: str) -> str:
 def _checked(name: str, table: dict[str, Any], digest: str) -> Profile:
     """The profile that a TOML file holds, with every name in it known and every entry of its type."""
     due = {"name": str, "title": str, "calibration": str, "calibration_images": int, "batch": int, "shard": int, "networks": list}
-    optional = {"missing": dict, "papers": dict}
+    optional = {"missing": dict, "papers": dict, "precision": str}
     for entry, kind in (due | optional).items():
         if entry in due and entry not in table:
             raise CannotRun(f"profile {name} lacks the entry {entry!r}; {SEE}")
@@ -154,6 +155,8 @@ def _checked(name: str, table: dict[str, Any], digest: str) -> Profile:
     for number in ("calibration_images", "batch", "shard"):
         if table[number] < 1:
             raise CannotRun(f"profile {name}: {number} must be a whole number of at least 1, got {table[number]!r}")
+    if (precision := table.get("precision", "float32")) not in PRECISIONS:
+        raise CannotRun(f"profile {name}: precision must be one of {', '.join(PRECISIONS)}, got {precision!r}; {SEE}")
     for entry, value in table.get("missing", {}).items():
         if not isinstance(value, str):
             raise CannotRun(f"profile {name}: {entry!r} in [missing] must be a text, got {value!r}; {SEE}")
@@ -168,7 +171,7 @@ def _checked(name: str, table: dict[str, Any], digest: str) -> Profile:
             raise CannotRun(f"profile {name} names two networks for {' '.join(pair)}; keep one")
     missing, papers = table.get("missing", {}), table.get("papers", {})
     scalars = {entry: table[entry] for entry in due if entry != "networks"}
-    return Profile(**scalars, networks=networks, missing=missing, papers=papers, digest=digest)
+    return Profile(**scalars, networks=networks, missing=missing, papers=papers, digest=digest, precision=precision)
 
 
 def _network(entry: Any) -> NetworkChoice:
@@ -198,3 +201,4 @@ def _network(entry: Any) -> NetworkChoice:
 
 
 KINDS: dict[type, str] = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
+PRECISIONS = ("float32", "float64")

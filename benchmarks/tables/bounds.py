@@ -48,7 +48,7 @@ def bounded(paper: str, name: str) -> Check:
         rows, missing = chosen_rows(tables, table, numbers)
         limits = pd.DataFrame(dict(zip(("least", "most"), bounds(said), strict=True)), index=numbers).loc[rows.index]
         values = rows.eval(said["measure"])
-        held: pd.Series = values.ge(limits["least"] - SLACK) & values.le(limits["most"] + SLACK)
+        held = list(values.ge(limits["least"] - SLACK) & values.le(limits["most"] + SLACK))
         evidence = "; ".join([*(evidence_of(row) for _, row in rows.iterrows()), *missing])
         return judge(held, is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
 
