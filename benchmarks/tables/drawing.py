@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -46,13 +47,18 @@ STYLE: dict[str, Any] = {
 }
 
 
+_CLIP = re.compile(rb"\bp[0-9a-f]{10}\b")
+
+
 def svg(draw: Callable[[], Figure]) -> bytes:
     """The SVG file of a figure that ``draw`` makes, in the project's style and independent of the user's."""
     with matplotlib.style.context(["default", STYLE]):
         buffer = io.BytesIO()
         draw().savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    lines = buffer.getvalue().splitlines()
-    return b"\n".join(line.rstrip() for line in lines) + b"\n"
+    text = buffer.getvalue()
+    for index, clip in enumerate(dict.fromkeys(_CLIP.findall(text))):  # named after unrounded sizes
+        text = text.replace(clip, b"clip%d" % index)
+    return b"\n".join(line.rstrip() for line in text.splitlines()) + b"\n"
 
 
 def heading(figure: Figure, text: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.cache import MeasurementCache, source_digest
+from benchmarks.harness.cache import MeasurementCache
 
 KEY = MeasurementCache.key(method="TMN", timesteps=8)
 ARRAYS = {"correct": np.arange(50) % 3 == 0, "spikes": np.array(12.5)}
@@ -140,69 +140,3 @@ def test_floats_count_to_the_last_bit(x: float) -> None:
 def test_what_has_no_canonical_form_is_refused(part: Any) -> None:
     with pytest.raises(TypeError, match="^part"):
         MeasurementCache.key(part=part)
-
-
-def digest_of(folder: Path, **files: str) -> str:
-    for name, content in files.items():
-        path = folder / name.replace("__", "/").replace("_dot_", ".")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-    return source_digest([folder])
-
-
-def test_documentation_does_not_count(tmp_path: Path) -> None:
-    first = digest_of(tmp_path, a_dot_py=CODE)
-    for edited in (
-        CODE.replace("Double.", "Twice.").replace("Doc.", "Else."),
-        CODE.replace("# why", "# because"),
-        CODE.replace('    """Double."""\n', "").replace('"""Doc."""\n', ""),
-        CODE.replace("2 * x", "(2  *  x)  # twice"),
-        "\n\n" + CODE,
-    ):
-        assert edited != CODE
-        assert digest_of(tmp_path, a_dot_py=edited) == first
-
-
-def test_code_counts(tmp_path: Path) -> None:
-    first = digest_of(tmp_path, a_dot_py=CODE)
-    for edited in (CODE.replace("2 * x", "3 * x"), CODE.replace("f(x)", "g(x)"), CODE + "y = 'text'\n", ""):
-        assert digest_of(tmp_path, a_dot_py=edited) != first
-    assert digest_of(tmp_path, a_dot_py=CODE) == first
-
-
-def test_an_empty_function_and_attribute_docs(tmp_path: Path) -> None:
-    first = digest_of(tmp_path, a_dot_py='class A:\n    """Doc."""\n\n\nx = 1\n"""What x is."""\n')
-    assert digest_of(tmp_path, a_dot_py='class A:\n    """Other."""\n\n\nx = 1\n') == first
-
-
-def test_which_files_count(tmp_path: Path) -> None:
-    first = digest_of(tmp_path, a_dot_py=CODE, profile_dot_toml="a = 1", deep__t_dot_csv="1,2")
-    assert digest_of(tmp_path, notes_dot_md="x", deep__a_dot_pyc="x") == first
-    assert digest_of(tmp_path, profile_dot_toml="a = 1  # one") != first
-    assert digest_of(tmp_path, profile_dot_toml="a = 1") == first
-    assert digest_of(tmp_path, deep__t_dot_csv="1,3") != first
-    assert digest_of(tmp_path, deep__t_dot_csv="1,2") == first
-    (tmp_path / "a.py").rename(tmp_path / "b.py")
-    assert digest_of(tmp_path) != first
-
-
-def test_place_and_order_do_not_count(tmp_path: Path) -> None:
-    for root in ("here", "there"):
-        digest_of(tmp_path / root / "package", a_dot_py=CODE, deep__b_dot_py="x = 1")
-    here, there = tmp_path / "here" / "package", tmp_path / "there" / "package"
-    assert source_digest([here]) == source_digest([there])
-    assert source_digest([here / "a.py", there]) == source_digest([there, here / "a.py"])
-    assert source_digest([here / "a.py"]) == source_digest([there / "a.py"])
-    assert source_digest([here / "a.py"]) != source_digest([here / "deep" / "b.py"])
-
-
-def test_broken_and_missing_sources(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("x = 1\ndef (:\n", encoding="utf-8")
-    with pytest.raises(CannotRun, match=r"a\.py: line 2 is not valid Python") as caught:
-        source_digest([tmp_path])
-    assert "\n" not in str(caught.value)
-    (tmp_path / "a.py").write_bytes(b"x = '\0'")
-    with pytest.raises(CannotRun, match="not valid Python"):
-        source_digest([tmp_path])
-    with pytest.raises(CannotRun, match=r"none\.py: cannot be read"):
-        source_digest([tmp_path / "none.py"])

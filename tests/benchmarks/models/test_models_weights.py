@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 import pickle
 from collections.abc import Callable
@@ -204,7 +203,17 @@ def test_the_same_content_gives_the_same_bytes(trained: nn.Module, tmp_path: Pat
     for path in paths:
         write_checkpoint(path, trained.state_dict(), metadata)
     assert len({path.read_bytes() for path in paths}) == 1
-    assert {checkpoint_hash(path) for path in paths} == {hashlib.sha256(paths[0].read_bytes()).hexdigest()}
+
+
+def test_a_hash_is_that_of_the_tensors(trained: nn.Module, tmp_path: Path) -> None:
+    state = trained.state_dict()
+    write_checkpoint(tmp_path / "a.safetensors", state, {"code": "1"})
+    write_checkpoint(tmp_path / "b.safetensors", dict(reversed(state.items())), {"code": "2"})
+    torch.save(state, tmp_path / "c.pt")
+    assert len({checkpoint_hash(path) for path in tmp_path.iterdir()}) == 1
+    name = next(iter(state))
+    write_checkpoint(tmp_path / "d.safetensors", state | {name: state[name] + 1}, {"code": "1"})
+    assert checkpoint_hash(tmp_path / "d.safetensors") != checkpoint_hash(tmp_path / "a.safetensors")
 
 
 def test_a_failed_write_leaves_the_old_file_alone(trained: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +231,7 @@ def test_a_failed_write_leaves_the_old_file_alone(trained: nn.Module, tmp_path: 
 
 
 def test_hash_of_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CannotRun, match="cannot be read"):
+    with pytest.raises(CannotRun, match="no such checkpoint"):
         checkpoint_hash(tmp_path / "net.pt")
 
 

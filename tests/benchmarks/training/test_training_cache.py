@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +16,11 @@ from typing import Any
 import pytest
 import torch
 
+import benchmarks
 from benchmarks.errors import CannotRun
-from benchmarks.models import checkpoint_hash, read_metadata
+from benchmarks.models import build_model, checkpoint_hash, read_metadata
 from benchmarks.training import Recipe, trained_network
-from benchmarks.training.source_digest import code_digest, training_code
+from benchmarks.training.source_digest import code_digest, import_closure, training_code
 
 NET = "resnet20-thin"
 cache_module = importlib.import_module("benchmarks.training.cache")
@@ -77,7 +82,7 @@ def test_every_cause_of_a_network_has_its_own_file(samples: Any, monkeypatch: py
         path(NET, replace(samples, fingerprint="1" * 32), "quick", 0),
         path(NET, samples, "quick", 0, num_classes=3),
     ]
-    monkeypatch.setattr(cache_module, "training_code", lambda: "another version")
+    monkeypatch.setattr(cache_module, "training_code", lambda network: "another version")
     paths.append(path(NET, samples, "quick", 0))
     assert len(set(paths)) == len(paths)
 
@@ -115,6 +120,46 @@ def test_the_digest_follows_code_and_not_comments(tmp_path: Path) -> None:
     assert digest("def g(x):\n    return x + 1\n") != base
 
 
-def test_the_digest_covers_models_and_training() -> None:
-    assert len(training_code()) == 64
-    assert training_code() == training_code()
+def test_the_digest_tells_networks_apart_and_not_registries() -> None:
+    one, other = build_model("resnet20-thin", 10, 1), build_model("vgg16-thin", 10, 1)
+    assert training_code(one) == training_code(build_model("resnet20-thin", 10, 1))
+    assert len({training_code(one), training_code(other), training_code(build_model("resnet20-thin", 11, 1))}) == 3
+    names = {file.name for file in import_closure(["benchmarks.training.train"])}
+    assert "optimization.py" in names and not names & {"registry.py", "__init__.py", "vgg_cifar.py"}
+
+
+PRINT_KEYS = """
+from benchmarks.harness.run import _code_of
+from benchmarks.measurements import ConversionLoss
+from benchmarks.measurements.direct_training import DirectTraining
+from benchmarks.models import build_model
+from benchmarks.profiles import load_profile
+from benchmarks.training.source_digest import training_code
+from benchmarks.training.spiking_cache import spiking_code
+choice = load_profile("embedded").networks[0]
+print(_code_of(ConversionLoss(choice, "maximum", None, "TMN", (), (4,))), training_code(build_model("resnet20-thin", 10, 1)))
+print(_code_of(DirectTraining("sklearn/digits", 0, "8-10", "ETTFS", "quick")), spiking_code("ETTFS"))
+"""
+
+
+def test_a_new_method_and_a_new_room_change_no_key(tmp_path: Path) -> None:
+    root = Path(benchmarks.__file__).parent.parent
+    for package in ("benchmarks", "snncore"):
+        shutil.copytree(root / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def keys() -> str:
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        command = [sys.executable, "-c", PRINT_KEYS]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+
+    before = keys()
+    registry = tmp_path / "benchmarks" / "methods" / "__init__.py"
+    registry.write_text(registry.read_text().replace("METHODS = {\n", 'METHODS = {\n    "New": "new:New",\n', 1))
+    (tmp_path / "benchmarks" / "methods" / "new.py").write_text("class New: ...\n")
+    (tmp_path / "benchmarks" / "new_room" / "published").mkdir(parents=True)
+    (tmp_path / "benchmarks" / "new_room" / "artifacts.py").write_text("ARTIFACTS = ()\n")
+    assert keys() == before
+    neuron = tmp_path / "snncore" / "neurons" / "momentum.py"
+    neuron.write_text(neuron.read_text() + "\nMORE = 1\n")
+    assert keys() != before
+
