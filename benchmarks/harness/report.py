@@ -25,7 +25,7 @@ from benchmarks.profiles import Profile
 from benchmarks.tables import markdown
 from benchmarks.tables.artifacts import Artifact, artifacts_of, datasets_of
 from benchmarks.tables.bounds import checks_of, printed_claims, tolerance
-from benchmarks.tables.claims import NOT_TESTED, STAND_IN, STATUSES, Tables, Verdict
+from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, STATUSES, Tables, Verdict
 from benchmarks.tables.drawing import svg
 from benchmarks.tables.pages import ROOT, Page, check_page, environment, tidy
 from benchmarks.tables.sections import NOT_RUN, Body, Drawing, Section, measured, reasons
@@ -63,6 +63,7 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
         "paper": paper,
         "example": next(iter(artifacts)),
         "profile": profile,
+        "opening": _opening(paper, verdicts),
         "counts": _counts(verdicts),
         "claims": _claims(paper, verdicts),
         "stand_ins": _stand_ins(tables),
@@ -137,6 +138,26 @@ def _remove_others(folder: Path, kept: Sequence[Path]) -> None:
 
 
 # ---- claims -----------------------------------------------------------------------------------------------------------
+
+
+def _opening(paper: str, verdicts: dict[str, Verdict]) -> list[str]:
+    """What holds, what does not and what could not be told, a sentence each."""
+    said = printed_claims(paper)
+
+    def named(*kinds: str) -> list[str]:
+        return [name for name, verdict in verdicts.items() if verdict.status.removeprefix(STAND_IN) in kinds]
+
+    def told(names: Sequence[str]) -> str:
+        return markdown.plain("; ".join(f"{name} ({said[name]['statement']})" for name in names))
+
+    holds, fails, untested = named(REPRODUCED), named(PARTLY, NOT_REPRODUCED), named(NOT_TESTED)
+    own = [name for name in holds if not verdicts[name].status.startswith(STAND_IN)]
+    where = "none of them" if not own else "all of them" if own == holds else f"{markdown.enumeration(own)}"
+    tested = len(verdicts) - len(untested)
+    sentences = [f"Of {tested} claims that could be tested {len(holds)} hold, {where} in the paper's own setting."]
+    sentences.append(f"Not, or only in part, reproduced: {told(fails)}." if fails else "None of them failed.")
+    sentences.append(f"Not tested: {markdown.enumeration(untested)}." if untested else "Every claim was tested.")
+    return sentences
 
 
 def _counts(verdicts: dict[str, Verdict]) -> str:
