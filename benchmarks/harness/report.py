@@ -154,16 +154,17 @@ def _opening(paper: str, verdicts: dict[str, Verdict]) -> list[str]:
     own = [name for name in holds if not verdicts[name].status.startswith(STAND_IN)]
     where = "none of them" if not own else "all of them" if own == holds else f"{markdown.enumeration(own)}"
     tested = len(verdicts) - len(untested)
-    sentences = [f"Of {tested} claims that could be tested {len(holds)} hold, {where} in the paper's own setting."]
-    sentences.append(f"Not, or only in part, reproduced: {told(fails)}." if fails else "None of them failed.")
-    sentences.append(f"Not tested: {markdown.enumeration(untested)}." if untested else "Every claim was tested.")
-    return sentences
+    return [
+        f"Of {markdown.count(tested, 'claim')} tested {len(holds)} held, {where} in the paper's own setting.",
+        f"Not reproduced, or only in part: {told(fails)}." if fails else "None of them failed.",
+        f"Not tested: {markdown.enumeration(untested)}." if untested else "Every claim was tested.",
+    ]
 
 
 def _counts(verdicts: dict[str, Verdict]) -> str:
     statuses = [verdict.status for verdict in verdicts.values()]
     parts = [f"{statuses.count(status)} {status}" for status in STATUSES if status in statuses]
-    return f"{len(statuses)} claims: {', '.join(parts)}"
+    return f"{markdown.count(len(statuses), 'claim')}: {', '.join(parts)}"
 
 
 def _claims(paper: str, verdicts: dict[str, Verdict]) -> str:
