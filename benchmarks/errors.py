@@ -1,4 +1,4 @@
-"""Errors that a user can cause and can mend."""
+"""Errors that a user can cause and can fix."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ TABLE2 = TableSchema(
     measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS),
 )
 CONTROLS = {"TTRBR": ("TTRBR, centred", "TTRBR, centred, unshared"), "RMP-SNN": ("RMP-SNN, scaled",)}
-"""Methods that lose more here than printed, and the same with one thing changed that may be to blame; others: TMN's room."""
+"""Methods that lose more here than printed, and the same with one thing changed that may be the cause; others: TMN's room."""
 
 
 def table2(profile: Profile) -> list[Row]:

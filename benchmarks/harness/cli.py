@@ -44,7 +44,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line; turns errors that a user can mend into one line and exit code 2."""
+    """Run the command line; turns errors that a user can fix into one line and exit code 2."""
     # As Ctrl-C, so that parallel processes are ended too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -58,7 +58,7 @@ def main() -> None:
         sys.exit(2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}; finished measurements are kept, mend this and run the same command again", 2)
+        _fail(f"{where}{error.strerror or error}; finished measurements are kept, fix this and run the same command again", 2)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     if code == INTERRUPTED:  # some versions of typer return it instead of raising

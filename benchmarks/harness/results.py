@@ -97,7 +97,7 @@ def format_rows(frame: pd.DataFrame, schema: TableSchema, where: str) -> list[li
         ]
         _parse(rows, schema)
     except _BadCell as bad:
-        raise CannotRun(f"{where}: {bad}; mend what produced the value") from bad
+        raise CannotRun(f"{where}: {bad}; fix the code that produced the value") from bad
     return rows
 
 

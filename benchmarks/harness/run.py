@@ -175,7 +175,7 @@ class Run:
         return list(dict.fromkeys(m for rows in self.plans.values() for row in rows for m in row.measurements))
 
     def _prepare(self) -> None:
-        """Train or load every network once; remember why one is not to be had."""
+        """Train or load every network once; keep the reason where one is not available."""
         for name in dict.fromkeys(m.dataset for m in self._measurements() if isinstance(m, Experiment) and m.dataset):
             self.data[name] = Prepared({split: self.lab.images(name, split).fingerprint for split in ("train", "test")})
         choices = list(dict.fromkeys(m.network for m in self._measurements() if isinstance(m, Measurement)))
@@ -349,7 +349,7 @@ def _belongs(line: dict[Hashable, Any], row: Row, schema: TableSchema) -> bool:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a process found out about a network: fingerprints and number of test images, or why it is not to be had."""
+    """What a process found out about a network: fingerprints and number of test images, or why it is not available."""
 
     fingerprints: dict[str, str] = field(default_factory=dict)
     test_images: int = 0

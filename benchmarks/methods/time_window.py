@@ -5,7 +5,7 @@ spike ``T x / v`` steps before the end of the window, and 0 as silence. An incom
 that the potential is the sum of ramps (STDBP's ReL-PSP, ``K(t) = max(t, 0)``) and, once the window before has closed, the
 decoded pre-activation. From there two published neurons fire at the same time, which is exactly the ReLU's:
 
-    TTFS mapping (Stanojevic et al. 2022):   V(t) = sum_j w_j (t_max' - t_j) + (t - t_min)    fires at  (t_max - t_min) - b
+    TTFS mapping (Stanojevic et al., 2024 code): V(t) = sum_j w_j (t_max' - t_j) + (t - t_min)    fires at  (t_max - t_min) - b
     LC-TTFS (Yang et al. 2023):              V    = sum_j w_j K(t_max' - t_j) + b             fires at  t_max - t
 
 with times in units of the value that they stand for. The first is a slope of 1 towards a constant threshold, the second a
