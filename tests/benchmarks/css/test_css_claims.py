@@ -52,10 +52,6 @@ def tables(css_tables: Make) -> Tables:
 # ---- all claims -------------------------------------------------------------------------------------------------------
 
 
-def test_claims_are_those_that_are_published() -> None:
-    assert list(CLAIMS) == list(read_published("css", "claims")["id"]) == list(TABLE_OF)
-
-
 @pytest.mark.parametrize("name", CLAIMS)
 def test_full_tables(tables: Tables, name: str) -> None:
     assert verdict(name, tables).status == REPRODUCED
