@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from benchmarks.css.artifacts import ARTIFACTS
 from benchmarks.css.settings import SECTIONS, settings_of
-from benchmarks.harness.results import format_rows, read_table, write_table
+from benchmarks.harness.results import read_table, write_table
 from benchmarks.measurements import ConversionLoss, LiveMemory, PipelinedAccuracy, ResidualPotential
 from benchmarks.methods import METHODS, method, threshold_rule
 from benchmarks.profiles import Profile, load_profile, profile_names
 from benchmarks.published import read_published
-from benchmarks.tables.artifacts import CORRECT, Row, artifacts_of, select_artifacts
+from benchmarks.tables.artifacts import CORRECT, Row
 from benchmarks.tables.statistics import accuracy_columns
 from snncore import ConversionMethod, SpikingNetwork, calibrate
 
@@ -44,33 +44,6 @@ def conversion_of(row: Row) -> ConversionMethod:
 
 
 # ---- rows -------------------------------------------------------------------------------------------------------------
-
-
-def test_artifacts_by_name() -> None:
-    assert list(artifacts_of("css")) == list(BY_NAME)
-    assert [artifact.name for artifact in select_artifacts("css", ["memory", "table2"])] == ["table2", "memory"]
-    assert all(artifact.schema.name == artifact.name for artifact in ARTIFACTS)
-
-
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("artifact", BY_NAME)
-def test_rows_are_numbered_and_each_can_be_run_or_says_why_not(profile: str, artifact: str) -> None:
-    rows = rows_of(profile, artifact)
-    assert [row.number for row in rows] == list(range(1, len(rows) + 1))
-    keys = {column.name for column in BY_NAME[artifact].schema.keys}
-    for row in rows:
-        assert bool(row.reason) != (row.fill is not None)
-        assert set(row.key) | set(row.unmeasured) == keys
-        assert "\n" not in row.reason
-
-
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("artifact", BY_NAME)
-def test_a_table_of_rows_that_are_not_run_is_valid(profile: str, artifact: str) -> None:
-    """No two rows share their keys, and the key columns are in their format."""
-    schema = BY_NAME[artifact].schema
-    lines = [row.key | row.unmeasured | {"status": "not run: a test"} for row in rows_of(profile, artifact)]
-    assert len(format_rows(pd.DataFrame(lines, columns=schema.names), schema, artifact)) == len(lines) > 0
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -12,16 +12,13 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from benchmarks.errors import CannotRun
+from benchmarks.harness import report
 from benchmarks.harness.provenance import collect
 from benchmarks.harness.results import write_table
 from benchmarks.profiles import load_profile
-from benchmarks.tables import markdown, report
 from benchmarks.tables.artifacts import artifacts_of
-from benchmarks.tables.claims import NOT_REPRODUCED, REPRODUCED, STAND_IN, Verdict, brief, judge
 
 Tables = dict[str, pd.DataFrame]
 Make = Callable[..., Tables]
@@ -356,58 +353,3 @@ def test_the_audit_of_table_3_flags_exactly_the_two_energies_that_do_not_follow(
     (rows,) = (t[2:] for t in tables_in(section(page_of(rendered, "workstation"), "Table 3")) if t[0][-1] == "Audit")
     assert [row[0] for row in rows if "does not follow" in row[-1]] == ["2", "7"]
     assert len(rows) == 8
-
-
-# --- parts ---------------------------------------------------------------------------------------
-
-
-def test_a_verdict_needs_a_known_status() -> None:
-    with pytest.raises(ValueError, match="probably"):
-        Verdict("probably", "")
-
-
-@given(st.lists(st.booleans(), min_size=1), st.booleans(), st.booleans())
-def test_judging(held: list[bool], stand_in: bool, complete: bool) -> None:
-    status = judge(held, stand_in, "", complete).status
-    assert status.startswith(STAND_IN) == stand_in
-    plain = status.removeprefix(STAND_IN)
-    assert (plain == REPRODUCED) == (all(held) and complete)
-    assert (plain == NOT_REPRODUCED) == (sum(held) < len(held) / 2)
-
-
-def test_a_brief_status_has_the_reason_without_the_advice() -> None:
-    assert brief("not run: no weights for a on b (recipe c needs a GPU); give --weights") == "not run: no weights for a on b"
-    assert brief("not run: no ImageNet; use --profile paper") == "not run: no ImageNet"
-    assert brief("not run: method not available yet: COS") == "not run: method not available yet: COS"
-
-
-def test_judging_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one"):
-        judge([], False, "")
-
-
-def test_a_markdown_table_of_uneven_rows_is_refused() -> None:
-    with pytest.raises(ValueError, match="2 cells"):
-        markdown.table(["a", "b"], [["1"]])
-
-
-@given(st.lists(st.text(alphabet=st.characters(exclude_categories=["C"])), min_size=1, max_size=4))
-def test_any_text_stays_in_its_cell(row: list[str]) -> None:
-    text = markdown.table(["h"] * len(row), [[markdown.plain(cell) for cell in row]])
-    assert {len(cells(line)) for line in text.split("\n")} == {len(row)}
-
-
-def test_numbers_have_fixed_decimals_and_no_negative_zero() -> None:
-    assert markdown.number(-0.001) == "0.00"
-    assert markdown.number(0.0, sign=True) == "0.00"
-    assert markdown.number(0.126, sign=True) == "+0.13"
-    assert markdown.number(float("nan")) == markdown.DASH
-
-
-@given(st.sets(st.integers(min_value=0, max_value=60), min_size=1))
-def test_ranges_name_exactly_the_given_numbers(numbers: set[int]) -> None:
-    named: set[int] = set()
-    for part in markdown.ranges(numbers).split(", "):
-        low, _, high = part.partition("-")
-        named |= set(range(int(low), int(high or low) + 1))
-    assert named == numbers

@@ -1,0 +1,140 @@
+"""What every paper's room keeps: published files alike, claims that are checked, and rows that make valid tables."""
+
+from __future__ import annotations
+
+import csv
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks.harness.results import format_rows, read_table
+from benchmarks.profiles import load_profile, profile_names
+from benchmarks.published import published_papers, published_tables, read_published
+from benchmarks.tables.artifacts import artifacts_of, select_artifacts
+from benchmarks.tables.bounds import bounds, checks_of, printed_claims, rows_of, tolerance
+from benchmarks.tables.claims import NOT_TESTED
+
+PAPERS = published_papers()
+FIGURES = ["figure", "panel", "shows", "qualitative_claim", "values_printed"]
+CLAIMS = ["id", "kind", "statement", "metric", "printed", "where", "tolerance"]
+BOUNDS = ["rows", "measure", "least", "most"]
+UNCHECKED = {"tmn": {"T20", "T21", "T22"}}  # about detection and transformers, which no artifact holds
+ARTIFACTS = [(paper, name) for paper in PAPERS for name in artifacts_of(paper)]
+RESULTS = Path(__file__).parents[2] / "results"
+STORED = sorted(path.relative_to(RESULTS).as_posix() for path in RESULTS.glob("*/*/*.csv"))
+each_paper = pytest.mark.parametrize("paper", PAPERS)
+each_artifact = pytest.mark.parametrize(("paper", "name"), ARTIFACTS)
+
+
+def raw(paper: str, table: str) -> list[dict[str, str]]:
+    """The rows of one file as strings."""
+    return list(csv.DictReader(text(paper, f"{table}.csv").splitlines(), strict=True))
+
+
+def text(paper: str, name: str) -> str:
+    return (files("benchmarks") / paper / "published" / name).read_text(encoding="utf-8")
+
+
+# ---- published files --------------------------------------------------------------------------------------------------
+
+
+@each_paper
+def test_the_readme_lists_every_file_with_its_number_of_rows(paper: str) -> None:
+    listed = dict(re.findall(r"^\| `(\w+)\.csv` \| (\d+) \|", text(paper, "README.md"), flags=re.MULTILINE))
+    assert {name: str(len(read_published(paper, name))) for name in published_tables(paper)} == listed
+    assert {"claims", "figures"} < set(listed)
+
+
+@each_paper
+def test_rows_of_printed_tables_are_numbered(paper: str) -> None:
+    for table in set(published_tables(paper)) - {"claims", "figures"}:
+        assert [line["row"] for line in raw(paper, table)] == [str(n + 1) for n in range(len(raw(paper, table)))], table
+
+
+@each_paper
+def test_figures_are_described_and_none_twice(paper: str) -> None:
+    rows = raw(paper, "figures")
+    assert list(rows[0]) == FIGURES
+    assert len({(row["figure"], row["panel"]) for row in rows}) == len(rows)
+    assert all(cell for row in rows for name, cell in row.items() if name != "panel")
+
+
+# ---- claims -----------------------------------------------------------------------------------------------------------
+
+
+@each_paper
+def test_claims_are_complete(paper: str) -> None:
+    rows = raw(paper, "claims")
+    assert list(rows[0]) in (CLAIMS, CLAIMS + BOUNDS)
+    assert len({row["id"] for row in rows}) == len(rows)
+    assert {row["kind"] for row in rows} <= {"analytic", "qualitative", "quantitative"}
+    assert all(row[name] for row in rows for name in CLAIMS if name != "tolerance")
+    assert all(tolerance(said) for _, said in printed_claims(paper).iterrows())
+
+
+@each_paper
+def test_every_claim_is_checked_in_the_order_of_print(paper: str) -> None:
+    assert list(checks_of(paper)) == [row["id"] for row in raw(paper, "claims") if row["id"] not in UNCHECKED.get(paper, ())]
+
+
+@each_paper
+def test_bounds_are_those_of_rows_and_columns_that_exist(paper: str) -> None:
+    for _, said in printed_claims(paper).iterrows():
+        if not said["rows"]:
+            assert not any(said[name] for name in BOUNDS)
+            continue
+        table, numbers = rows_of(said)
+        assert set(numbers) <= set(read_published(paper, table)["row"])
+        assert set(re.findall(r"[a-z_]\w*", said["measure"])) <= set(artifacts_of(paper)[table].schema.names)
+        assert [len(limits) for limits in bounds(said)] == [len(numbers)] * 2 and (said["least"] or said["most"])
+
+
+@each_paper
+def test_without_tables_no_claim_is_tested(paper: str) -> None:
+    for check in checks_of(paper).values():
+        assert check({}).status == NOT_TESTED and "not run yet" in check({}).evidence
+
+
+@each_paper
+def test_claims_point_to_figures_and_tables_that_are_here(paper: str) -> None:
+    figures, tables = {row["figure"] for row in raw(paper, "figures")}, set(published_tables(paper))
+    for row in raw(paper, "claims"):
+        for kind, listed in re.findall(r"(Figure|Table)s? ((?:\d|I+)\b(?:(?: and |, )(?:\d|I+)\b)*)", row["where"]):
+            for number in re.findall(r"\d|I+", listed):
+                known = figures if kind == "Figure" else tables
+                assert (f"Figure {number}" if kind == "Figure" else f"table{number.count('I') or number}") in known, row
+
+
+# ---- artifacts --------------------------------------------------------------------------------------------------------
+
+
+@each_paper
+def test_artifacts_by_name(paper: str) -> None:
+    known = artifacts_of(paper)
+    assert all(artifact.schema.name == name for name, artifact in known.items())
+    first, *_, last = known
+    assert [artifact.name for artifact in select_artifacts(paper, [last, first])] == [first, last]
+
+
+@pytest.mark.parametrize("profile", profile_names())
+@each_artifact
+def test_rows_are_numbered_and_each_can_be_run_or_says_why_not(profile: str, paper: str, name: str) -> None:
+    """A table of them is valid also where none is run: no two share their keys, which are in their format."""
+    schema, rows = artifacts_of(paper)[name].schema, artifacts_of(paper)[name].rows(load_profile(profile))
+    assert [row.number for row in rows] == list(range(1, len(rows) + 1))
+    for row in rows:
+        assert bool(row.reason) != (row.fill is not None)
+        assert not set(row.key) & set(row.unmeasured) and "\n" not in row.reason
+    keys = {column.name for column in schema.keys}
+    if all(set(row.key) | set(row.unmeasured) == keys for row in rows):  # not where a measurement fills keys of its own
+        lines = [row.key | row.unmeasured | {"status": "not run: a test"} for row in rows]
+        assert len(format_rows(pd.DataFrame(lines, columns=schema.names), schema, name)) == len(lines)
+
+
+@pytest.mark.parametrize("stored", STORED)
+def test_stored_tables_obey_their_schemas(stored: str) -> None:
+    _, paper, name = stored.removesuffix(".csv").split("/")
+    assert len(read_table(RESULTS / stored, artifacts_of(paper)[name].schema))
