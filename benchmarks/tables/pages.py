@@ -45,6 +45,7 @@ WORDS: dict[str, Callable[..., Any]] = {
     "images": lambda rows: images(rows),
     "each": lambda rows: (row for _, row in rows.iterrows()),
     "first": lambda rows: rows.iloc[0],
+    "reasons": lambda rows: reasons(rows["status"]),
 }
 
 

@@ -6,8 +6,6 @@ from decimal import Decimal
 
 import pandas as pd
 
-from benchmarks.published import read_published
-from benchmarks.tables.markdown import DASH, enumeration, table
 from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, EnergyTable, Operations
 
 UNITS = {"M": Decimal(10) ** 6, "G": Decimal(10) ** 9}
@@ -93,42 +91,3 @@ ACCOUNTS = {
     "Ternary Spike's constants": lambda row: _counted(row, TERNARY_SPIKE_TABLE),
 }
 """Ways of accounting, from the printed counts alone; spikes are not printed, so that the signs of Ternary Spike's table are 0."""
-
-
-def audit() -> list[str]:
-    """The audit as paragraphs and tables of the report."""
-    rows = read_published("tmn", "table3")
-    lines = []
-    for _, row in rows.iterrows():
-        energy, _ = printed_energy(row["acs_paper"], row["macs_paper"])
-        printed = Decimal(str(row["energy_mj_paper"]))
-        lines.append(
-            [
-                str(row["row"]),
-                row["dataset"],
-                row["method"],
-                DASH if pd.isna(row["timesteps"]) else str(row["timesteps"]),
-                row["acs_paper"] or DASH,
-                row["macs_paper"],
-                f"{printed}",
-                f"{energy:.4f}",
-                "follows" if follows(row) else f"**does not follow** ({(printed / energy - 1) * 100:+.2f} %)",
-            ]
-        )
-    header = ["Row", "Data set", "Method", "T", "ACs", "MACs", "Printed, mJ", "Recomputed, mJ", "Audit"]
-    doubtful = [row for _, row in rows.iterrows() if not follows(row)]
-    numbers = enumeration([str(row["row"]) for row in doubtful])
-    implied = [f"row {row['row']} would need {implied_accumulates(row) / 10**6:,.2f}M ACs" for row in doubtful]
-    layers = [f"{low / 10**6:.3f}M to {high / 10**6:.3f}M on {name}" for name, (low, high) in first_layers(rows).items()]
-    accounts = [[dataset, other, *(f"{value:.3f}" for value in each.values())] for (dataset, other), each in ratios(rows).items()]
-    return [
-        "What can be checked is whether the printed energies follow from the printed counts at 4.6 pJ per multiply-accumulate"
-        f" (MAC) and 0.9 pJ per accumulate (AC), up to their last digits. Rows {numbers}"
-        f" do not: {', '.join(implied)}.",
-        table(header, lines, "rllrrrrrl"),
-        "The MACs of the spiking rows are T times one first layer, which is charged at each step though its result is constant:"
-        f" {', '.join(layers)} (1.835M and 89.915M in a VGG-16 with folded batch normalisation). Pre-charge steps, COS's"
-        " pre-simulation steps, neuron updates and memory are not in them. Energy of TMN over that of the other method, by the"
-        " way of accounting:",
-        table(["Data set", "TMN over", *ACCOUNTS], accounts, "ll" + "r" * len(ACCOUNTS)),
-    ]
