@@ -22,6 +22,7 @@ FIGURES = ["figure", "panel", "shows", "qualitative_claim", "values_printed"]
 CLAIMS = ["id", "kind", "statement", "metric", "printed", "where", "tolerance"]
 BOUNDS = ["rows", "measure", "least", "most"]
 UNCHECKED = {"tmn": {"T20", "T21", "T22"}}  # about detection and transformers, which no artifact holds
+MEASURED_KEYS = {("ettfs", "figure2")}  # a measurement fills keys of its own
 ARTIFACTS = [(paper, name) for paper in PAPERS for name in artifacts_of(paper)]
 RESULTS = Path(__file__).parents[2] / "results"
 STORED = sorted(path.relative_to(RESULTS).as_posix() for path in RESULTS.glob("*/*/*.csv"))
@@ -129,7 +130,8 @@ def test_rows_are_numbered_and_each_can_be_run_or_says_why_not(profile: str, pap
         assert bool(row.reason) != (row.fill is not None)
         assert not set(row.key) & set(row.unmeasured) and "\n" not in row.reason
     keys = {column.name for column in schema.keys}
-    if all(set(row.key) | set(row.unmeasured) == keys for row in rows):  # not where a measurement fills keys of its own
+    if (paper, name) not in MEASURED_KEYS:
+        assert all(set(row.key) | set(row.unmeasured) == keys for row in rows)
         lines = [row.key | row.unmeasured | {"status": "not run: a test"} for row in rows]
         assert len(format_rows(pd.DataFrame(lines, columns=schema.names), schema, name)) == len(lines)
 
