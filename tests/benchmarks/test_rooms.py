@@ -73,7 +73,7 @@ def test_claims_are_complete(paper: str) -> None:
     assert len({row["id"] for row in rows}) == len(rows)
     assert {row["kind"] for row in rows} <= {"analytic", "qualitative", "quantitative"}
     assert all(row[name] for row in rows for name in CLAIMS if name != "tolerance")
-    assert all(tolerance(said) for _, said in printed_claims(paper).iterrows())
+    assert all(tolerance(said) for said in printed_claims(paper).values())
 
 
 @each_paper
@@ -83,7 +83,7 @@ def test_every_claim_is_checked_in_the_order_of_print(paper: str) -> None:
 
 @each_paper
 def test_bounds_are_those_of_rows_and_columns_that_exist(paper: str) -> None:
-    for _, said in printed_claims(paper).iterrows():
+    for said in printed_claims(paper).values():
         if not said["rows"]:
             assert not any(said[name] for name in BOUNDS)
             continue

@@ -13,8 +13,8 @@ from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODU
 BLANK = dict.fromkeys(("statement", "tolerance", "rows", "measure", "least", "most"), "")
 
 
-def said(**cells: str) -> pd.Series:
-    return pd.Series(BLANK | {"rows": "t: 1, 2", "measure": "loss"} | cells)
+def said(**cells: str) -> dict[str, str]:
+    return BLANK | {"rows": "t: 1, 2", "measure": "loss"} | cells
 
 
 def table(*losses: float | str) -> dict[str, pd.DataFrame]:
@@ -31,7 +31,7 @@ def table(*losses: float | str) -> dict[str, pd.DataFrame]:
 
 
 def verdict(monkeypatch: pytest.MonkeyPatch, tables: dict[str, pd.DataFrame], **cells: str) -> Verdict:
-    monkeypatch.setattr(bounds, "printed_claims", lambda paper: pd.DataFrame([said(**cells)], index=["C1"]))
+    monkeypatch.setattr(bounds, "printed_claims", lambda paper: {"C1": said(**cells)})
     return bounds.bounded("paper", "C1")(tables)
 
 
