@@ -114,7 +114,7 @@ def published_keys(paper: str, table: str, filled: tuple[str, ...]) -> tuple[Col
     """The columns of a table as printed, with their kinds and decimals; those named ``filled`` are never empty."""
     text = read_published(paper, table, typed=False)
     kinds = read_published(paper, table).dtypes
-    return tuple(_printed_column(name, str(kinds[name]), text[name], name in filled) for name in text)
+    return tuple(_printed_column(name, str(kinds[name]), text[name], name in filled) for name in map(str, text))
 
 
 def _printed_column(name: str, dtype: str, cells: pd.Series, filled: bool) -> Column:
