@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from math import inf
+from typing import cast
 
 import pandas as pd
 
@@ -34,15 +35,15 @@ def checks_of(paper: str) -> dict[str, Check]:
 
 def bounded(paper: str, name: str) -> Check:
     """The check of a claim that has rows and bounds in ``claims.csv``: every row lies within them."""
-    said = printed_claims(paper).loc[name]
+    said: pd.Series = printed_claims(paper).T[name]
     table, numbers = rows_of(said)
 
     @claim
     def check(tables: Tables) -> Verdict:
         rows, missing = chosen_rows(tables, table, numbers)
-        values = rows.eval(said["measure"])
+        values = cast("pd.Series", rows.eval(str(said["measure"])))
         limits = {n: (low, high) for n, low, high in zip(numbers, *bounds(said), strict=True)}
-        held = [limits[n][0] - SLACK <= value <= limits[n][1] + SLACK for n, value in values.items()]
+        held = [limits[n][0] - SLACK <= value <= limits[n][1] + SLACK for n, value in zip(rows["row"], values, strict=True)]
         evidence = "; ".join([*(evidence_of(row) for _, row in rows.iterrows()), *missing])
         return judge(held, is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
 
