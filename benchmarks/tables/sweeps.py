@@ -66,13 +66,29 @@ def row_of(
     profile: Profile, number: int, key: Values, setting: Setting, measure: Measure, limit: int | None, unmeasured: Values
 ) -> Row:
     """The row of a setting on the network that its key names, or why it cannot be run."""
+    network = partial(profile.network, key["dataset"], key["architecture"])
+    return row_on(profile, number, key, network, setting, measure, limit, unmeasured)
+
+
+def row_on(
+    profile: Profile,
+    number: int,
+    key: Values,
+    network: Callable[[], NetworkChoice],
+    setting: Setting,
+    measure: Measure,
+    limit: int | None = None,
+    unmeasured: Values | None = None,
+) -> Row:
+    """The row of a setting on a network, or why it cannot be run: ``network()`` raises NotAvailable where there is none."""
+    known = unmeasured or {}
     try:
-        choice = profile.network(key["dataset"], key["architecture"])
+        choice = network()
         method(setting.method).check(choice.levels, setting.timesteps, **setting.options)
         fill, measurement = measure(profile, choice, setting, limit)
-        return Row(number, key, fill, (measurement,), unmeasured=unmeasured)
+        return Row(number, key, fill, (measurement,), unmeasured=known)
     except NotAvailable as error:
-        return Row(number, key | unmeasured, reason=str(error))
+        return Row(number, key | known, reason=str(error))
 
 
 def printed_rows(paper: str, table: str, keys: tuple[Column, ...], made: Callable[[int, Values], Row]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The paper's claims, each a check on the stored tables.
+"""The paper's claims that are more than bounds (``benchmarks/tables/bounds.py``), each a check on the stored tables.
 
 Statements and tolerances are those of ``published/claims.csv``; each check says how it reads its tables. A claim whose rows
 were measured on stand-ins gets a verdict that says so.
@@ -6,12 +6,15 @@ were measured on stand-ins gets a verdict that says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from math import inf
 
 import pandas as pd
 
-from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge, table_of
-from benchmarks.tables.markdown import count, enumeration, interval, number, ranges, small
+from benchmarks.tables.analytic import analytic
+from benchmarks.tables.bounds import chosen_rows, evidence_of
+from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
+from benchmarks.tables.columns import marked
+from benchmarks.tables.markdown import count, enumeration, number, ranges, small
 
 CALIBRATION = "percentile-99.99"  # the paper's, App. D
 RESIDUALS = {"mean_abs": "mean |u|", "mean_square": "E[u²]"}
@@ -25,7 +28,7 @@ WORST = 3  # deviating settings that are named one by one
 @claim
 def momentum_is_weighting(tables: Tables) -> Verdict:
     """T01: equal in integers at beta = 2; within 1e-5 at other beta, where the largest current is of order 10."""
-    rows = _analytic(tables, "T01")
+    rows = analytic(tables, "T01")
     whole = rows["case"].str.startswith("beta=2.0")
     held = (rows["value"] == 0) | (~whole & (rows["value"] <= 1e-5))
     parts = [
@@ -39,7 +42,7 @@ def momentum_is_weighting(tables: Tables) -> Verdict:
 @claim
 def gate_is_relu(tables: Tables) -> Verdict:
     """T23: no mismatch over all 3^T trains at base 2, at least one at base 1.5."""
-    rows = _analytic(tables, "T23")
+    rows = analytic(tables, "T23")
     exact = rows[rows["case"].str.startswith("beta=2.0")]
     inexact = rows[rows["case"].str.startswith("beta=1.5")]
     if exact.empty or inexact.empty:
@@ -50,14 +53,6 @@ def gate_is_relu(tables: Tables) -> Verdict:
         f" {last['value']:,.0f} mismatches ({last['case'].partition(', ')[2].replace('=', ' = ')})."
     )
     return judge([bool((exact["value"] == 0).all() and (inexact["value"] > 0).any())], False, evidence)
-
-
-def _analytic(tables: Tables, name: str) -> pd.DataFrame:
-    rows = table_of(tables, "analytic")
-    rows = rows[rows["claim"] == name].reset_index(drop=True)
-    if rows.empty:
-        raise NotTested(f"`analytic` has no row of {name}.")
-    return rows
 
 
 def _cases(rows: pd.DataFrame) -> str:
@@ -109,7 +104,7 @@ def least(curve: pd.Series) -> float:
 
 def toy_grid(tables: Tables) -> pd.DataFrame:
     """E[u²]/v² of the toy model: a row per ratio, a column per spread."""
-    rows = _analytic(tables, "T02")
+    rows = analytic(tables, "T02")
     cases = rows["case"].str.extract(r"spread=(?P<spread>[\d.]+)v, theta=(?P<ratio>[\d.]+)v").assign(value=rows["value"])
     return cases.astype({"ratio": float}).pivot(index="ratio", columns="spread", values="value")
 
@@ -273,58 +268,16 @@ def _side_by_side(yes: pd.DataFrame, no: pd.DataFrame, keys: list[str]) -> pd.Da
 # ---- Table 2 ----------------------------------------------------------------------------------------------------------
 
 
-def conversion_loss(numbers: Sequence[int], most: float, symmetric: bool = False) -> Check:
-    """The loss of each of these rows of Table 2 is at most ``most`` points, or so in size if ``symmetric``."""
-
-    @claim
-    def check(tables: Tables) -> Verdict:
-        rows, missing = _rows(tables, numbers)
-        held = [_small_loss(row["loss"], most, symmetric) for _, row in rows.iterrows()]
-        evidence = "; ".join([*(_loss(row) for _, row in rows.iterrows()), *missing])
-        return judge(held, is_stand_in(rows), f"{evidence}.", complete=not missing)
-
-    return check
-
-
 @claim
 def imagenet_resnet(tables: Tables) -> Verdict:
     """T15: TMN (row 29) loses at most 0.6 points and less than SNN Calibration (row 26)."""
-    rows, missing = _rows(tables, [29, 26])
-    losses = {row["row"]: row["loss"] for _, row in rows.iterrows()}
+    rows, missing = chosen_rows(tables, "table2", [29, 26])
+    losses = rows["loss"].to_dict()
     if 29 not in losses:
-        raise NotTested(f"{'; '.join(missing)}.")
-    held = [losses[29] <= 0.6 and losses[29] < losses.get(26, float("inf"))]
-    evidence = "; ".join([*(_loss(row) for _, row in rows.iterrows()), *missing])
-    return judge(held, is_stand_in(rows), f"{evidence}.", complete=not missing)
-
-
-def _rows(tables: Tables, numbers: Sequence[int]) -> tuple[pd.DataFrame, list[str]]:
-    """Measured rows of Table 2 by number, and why the others are missing. Raises NotTested if all are."""
-    if "table2" not in tables:
-        raise NotTested("`table2` was not run yet.")
-    frame = tables["table2"].set_index("row", drop=False)
-    status = frame["status"].to_dict()
-    found = [n for n in numbers if status.get(n) in ("measured", "stand-in")]
-    missing = [f"Row {n}: {brief(status.get(n, 'not run yet'))}" for n in numbers if n not in found]
-    if not found:
-        raise NotTested(f"{'; '.join(missing)}.")
-    return frame.loc[found], missing
-
-
-def _small_loss(loss: float, most: float, symmetric: bool) -> bool:
-    return bool((abs(loss) if symmetric else loss) <= most + 1e-9)
-
-
-def _loss(row: pd.Series) -> str:
-    loss = interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
-    name = f"{row['method']}, {row['architecture']} on {row['dataset']}, T = {row['timesteps']}"
-    if row["status"] == "stand-in":
-        name = f"*{row['architecture_used']} on {row['dataset_used']}* † for {name}"
-    return f"Row {row['row']} ({name}): loss {loss} points on {row['n_test']:,} images, printed {_printed_loss(row)}"
-
-
-def _printed_loss(row: pd.Series) -> str:
-    return number(row["ann_metric_paper"] - row["snn_metric_paper"])
+        raise NotTested(f"`table2`, {'; '.join(missing)}.")
+    held = [losses[29] <= 0.6 and losses[29] < losses.get(26, inf)]
+    evidence = "; ".join([*(evidence_of(row) for _, row in rows.iterrows()), *missing])
+    return judge(held, is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
 
 
 # ---- Table 3 ----------------------------------------------------------------------------------------------------------
@@ -399,18 +352,12 @@ def rate_coding_collapses(tables: Tables) -> Verdict:
     if not {"TMN", "rate"} <= set(pairs.columns) or (pairs := pairs.dropna()).empty:
         raise NotTested(f"`timesteps` lacks TMN or rate coding at T = 4 with {CALIBRATION}.")
     gain = (pairs["TMN"] - pairs["rate"]).round(2)
+    names = {(row["dataset"], row["architecture"]): marked(row) for _, row in at4.iterrows()}
     listed = [
-        f"{_network(at4, *map(str, network))}: {number(tmn)} against {number(rate)} %"
+        f"{names[network]}: {number(tmn)} against {number(rate)} %"
         for network, tmn, rate in zip(pairs.index.tolist(), pairs["TMN"], pairs["rate"], strict=True)
     ]
     return judge(gain >= 20, is_stand_in(at4), f"Accuracy at T = 4: {'; '.join(listed)}.")
-
-
-def _network(rows: pd.DataFrame, dataset: str, architecture: str) -> str:
-    row = rows[(rows["dataset"] == dataset) & (rows["architecture"] == architecture)].iloc[0]
-    if row["status"] == "stand-in":
-        return f"*{row['architecture_used']} on {row['dataset_used']}* †"
-    return f"{architecture} on {dataset}"
 
 
 CLAIMS: dict[str, Check] = {
@@ -422,14 +369,7 @@ CLAIMS: dict[str, Check] = {
     "T06": predictive_costs_slightly_more,
     "T07": one_precharge_step_suffices,
     "T08": two_precharge_steps_for_transformers,
-    "T09": conversion_loss([9], 0.20),
-    "T10": conversion_loss([8], 0.15, symmetric=True),
-    "T11": conversion_loss([7], 0.25),
-    "T12": conversion_loss([14], 0.15, symmetric=True),
-    "T13": conversion_loss([24], 0.5),
-    "T14": conversion_loss([20, 21], 0.4),
     "T15": imagenet_resnet,
-    "T16": conversion_loss([30, 35], 0.4),
     "T17": half_the_energy,
     "T19": operations,
     "T23": gate_is_relu,

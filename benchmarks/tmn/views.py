@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
 
@@ -37,9 +37,11 @@ def _networks(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
 def _least_in_bold(cells: pd.DataFrame, headings: list[str], name: Callable[..., str], show: Callable[[float], str],
                    align: str = "r") -> str:  # fmt: skip
     """A table of numbers, the least of each column in bold."""
-    least = cells.min()
     lines = [
-        [name(place), *(f"**{show(line[c])}**" if line[c] == least[c] else show(line[c]) for c in cells)]
+        [
+            name(place),
+            *(f"**{show(value)}**" if value == least else show(value) for value, least in zip(line, cells.min(), strict=True)),
+        ]
         for place, line in cells.iterrows()
     ]
     return table(headings, lines, align + "r" * len(cells.columns))
@@ -236,9 +238,9 @@ def residuals(rows: pd.DataFrame) -> str:
     """Residual potentials by predictive threshold."""
     measures = {**RESIDUALS, "share_above_half": "share with |u| > v/2"}
     cells = rows.pivot(index="ratio", columns="scope", values=list(measures))
-    cells = cells[[(measure, scope) for scope in SCOPES for measure in measures if (measure, scope) in cells.columns]]
-    headings = ["Predictive threshold / v", *(f"{measures[measure]}, {SCOPES[scope]}" for measure, scope in cells.columns)]
-    return _least_in_bold(cells, headings, "{:.2f}".format, _three_digits)
+    columns = [(measure, scope) for scope in SCOPES for measure in measures if (measure, scope) in cells.columns]
+    headings = ["Predictive threshold / v", *(f"{measures[measure]}, {SCOPES[scope]}" for measure, scope in columns)]
+    return _least_in_bold(cells[columns], headings, "{:.2f}".format, _three_digits)
 
 
 def toy_model(tables: Tables) -> str:
@@ -255,7 +257,9 @@ def identities(rows: pd.DataFrame) -> str:
     lines = []
     for (claim, quantity, kind), part in rows.groupby(["claim", "quantity", kinds], sort=False):
         steps = ranges(int(case.rpartition(", T=")[2]) for case in part["case"] if ", T=" in case)
-        lines.append([claim, plain(quantity), kind, steps or DASH, ", ".join(f"{value:g}" for value in part["value"])])
+        lines.append(
+            [str(claim), plain(str(quantity)), str(kind), steps or DASH, ", ".join(f"{value:g}" for value in part["value"])]
+        )
     return table(["Claim", "Quantity", "Case", "T", "Values"], lines) if lines else ""
 
 
@@ -266,7 +270,7 @@ def _millions(value: float) -> str:
     return DASH if pd.isna(value) or not value else f"{value / 1e6:.4g}M"
 
 
-def _energy(row: Mapping[str, float], column: str = "energy_mj") -> str:
+def _energy(row: pd.Series, column: str = "energy_mj") -> str:
     return DASH if pd.isna(row[column]) else f"{row[column]:.4g}"
 
 
@@ -289,7 +293,7 @@ table3 = View(
     ("MACs: paper", "macs_paper", "r"),
     ("ours", lambda row: _millions(row["macs"])),
     ("mJ: paper", lambda row: f"{row['energy_mj_paper']:g}"),
-    ("ours", _energy),
+    ("ours", lambda row: _energy(row)),
     ("pre-simulation charged", _presimulated),
     ("first layer once", lambda row: _energy(row, "energy_once_mj")),
 )
@@ -344,8 +348,8 @@ def equal_energies(rows: pd.DataFrame) -> str:
                 lines.append([*known, "none", f"{loss_text(last)} at T = {last['timesteps']}", *[DASH] * 6])
                 continue
             known += [str(row["timesteps"]), loss_text(row), _energy(row), _presimulated(row), _energy(row, "energy_once_mj")]
-            compared = tmn is not None and name != "TMN"
-            lines.append(known + [number(tmn[each] / row[each], 3) if compared else DASH for each in columns])
+            compared = [DASH] * 3 if tmn is None or name == "TMN" else [number(tmn[each] / row[each], 3) for each in columns]
+            lines.append(known + compared)
     header = ["Network", "Method", "T measured", "T", "Loss [95 %]", "mJ", "mJ, pre-simulation charged", "mJ, first layer once"]
     header += ["TMN over it", "TMN over it, pre-simulation charged", "TMN over it, first layer once"]
     return table(header, lines, "llrrrrrrrrr")
