@@ -33,7 +33,7 @@ from benchmarks.ettfs.claims import (
 )
 from benchmarks.ettfs.figures import measured_on
 from benchmarks.ettfs.settings import PAPER, VARIANT_OF, Choice, choices
-from benchmarks.methods import DIRECT_METHODS
+from benchmarks.methods import DIRECT_METHODS, direct_method
 from benchmarks.profiles import Profile
 from benchmarks.tables.claims import NotTested, Tables, brief
 from benchmarks.tables.markdown import DASH, count, number, plain, ranges, small, table
@@ -76,7 +76,7 @@ def setup(profile: Profile) -> list[str]:
     held = ", ".join(f"{each.validation:,} of {each.dataset}" for each in {c.dataset: c for c in choices(profile)}.values())
     return [
         f"Held out of the training set, to choose on: the last {held} (canonical order).",
-        *(f"{name}: {kind.definition} ({kind.reference})." for name, kind in DIRECT_METHODS.items()),
+        *(f"{name}: {kind.definition} ({kind.reference})." for name, kind in ((name, direct_method(name)) for name in DIRECT_METHODS)),
     ]
 
 
