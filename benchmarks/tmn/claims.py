@@ -65,36 +65,21 @@ def _cases(rows: pd.DataFrame) -> str:
 @claim
 def half_threshold_is_best(tables: Tables) -> Verdict:
     """T02: every minimum lies at 0.50; on a network for both means and both scopes, in the toy model for E[u²]."""
-    minima = {f"{RESIDUALS[m]} of {SCOPES[s]}": best for (s, m), best in residual_minima(tables).items()}
-    toy = toy_minima(tables) if "analytic" in tables else {}
-    held = [best == 0.5 for best in (*minima.values(), *toy.values())]
-    off = [f"{name} has it at {best:.2f} v" for name, best in minima.items() if best != 0.5]
-    off += [f"the toy model with currents up to {spread} v at {best:.2f} v" for spread, best in toy.items() if best != 0.5]
-    kinds = f"{count(len(minima), 'residual', 'residuals')} of the network"
-    kinds += f" and {count(len(toy), 'toy model')}" if toy else ""
-    if off:
-        evidence = f"Minimum at 0.50 v in {sum(held)} of {len(held)} cases ({kinds}); {enumeration(off)}."
-    else:
-        evidence = f"Minimum at 0.50 v in all {len(held)} cases ({kinds})."
-    return judge(held, is_stand_in(table_of(tables, "figure4c")), evidence)
-
-
-def residual_minima(tables: Tables) -> dict[tuple[str, str], float]:
-    """The ratio with the least residual, by scope and measure. Raises NotTested where the grid lacks its middle or an end."""
     rows = table_of(tables, "figure4c")
-    minima: dict[tuple[str, str], float] = {}
-    for scope in SCOPES:
+    minima: dict[str, float] = {}
+    for scope, words in SCOPES.items():
         grid = rows[rows["scope"] == scope].set_index("ratio")
         if not {0.3, 0.5, 0.7} <= set(grid.index):
             raise NotTested("`figure4c` lacks part of the grid of ratios from 0.30 to 0.70.")
-        minima |= {(scope, measure): least(grid[measure]) for measure in RESIDUALS}
-    return minima
-
-
-def toy_minima(tables: Tables) -> dict[str, float]:
-    """The ratio with the least E[u²] in the toy model, by the spread of its currents over v."""
-    grid = toy_grid(tables)
-    return {str(spread): least(grid[spread]) for spread in grid}
+        minima |= {f"{name} of {words} has it": least(grid[measure]) for measure, name in RESIDUALS.items()}
+    spreads = toy_grid(tables) if "analytic" in tables else pd.DataFrame()
+    toy = {f"the toy model with currents up to {spread} v": least(spreads[spread]) for spread in spreads}
+    held = [best == 0.5 for best in (*minima.values(), *toy.values())]
+    off = [f"{name} at {best:.2f} v" for name, best in (minima | toy).items() if best != 0.5]
+    kinds = f"{count(len(minima), 'residual')} of the network" + (f" and {count(len(toy), 'toy model')}" if toy else "")
+    cases = f"{sum(held)} of {len(held)} cases" if off else f"all {len(held)} cases"
+    evidence = f"Minimum at 0.50 v in {cases} ({kinds}){'; ' if off else ''}{enumeration(off)}."
+    return judge(held, is_stand_in(rows), evidence)
 
 
 def least(curve: pd.Series) -> float:
@@ -180,8 +165,7 @@ def shorter_precharge_suffices(tables: Tables) -> Verdict:
 def predictive_is_more_accurate(tables: Tables) -> Verdict:
     """T05: at no T and no pre-charge less accurate, however small the difference; intervals are context only."""
     pairs = _pairs(tables)
-    gain = (pairs["snn_metric_yes"] - pairs["snn_metric_no"]).round(2)
-    worse = pairs.assign(gain=gain)[gain < 0].sort_values("gain", kind="stable")
+    gain, worse = _gains(pairs, 0)
     evidence = f"At least as accurate at {len(pairs) - len(worse)} of {len(pairs)} settings of pre-charge and T"
     evidence += f", gains up to {number(gain.max(), sign=True)} points"
     settings = [f"pre-charge {row['precharge_steps']}, T = {row['timesteps']}" for _, row in worse.iterrows()]
@@ -196,18 +180,19 @@ def _deficits(worse: pd.DataFrame, settings: list[str]) -> str:
         f"{setting} ({number(row['gain'], sign=True)} points, {count(round(-row['gain'] / 100 * row['n_test_yes']), 'image')})"
         for setting, (_, row) in zip(settings, worse.head(WORST).iterrows(), strict=False)
     ]
-    inside, most = _within(worse), "most " if len(worse) > WORST else ""
+    ours, theirs = (
+        worse[f"loss_{a}"].between(worse[f"loss_ci95_low_{b}"], worse[f"loss_ci95_high_{b}"])
+        for a, b in (("yes", "no"), ("no", "yes"))
+    )
+    inside, most = int((ours & theirs).sum()), "most " if len(worse) > WORST else ""
     share = "" if inside == len(worse) else f" at {inside} of these {len(worse)}"
     return f"; lower {most}at {enumeration(named)}; each loss inside the other's 95 % interval{share}"
 
 
-def _within(rows: pd.DataFrame) -> int:
-    """How many of the pairs have each loss inside the other's interval."""
-    inside = [
-        rows[f"loss_{a}"].between(rows[f"loss_ci95_low_{b}"], rows[f"loss_ci95_high_{b}"])
-        for a, b in (("yes", "no"), ("no", "yes"))
-    ]
-    return int((inside[0] & inside[1]).sum())
+def _gains(pairs: pd.DataFrame, allowed: float) -> tuple[pd.Series, pd.DataFrame]:
+    """What accuracy gains in each pair, and the pairs that gain less than is allowed, the worst first."""
+    gain = (pairs["snn_metric_yes"] - pairs["snn_metric_no"]).round(2)
+    return gain, pairs.assign(gain=gain)[gain < allowed].sort_values("gain", kind="stable")
 
 
 @claim
@@ -235,8 +220,7 @@ def one_precharge_step_suffices(tables: Tables) -> Verdict:
     pairs = _side_by_side(rows[rows["precharge_steps"] == 1], rows[rows["precharge_steps"] == 3], ["timesteps"])
     if pairs.empty:
         raise NotTested("`figure4a` lacks pre-charge 1 or 3 with predictive spiking.")
-    gain = (pairs["snn_metric_yes"] - pairs["snn_metric_no"]).round(2)
-    worse = pairs.assign(gain=gain)[gain < -0.1].sort_values("gain", kind="stable")
+    gain, worse = _gains(pairs, -0.1)
     evidence = f"Pre-charge 1 minus 3: {number(gain.min(), sign=True)} to {number(gain.max(), sign=True)} points over"
     evidence += f" T = {ranges(pairs['timesteps'])}"
     settings = [f"T = {row['timesteps']}" for _, row in worse.iterrows()]
