@@ -76,7 +76,7 @@ def setup(profile: Profile) -> list[str]:
     held = ", ".join(f"{each.validation:,} of {each.dataset}" for each in {c.dataset: c for c in choices(profile)}.values())
     return [
         f"Held out of the training set, to choose on: the last {held} (canonical order).",
-        *(f"{name}: {kind.definition} ({kind.reference})." for name, kind in ((name, direct_method(name)) for name in DIRECT_METHODS)),
+        *(f"{kind.name}: {kind.definition} ({kind.reference})." for kind in map(direct_method, DIRECT_METHODS)),
     ]
 
 
