@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.ettfs.claims import CLAIMS, chosen_exponential, effects
-from benchmarks.published import read_published
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, Verdict
 
 Tables = dict[str, pd.DataFrame]
@@ -54,10 +53,6 @@ def tables(ettfs_tables: Make) -> Tables:
 # --- all claims ----------------------------------------------------------------------------------
 
 
-def test_claims_are_those_that_are_published() -> None:
-    assert list(CLAIMS) == list(read_published("ettfs", "claims")["id"])
-
-
 @pytest.mark.parametrize("name", CLAIMS)
 def test_full_tables(tables: Tables, name: str) -> None:
     assert verdict(name, tables).status == (PARTLY if name == "E13" else REPRODUCED)
@@ -67,13 +62,6 @@ def test_full_tables(tables: Tables, name: str) -> None:
 def test_on_stand_ins_only_identities_are_plainly_reproduced(ettfs_tables: Make, name: str) -> None:
     status = verdict(name, ettfs_tables(stand_in=True)).status
     assert status == REPRODUCED if name in ANALYTIC else status.startswith(STAND_IN)
-
-
-@pytest.mark.parametrize("name", CLAIMS)
-def test_without_tables_nothing_is_tested(name: str) -> None:
-    result = verdict(name, {})
-    assert result.status == NOT_TESTED
-    assert "not run yet" in result.evidence
 
 
 @pytest.mark.parametrize("name", CLAIMS)

@@ -10,7 +10,7 @@ from importlib.resources import files
 import pandas as pd
 import pytest
 
-from benchmarks.published import published_papers, published_tables, read_published
+from benchmarks.published import read_published
 
 ROWS = {"table1": 5, "table2": 8, "table3": 4, "figures": 9, "claims": 14}
 RESULTS = ("row", "dataset", "method", "reference", "network", "architecture", "accuracy_paper", "source", "provenance")
@@ -55,27 +55,6 @@ def ablation() -> dict[tuple[str, str], Decimal]:
 
 
 # --- files ---------------------------------------------------------------------------------------
-
-
-def test_ettfs_is_listed_with_all_its_tables() -> None:
-    assert "ettfs" in published_papers()
-    assert published_tables("ettfs") == sorted(ROWS)
-
-
-@pytest.mark.parametrize(("table", "rows"), ROWS.items())
-def test_tables_have_their_number_of_rows_and_the_readme_says_so(table: str, rows: int) -> None:
-    assert len(read_published("ettfs", table)) == rows
-    assert f"| `{table}.csv` | {rows} |" in text("README.md")
-
-
-@pytest.mark.parametrize("table", ["table1", "table2", "table3"])
-def test_rows_are_numbered_in_order(table: str) -> None:
-    assert [row["row"] for row in raw(table)] == [str(n) for n in range(1, ROWS[table] + 1)]
-
-
-@pytest.mark.parametrize("table", ["figures", "claims"])
-def test_columns_are_those_of_the_other_room(table: str) -> None:
-    assert list(read_published("ettfs", table)) == list(read_published("tmn", table))
 
 
 @pytest.mark.parametrize("table", ["table1", "table2"])
@@ -207,12 +186,3 @@ def test_marks_to_beat_are_the_highest_at_hand() -> None:
 
     assert numbers(claim("E12")["tolerance"]) == [best("table1")]
     assert numbers(claim("E13")["tolerance"]) == [TQ_TTFS_FASHION, best("table2")]
-
-
-def test_claims_point_to_figures_and_tables_that_are_here() -> None:
-    figures = {row["figure"] for row in raw("figures")}
-    for row in raw("claims"):
-        for listed in re.findall(r"Figures? (\d(?:(?: and |, )\d)*)", row["where"]):
-            assert {f"Figure {n}" for n in re.findall(r"\d", listed)} <= figures, row
-        for numeral in re.findall(r"Table (I+)\b", row["where"]):
-            assert f"table{len(numeral)}" in ROWS, row

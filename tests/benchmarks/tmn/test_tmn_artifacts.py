@@ -30,18 +30,6 @@ def rows_of(profile: str, artifact: str) -> list[Row]:
     return BY_NAME[artifact].rows(load_profile(profile))
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("artifact", BY_NAME)
-def test_rows_are_numbered_and_each_can_be_run_or_says_why_not(profile: str, artifact: str) -> None:
-    rows = rows_of(profile, artifact)
-    assert [row.number for row in rows] == list(range(1, len(rows) + 1))
-    keys = {column.name for column in BY_NAME[artifact].schema.keys}
-    for row in rows:
-        assert bool(row.reason) != (row.fill is not None)
-        assert set(row.key) | set(row.unmeasured) == keys
-        assert set(row.key) & set(row.unmeasured) == set()
-
-
 @pytest.mark.parametrize("artifact", BY_NAME)
 def test_a_table_of_rows_that_are_not_run_is_valid(artifact: str) -> None:
     """No two rows share their keys, and the key columns are in their format."""
