@@ -20,24 +20,14 @@ METHODS = {
     "rate": (VERMILION, "s", "rate, from zero"),
     "OPI": (ORANGE, "^", "rate, from half threshold (OPI)"),
 }
-OTHERS = {
-    "TSA": (SKY, "D", "TSA"),
-    "FS-Conversion": (GREEN, "v", "FS conversion"),
-    "TTFS Mapping": (PURPLE, "P", "TTFS mapping"),
-    "LC-TTFS": (PURPLE, "v", "LC-TTFS"),
-    "LC-TTFS, centred": (PURPLE, "s", "LC-TTFS, centred"),
-    "TSC": (BLACK, "v", "TSC"),
-    "SNN Calibration": (ORANGE, "D", "SNN Calibration"),
-    "TTRBR": (ORANGE, "v", "TTRBR"),
-    "SpikeNorm": (GREY, "s", "SpikeNorm"),
-    "RMP-SNN": (GREY, "^", "RMP-SNN"),
-    "RMP-SNN, scaled": (GREY, "D", "RMP-SNN, scaled"),
-    "QCFS": (VERMILION, "v", "QCFS (quantised)"),
-    "QFFS": (VERMILION, "*", "QFFS (quantised)"),
-    "COS": (VERMILION, "P", "COS (quantised)"),
-    "Fast-SNN": (VERMILION, "D", "Fast-SNN (quantised)"),
+FAMILIES = {
+    "weighted spikes": ("TSA", "FS-Conversion"),
+    "a spike or an interval of spikes": ("TTFS Mapping", "LC-TTFS", "LC-TTFS, centred", "TSC", "TSC, spread"),
+    "rate": ("rate", "OPI", "SNN Calibration", "TTRBR", "SpikeNorm", "RMP-SNN", "RMP-SNN, scaled"),
+    "rate, quantised network": ("QCFS", "QFFS", "COS", "Fast-SNN"),
 }
-"""Codes beside those of the paper's own comparison."""
+"""Methods beside TMN, by what their spikes mean; others stand with the first."""
+IN_FAMILY = ((VERMILION, "s"), (GREEN, "^"), (ORANGE, "D"), (PURPLE, "v"), (BLACK, "P"), (SKY, "X"), (GREY, "*"))
 PRICED = {
     "TMN": (BLUE, "o", "TMN"),
     "COS": (ORANGE, "P", "COS"),
@@ -188,15 +178,35 @@ def losses(frame: pd.DataFrame, calibration: str) -> Figure:
 
 
 def codes(frame: pd.DataFrame, calibration: str) -> Figure:
-    """Conversion loss over timesteps of every method, a panel per network; the band is TMN's interval."""
+    """Conversion loss over timesteps of every method beside TMN's, a panel per network and family; the band is TMN's interval."""
     rows = frame[frame["calibration"] == calibration]
-    styles = {name: (BLACK, "*", name) for name in dict.fromkeys(rows["method"])} | METHODS | OTHERS
-    curves = [
-        (name, *styles[name], rows[rows["method"] == name])
-        for name in dict.fromkeys((*METHODS, *OTHERS, *styles))
-        if (rows["method"] == name).any()
-    ]
-    figure = _loss_panels(rows, curves, band="TMN")
+    networks = list(rows.groupby(["dataset", "architecture"], sort=False))
+    named = {name for members in FAMILIES.values() for name in members}
+    measured = [name for name in dict.fromkeys(rows["method"]) if name != "TMN"]
+    families = {family: [name for name in members if name in measured] for family, members in FAMILIES.items()}
+    families[next(iter(FAMILIES))] += [name for name in measured if name not in named]
+    families = {family: members for family, members in families.items() if members}
+    down = -(-len(families) // 2)
+    figure = Figure(figsize=(WIDTH, 0.5 + 2.9 * down * len(networks)))
+    for part, (_, network) in zip(figure.subfigures(len(networks), 1, squeeze=False).flatten(), networks, strict=True):
+        grid = part.subplots(down, min(2, len(families)), sharex=True, sharey=True, squeeze=False).flatten()
+        part.suptitle(titled(network.iloc[0]), x=0.01, ha="left", fontsize=9.5)
+        for axes, (family, members) in zip(grid, families.items(), strict=False):
+            styles = dict(zip(members, IN_FAMILY, strict=False))
+            for name, (color, marker) in {"TMN": (BLUE, "o"), **styles}.items():
+                curve = network[network["method"] == name].sort_values("timesteps")
+                steps = curve["timesteps"].astype(float)
+                axes.plot(steps, curve["loss"], color=color, marker=marker, label=name)
+                if name == "TMN":
+                    axes.fill_between(steps, curve["loss_ci95_low"], curve["loss_ci95_high"], color=color, alpha=0.18, lw=0)
+            _loss_axes(axes, longest=float(rows["timesteps"].max()))
+            axes.set_title(family, fontsize=9)
+            axes.legend(fontsize=7, loc="best")
+        for index, axes in enumerate(grid):
+            axes.set_ylabel("loss, points" if index % 2 == 0 else "")
+            axes.label_outer()
+            if index >= len(families):
+                axes.set_axis_off()
     heading(figure, "Conversion loss over timesteps, every method on the same network (band: 95 % interval of TMN)")
     return figure
 
