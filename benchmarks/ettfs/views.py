@@ -31,7 +31,7 @@ from benchmarks.ettfs.claims import (
 )
 from benchmarks.ettfs.figures import measured_on
 from benchmarks.ettfs.settings import VARIANT_OF, Choice, choices
-from benchmarks.methods import DIRECT_METHODS
+from benchmarks.methods import DIRECT_METHODS, direct_method
 from benchmarks.profiles import Profile
 from benchmarks.tables import sections
 from benchmarks.tables.claims import NotTested, Tables, brief
@@ -41,7 +41,7 @@ from benchmarks.tables.statistics import Interval, paired_difference
 from benchmarks.tables.views import Cell, View, grid, listing
 from benchmarks.training.recipes import Recipe, recipe
 
-METHODS = DIRECT_METHODS
+METHODS = [direct_method(name) for name in DIRECT_METHODS]
 INITIALIZATIONS = {"kaiming": "Kaiming", "ettfs": "ETTFS"}
 VARIANTS = {
     "both": "ETTFS",
