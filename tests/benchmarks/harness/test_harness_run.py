@@ -20,7 +20,7 @@ from benchmarks.harness.provenance import read_provenance, write_provenance
 from benchmarks.harness.results import read_correctness, read_table, write_table
 from benchmarks.measurements import ConversionLoss, EncodingError
 from benchmarks.measurements.lab import Lab
-from benchmarks.methods import TMN
+from benchmarks.methods.tmn import TMN
 from benchmarks.tmn.artifacts import ARTIFACTS
 from snncore.conversion import tmn
 

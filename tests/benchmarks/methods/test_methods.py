@@ -19,7 +19,7 @@ from snncore.neurons import IntegrateFireNeuron, MomentumNeuron
 from snncore.thresholds import ActivationHistogram
 
 OWN = """
-from benchmarks.methods import TMN
+from benchmarks.methods.tmn import TMN
 
 class Own(TMN):
     name = "own"

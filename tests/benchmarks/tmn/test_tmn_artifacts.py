@@ -13,7 +13,7 @@ import pytest
 from benchmarks.errors import CannotRun
 from benchmarks.harness.results import format_rows
 from benchmarks.measurements import ConversionLoss
-from benchmarks.methods import METHODS
+from benchmarks.methods.tmn import TMN
 from benchmarks.profiles import Profile, load_profile
 from benchmarks.published import read_published
 from benchmarks.tables.artifacts import Row, artifacts_of, select_artifacts
@@ -182,7 +182,7 @@ def test_methods_of_which_a_profile_says_so_take_fewer_images() -> None:
     assert table["OPI", 64] == table["TTFS Mapping", 64] == table["FS-Conversion", 10] == curve["OPI", 64] == {None}
 
 
-class Doubled(METHODS["TMN"]):  # type: ignore[misc, name-defined]
+class Doubled(TMN):  # type: ignore[misc, name-defined]
     """A method that the project does not know by name."""
 
     name, reference = "Doubled", "me, 2026"
