@@ -6,7 +6,7 @@ correctness per image, from which all means over seeds follow.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -22,11 +22,12 @@ from benchmarks.measurements.base import Arrays
 from benchmarks.measurements.direct_training import DirectTraining
 from benchmarks.measurements.initial_state import BINS, HIGH, LOW, InitialState
 from benchmarks.profiles import Profile
-from benchmarks.published import read_published
-from benchmarks.tables.analytic import Case
+from benchmarks.tables.analytic import analytic_rows, analytic_schema
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
-from benchmarks.tables.schema import Column, TableSchema
+from benchmarks.tables.energy import ACS
+from benchmarks.tables.schema import Column, TableSchema, published_keys
 from benchmarks.tables.statistics import over_seeds
+from benchmarks.tables.sweeps import Fill, printed_rows
 from benchmarks.training import recipe
 from snncore.energy import TMN_TABLE, Operations
 
@@ -35,23 +36,7 @@ DEEP_LAYOUT_NETWORK = "deep SMLP"
 """The five-layer network of Figure 4."""
 
 VARIANT_OPTIONS: dict[str, Options] = {name: tuple(options.items()) for name, options in VARIANTS.items()}
-
-
-def training(chosen: Choice, method: str, seed: int, options: Options = (), tolerant: bool = False) -> DirectTraining:
-    """The training run of a method on a network. Raises NotAvailable where the profile gives it no recipe."""
-    if method not in chosen.recipes:
-        raise NotAvailable(f"the profile has no recipe for {method} on {chosen.paper_dataset} {chosen.network}")
-    return DirectTraining(
-        chosen.dataset,
-        seed,
-        chosen.layout,
-        method,
-        chosen.recipes[method],
-        options,
-        chosen.validation,
-        chosen.training,
-        tolerant,
-    )
+INITIALIZATIONS = {"kaiming": VARIANT_OPTIONS["no init"], "ettfs": VARIANT_OPTIONS["both"]}
 
 
 def trainings(
@@ -59,63 +44,149 @@ def trainings(
 ) -> tuple[DirectTraining, ...]:
     """The training runs of a method on a network, one per seed; by default all seeds of the profile.
 
-    Raises NotAvailable as ``training`` does, and for Kaiming's initialisation where it is the paper's.
+    Raises NotAvailable where the profile gives the method no recipe, and for Kaiming's initialisation where it is the paper's.
     """
-    if dict(options).get("initialization") == "kaiming" and recipe(chosen.recipes[method]).options["timesteps"] == 2:
+    if method not in chosen.recipes:
+        raise NotAvailable(f"the profile has no recipe for {method} on {chosen.paper_dataset} {chosen.network}")
+    name = chosen.recipes[method]
+    if dict(options).get("initialization") == "kaiming" and recipe(name).options["timesteps"] == 2:
         raise NotAvailable("at T = 2 the paper's initialisation is Kaiming's: both draw weights of variance 2/N")
-    return tuple(training(chosen, method, seed, options, tolerant) for seed in seeds or chosen.seeds_of(method))
+    images = chosen.validation, chosen.training
+    return tuple(
+        DirectTraining(chosen.dataset, seed, chosen.layout, method, name, options, *images, tolerant)
+        for seed in seeds or chosen.seeds_of(method)
+    )
 
 
-def status_of(chosen: Choice) -> Values:
-    """The status columns of a row that was run on ``chosen``."""
-    return {
-        "dataset_used": chosen.dataset,
-        "architecture_used": chosen.layout,
-        "status": "stand-in" if chosen.stand_in else "measured",
-    }
+Part = tuple[Values, Choice, Fill, tuple[DirectTraining, ...]]
+"""Of a row: the key, the network, what fills the line without its status, and the training runs."""
 
 
-def finished(fill: Callable[[list[Arrays]], list[Values]], unmeasured: Values) -> Callable[[list[Arrays]], list[Values]]:
-    """``fill``, or the reason where a training run among the measurements failed."""
-
-    def checked(arrays: list[Arrays]) -> list[Values]:
-        for each in arrays:
-            if "failed" in each and str(each["failed"]):
-                return [unmeasured | {"status": f"not run: training failed: {each['failed']}"}]
-        return fill(arrays)
-
-    return checked
+def _rows(parts: Iterable[Part], unmeasured: Values | None = None) -> list[Row]:
+    return [_row(number, *part, unmeasured or {}) for number, part in enumerate(parts, start=1)]
 
 
-def accuracies(arrays: list[Arrays]) -> NDArray[np.float64]:
+def _row(
+    number: int, key: Values, chosen: Choice, fill: Fill, runs: tuple[DirectTraining, ...], unmeasured: Mapping[str, Any]
+) -> Row:
+    filled = partial(_finished, _status(chosen.dataset, chosen.layout, chosen.stand_in), fill, unmeasured)
+    return Row(number, key, filled, runs, unmeasured=dict(unmeasured))
+
+
+def _finished(status: Values, fill: Fill, unmeasured: Mapping[str, Any], arrays: list[Arrays]) -> list[Values]:
+    """What ``fill`` makes of the runs, or the reason where one of them failed."""
+    for each in arrays:
+        if "failed" in each and str(each["failed"]):
+            return [{**unmeasured, "status": f"not run: training failed: {each['failed']}"}]
+    return [line | status for line in fill(arrays)]
+
+
+def _status(dataset: str, layout: str, stand_in: bool) -> Values:
+    return {"dataset_used": dataset, "architecture_used": layout, "status": "stand-in" if stand_in else "measured"}
+
+
+def _accuracies(arrays: list[Arrays], name: str = "correct") -> NDArray[np.float64]:
     """Test accuracy in percent of every run."""
-    return np.array([100 * each["correct"].mean() for each in arrays])
+    return np.array([100 * each[name].mean() for each in arrays])
+
+
+def _mean(values: Iterable[Any]) -> float:
+    return float(np.mean(list(values)))
+
+
+# ---- columns that several tables share --------------------------------------------------------------------------------
+
+
+def _percent(name: str, doc: str, rtol: float = 1e-2, atol: float = 0.0) -> Column:
+    return Column(name, "float", 3, minimum=0, maximum=100, doc=doc, rtol=rtol, atol=atol)
+
+
+def _share(name: str, doc: str, atol: float = 1e-3, rtol: float = 1e-2) -> Column:
+    return Column(name, "float", 5, minimum=0, maximum=1, doc=doc, rtol=rtol, atol=atol)
+
+
+def _table(name: str, keys: Sequence[Column], *measures: Column, version: int = 1, optional: tuple[str, ...] = ()) -> TableSchema:
+    return TableSchema(name, version, tuple(keys), (*measures, *STATUS_COLUMNS), optional=optional)
+
+
+NETWORK_KEYS = (Column("dataset", "text", nullable=False), Column("network", "text", nullable=False))
+RUN_KEYS = (
+    *NETWORK_KEYS,
+    Column("method", "text", nullable=False),
+    Column("variant", "text", nullable=False, doc="what of ETTFS is on"),
+)
+SEED = Column("seed", "int", nullable=False, minimum=0)
+EPOCH = Column("epoch", "int", nullable=False, minimum=0, doc="0 is before training")
+LAYER = Column("layer", "int", nullable=False, minimum=1)
+INITIALIZATION = Column("initialization", "text", nullable=False, choices=("kaiming", "ettfs"))
+ENCODING = Column("encoding", "text", nullable=False, doc="direct: constant currents; latency, random: one spike per input")
+T = Column("timesteps", "int", minimum=1, doc="T")
+SEEDS = Column("seeds", "text", doc="training seeds")
+N_TEST = Column("n_test", "int", minimum=1)
+VALIDATION = _percent("validation", "accuracy on the validation images, mean over seeds")
+DECISION = Column("decision_step", "float", 3, minimum=1, doc="mean step of the first output spike; T + 1 if silent")
+SPIKES = Column("spikes_per_neuron", "float", 4, minimum=0, maximum=1, doc="mean over all neurons and images")
+EFFORT = (
+    Column("training_images", "int", minimum=1, doc="images that a network was trained on"),
+    Column("epochs", "int", minimum=1),
+)
+SEED_COLUMNS = (
+    T,
+    SEEDS,
+    _percent("snn_metric", "test accuracy in %, mean over seeds"),
+    Column("std", "float", 3, minimum=0, rtol=5e-2, doc="its standard deviation over seeds, in points"),
+    Column("ci95_low", "float", 3, doc="95 % interval of the mean over seeds (Student's t)"),
+    Column("ci95_high", "float", 3, doc="its upper end"),
+    VALIDATION,
+    DECISION,
+    SPIKES,
+    _percent("tied_percent", "images with several first classes", rtol=5e-2),
+    _percent("silent_percent", "images without an output spike", rtol=5e-2),
+    *EFFORT,
+    N_TEST,
+)
+CURVE_COLUMNS = (
+    Column("train_loss", "float", 5, minimum=0, doc="mean over the batches of the epoch; empty before training"),
+    _percent("train_accuracy", "% over the batches of the epoch"),
+    Column("validation_loss", "float", 5, minimum=0),
+    _percent("validation_accuracy", "%"),
+    _percent("silent_percent", "images without an output spike", atol=0.5),
+    _share("firing_last_hidden", "share of neurons that fire"),
+)
+SINGLE = ("std", "ci95_low", "ci95_high")
+"""Columns that are empty for a single seed."""
+UNTRAINED = ("train_loss", "train_accuracy")
+"""Columns that are empty before training."""
 
 
 # ---- Tables I, II and III: mean over seeds ----------------------------------------------------------------------------
 
-SEED_COLUMNS = (
-    Column("timesteps", "int", minimum=1, doc="T"),
-    Column("seeds", "text", doc="training seeds"),
-    Column("snn_metric", "float", decimals=3, minimum=0, maximum=100, doc="test accuracy in %, mean over seeds"),
-    Column("std", "float", decimals=3, minimum=0, rtol=5e-2, doc="its standard deviation over seeds, in points"),
-    Column("ci95_low", "float", decimals=3, doc="95 % interval of the mean over seeds (Student's t)"),
-    Column("ci95_high", "float", decimals=3, doc="its upper end"),
-    Column("validation", "float", decimals=3, minimum=0, maximum=100, doc="accuracy on the validation images, mean over seeds"),
-    Column("decision_step", "float", decimals=3, minimum=1, doc="mean step of the first output spike; T + 1 if silent"),
-    Column("spikes_per_neuron", "float", decimals=4, minimum=0, maximum=1, doc="mean over all neurons and images"),
-    Column("tied_percent", "float", decimals=3, minimum=0, maximum=100, rtol=5e-2, doc="images with several first classes"),
-    Column("silent_percent", "float", decimals=3, minimum=0, maximum=100, rtol=5e-2, doc="images without an output spike"),
-    Column("training_images", "int", minimum=1, doc="images that a network was trained on"),
-    Column("epochs", "int", minimum=1),
-    Column("n_test", "int", minimum=1),
+FILLED = ("row", "dataset", "method", "network", "initialization", "average_pooling")
+TABLE1, TABLE2, TABLE3 = (
+    _table(name, published_keys(PAPER, name, FILLED), *SEED_COLUMNS, optional=SINGLE) for name in ("table1", "table2", "table3")
 )
-SINGLE = ("std", "ci95_low", "ci95_high")
-"""Columns that are empty for a single seed."""
 
 
-def _summary(chosen: Choice, seeds: list[int], arrays: list[Arrays]) -> list[Values]:
-    interval, deviation = over_seeds(accuracies(arrays))
+def _printed(schema: TableSchema, profile: Profile) -> list[Row]:
+    return printed_rows(PAPER, schema.name, schema.keys, partial(_printed_row, profile, schema.name))
+
+
+def _printed_row(profile: Profile, table: str, number: int, key: Values) -> Row:
+    ablated = settings(profile, table) if table in SECTIONS else {}
+    method = key["method"]
+    try:
+        chosen = choice(profile, key["dataset"], ablated["network"][1] if ablated else key["network"]).of(method)
+        variant = VARIANT_OF[key["initialization"], key["average_pooling"]] if "initialization" in key else "both"
+        if ablated and variant not in ablated["variants"]:
+            raise NotAvailable("the profile leaves this variant out, for time")
+        group = trainings(chosen, method, VARIANT_OPTIONS[variant])
+    except NotAvailable as error:
+        return Row(number, key, reason=str(error))
+    return _row(number, key, chosen, partial(_summary, chosen.seeds_of(method)), group, {})
+
+
+def _summary(seeds: list[int], arrays: list[Arrays]) -> list[Values]:
+    interval, deviation = over_seeds(_accuracies(arrays))
     count = len(arrays[0]["correct"])
     return [
         {
@@ -125,16 +196,15 @@ def _summary(chosen: Choice, seeds: list[int], arrays: list[Arrays]) -> list[Val
             "std": deviation,
             "ci95_low": interval.low,
             "ci95_high": interval.high,
-            "validation": float(np.mean([each["validation_accuracy"][-1] for each in arrays])),
-            "decision_step": float(np.mean([each["decision"].mean() for each in arrays])),
-            "spikes_per_neuron": float(np.mean([_spikes_per_neuron(each) for each in arrays])),
-            "tied_percent": float(np.mean([100 * each["tied"] / count for each in arrays])),
-            "silent_percent": float(np.mean([100 * each["silent"] / count for each in arrays])),
+            "validation": _mean(each["validation_accuracy"][-1] for each in arrays),
+            "decision_step": _mean(each["decision"].mean() for each in arrays),
+            "spikes_per_neuron": _mean(map(_spikes_per_neuron, arrays)),
+            "tied_percent": _mean(100 * each["tied"] / count for each in arrays),
+            "silent_percent": _mean(100 * each["silent"] / count for each in arrays),
             "training_images": int(arrays[0]["training_images"]),
             "epochs": len(arrays[0]["train_loss"]),
             "n_test": count,
         }
-        | status_of(chosen)
     ]
 
 
@@ -143,116 +213,53 @@ def _spikes_per_neuron(arrays: Arrays) -> float:
     return float(steps[:, :-1].sum() / steps.sum())
 
 
-def _printed(table: str, schema: TableSchema, variant_of: Callable[[Any], str], profile: Profile) -> list[Row]:
-    rows = []
-    found = settings(profile, table) if table in SECTIONS else {}
-    ablated = found.get("network")
-
-    def network_of(printed: Any) -> str:
-        return str(ablated[1] if ablated else printed["network"])
-
-    for _, printed in read_published(PAPER, table).iterrows():
-        key = {column.name: printed[column.name] for column in schema.keys}
-        number = int(printed["row"])
-        try:
-            chosen = choice(profile, printed["dataset"], network_of(printed)).of(printed["method"])
-            variant = variant_of(printed)
-            if ablated and variant not in found["variants"]:
-                raise NotAvailable("the profile leaves this variant out, for time")
-            runs = trainings(chosen, printed["method"], VARIANT_OPTIONS[variant])
-        except NotAvailable as error:
-            rows.append(Row(number, key, reason=str(error)))
-            continue
-        fill = finished(partial(_summary, chosen, chosen.seeds_of(printed["method"])), {})
-        rows.append(Row(number, key, fill, runs))
-    return rows
-
-
-def _whole(_: Any) -> str:
-    return "both"
-
-
-def _ablated(printed: Any) -> str:
-    return VARIANT_OF[printed["initialization"], printed["average_pooling"]]
-
-
-ROW_KEYS = (
-    Column("row", "int", nullable=False, minimum=1),
-    Column("dataset", "text", nullable=False),
-    Column("method", "text", nullable=False),
-)
-COMPARISON_KEYS = (
-    *ROW_KEYS,
-    Column("reference", "text"),
-    Column("network", "text", nullable=False),
-    Column("architecture", "text"),
-    Column("accuracy_paper", "float"),
-    Column("source", "text"),
-    Column("provenance", "text"),
-)
-TABLE1 = TableSchema("table1", 1, COMPARISON_KEYS, (*SEED_COLUMNS, *STATUS_COLUMNS), optional=SINGLE)
-TABLE2 = TableSchema("table2", 1, COMPARISON_KEYS, (*SEED_COLUMNS, *STATUS_COLUMNS), optional=SINGLE)
-TABLE3 = TableSchema(
-    "table3",
-    1,
-    (
-        *ROW_KEYS,
-        Column("network", "text", nullable=False),
-        Column("initialization", "text", nullable=False, choices=("yes", "no")),
-        Column("average_pooling", "text", nullable=False, choices=("yes", "no")),
-        Column("accuracy_paper", "float"),
-        Column("provenance", "text"),
-    ),
-    (*SEED_COLUMNS, *STATUS_COLUMNS),
-    optional=SINGLE,
-)
-
-
 # ---- Decoders and the forced spike ------------------------------------------------------------------------------------
+
+DECODERS = _table("decoders", (*NETWORK_KEYS, Column("decoder", "text", nullable=False)), *SEED_COLUMNS, optional=SINGLE)
+FORCED = _table(
+    "forced",
+    (*NETWORK_KEYS, Column("trained", "text", nullable=False, choices=("forced", "free"))),
+    SEEDS,
+    _percent("accuracy_forced", "% with the forced last spike"),
+    _percent("accuracy_free", "% without it"),
+    Column("gain_free", "float", 3, atol=0.05, doc="points gained by dropping it, mean over seeds"),
+    Column("gain_low", "float", 3, atol=0.1, doc="95 % interval over seeds"),
+    Column("gain_high", "float", 3, atol=0.1),
+    N_TEST,
+    optional=("gain_low", "gain_high"),
+)
+
+
+def _named(profile: Profile, artifact: str) -> list[tuple[Values, Choice]]:
+    """The networks that the profile names for an artifact, each with its key."""
+    names = settings(profile, artifact).get("networks", [])
+    return [({"dataset": dataset, "network": network}, choice(profile, dataset, network)) for dataset, network in names]
 
 
 def decoders(profile: Profile) -> list[Row]:
     """Temporal weightings on the same network: the ablation that Sec. III-D announces and no table holds."""
     found = settings(profile, "decoders")
-    rows: list[Row] = []
-    for dataset, network in found.get("networks", []):
-        chosen = choice(profile, dataset, network)
-        for decoder in found["decoders"]:
-            key = {"dataset": dataset, "network": network, "decoder": decoder}
-            runs = trainings(chosen, "ETTFS", (("decoder", decoder),), seeds=found["seeds"])
-            rows.append(Row(len(rows) + 1, key, finished(partial(_summary, chosen, found["seeds"]), {}), runs))
-    return rows
-
-
-DECODERS = TableSchema(
-    "decoders",
-    1,
-    (
-        Column("dataset", "text", nullable=False),
-        Column("network", "text", nullable=False),
-        Column("decoder", "text", nullable=False),
-    ),
-    (*SEED_COLUMNS, *STATUS_COLUMNS),
-    optional=SINGLE,
-)
+    return _rows(
+        (key | {"decoder": decoder}, chosen, partial(_summary, found["seeds"]), group)
+        for key, chosen in _named(profile, "decoders")
+        for decoder in found["decoders"]
+        for group in [trainings(chosen, "ETTFS", (("decoder", decoder),), seeds=found["seeds"])]
+    )
 
 
 def forced(profile: Profile) -> list[Row]:
     """Networks trained with and without the forced last spike, each run with and without it."""
-    rows: list[Row] = []
-    for dataset, network in settings(profile, "forced").get("networks", []):
-        chosen = choice(profile, dataset, network)
-        for trained_with in (True, False):
-            runs = trainings(chosen, "ETTFS", (("forced_spike", True),) if trained_with else ())
-            key = {"dataset": dataset, "network": network, "trained": "forced" if trained_with else "free"}
-            fill = finished(partial(_forced, chosen, chosen.seeds_of("ETTFS"), trained_with), {})
-            rows.append(Row(len(rows) + 1, key, fill, runs))
-    return rows
+    options: dict[str, Options] = {"forced": (("forced_spike", True),), "free": ()}
+    return _rows(
+        (key | {"trained": name}, chosen, partial(_forced, chosen.seeds_of("ETTFS"), name), trainings(chosen, "ETTFS", given))
+        for key, chosen in _named(profile, "forced")
+        for name, given in options.items()
+    )
 
 
-def _forced(chosen: Choice, seeds: list[int], trained_with: bool, arrays: list[Arrays]) -> list[Values]:
-    same, other = accuracies(arrays), np.array([100 * each["correct_other"].mean() for each in arrays])
-    with_spike, without = (same, other) if trained_with else (other, same)
+def _forced(seeds: list[int], trained: str, arrays: list[Arrays]) -> list[Values]:
+    same, other = _accuracies(arrays), _accuracies(arrays, "correct_other")
+    with_spike, without = (same, other) if trained == "forced" else (other, same)
     gain, _ = over_seeds(without - with_spike)
     return [
         {
@@ -264,76 +271,79 @@ def _forced(chosen: Choice, seeds: list[int], trained_with: bool, arrays: list[A
             "gain_high": gain.high,
             "n_test": len(arrays[0]["correct"]),
         }
-        | status_of(chosen)
     ]
 
 
-FORCED = TableSchema(
-    "forced",
-    1,
-    (
-        Column("dataset", "text", nullable=False),
-        Column("network", "text", nullable=False),
-        Column("trained", "text", nullable=False, choices=("forced", "free")),
-    ),
-    (
-        Column("seeds", "text"),
-        Column("accuracy_forced", "float", decimals=3, minimum=0, maximum=100, doc="% with the forced last spike"),
-        Column("accuracy_free", "float", decimals=3, minimum=0, maximum=100, doc="% without it"),
-        Column("gain_free", "float", decimals=3, atol=0.05, doc="points gained by dropping it, mean over seeds"),
-        Column("gain_low", "float", decimals=3, atol=0.1, doc="95 % interval over seeds"),
-        Column("gain_high", "float", decimals=3, atol=0.1),
-        Column("n_test", "int", minimum=1),
-        *STATUS_COLUMNS,
-    ),
-    optional=("gain_low", "gain_high"),
-)
-
-
 # ---- Every run, its cost and its spike times --------------------------------------------------------------------------
+
+RUNS = _table(
+    "runs",
+    (*RUN_KEYS, SEED),
+    Column("snn_metric", "float", minimum=0, maximum=100, doc="test accuracy in %"),
+    N_TEST,
+    Column("ci95_low", "float", doc="Wilson's 95 % interval over test images"),
+    Column("ci95_high", "float"),
+    VALIDATION,
+    _percent("train_accuracy", "over the batches of the last epoch"),
+    *EFFORT,
+    DECISION,
+)
+COST = _table(
+    "cost",
+    RUN_KEYS,
+    T,
+    SPIKES,
+    Column("hidden_step", "float", 3, minimum=1, doc="mean step of hidden spikes"),
+    DECISION,
+    Column("decision_p95", "int", minimum=1, doc="step by which 95 % of the images are decided"),
+    ACS,
+    Column("acs_exit", "sci", 4, minimum=0, doc="accumulates per image until the first output spike"),
+    Column("macs", "sci", 4, minimum=0, doc="multiply-accumulates per image: analog first layer, computed once"),
+    Column("energy_mj", "sci", 4, minimum=0, doc="mJ per image at 4.6 pJ per MAC, 0.9 pJ per AC"),
+    Column("energy_exit_mj", "sci", 4, minimum=0, doc="the same with early exit"),
+    N_TEST,
+)
+SPIKE_TIMES = _table(
+    "spike_times",
+    (
+        *RUN_KEYS,
+        Column("layer", "int", nullable=False, minimum=0, doc="1 is the first; 0 is the first spike of any output neuron"),
+        Column("step", "int", nullable=False, minimum=1, doc="T + 1: no spike"),
+    ),
+    _share("share", "of neurons times images", rtol=5e-2),
+)
 
 
 def named_runs(profile: Profile) -> list[tuple[Choice, str, str, tuple[DirectTraining, ...]]]:
     """Every group of runs of Tables I to III: network, method, variant, one run per seed."""
     groups = []
-    ablated = settings(profile, "table3").get("network")
+    ablated = settings(profile, "table3")
     for chosen in choices(profile):
         if chosen.network == DEEP_LAYOUT_NETWORK:
             continue
         for method in chosen.recipes:
             own = chosen.of(method)
             groups.append((own, method, "both" if method == "ETTFS" else "as published", trainings(own, method)))
-        if [chosen.paper_dataset, chosen.network] == ablated:
+        if [chosen.paper_dataset, chosen.network] == ablated.get("network"):
             for variant, options in list(VARIANT_OPTIONS.items())[1:]:
-                if variant in settings(profile, "table3")["variants"]:
+                if variant in ablated["variants"]:
                     with suppress(NotAvailable):  # Table III's row says why
                         groups.append((chosen, "ETTFS", variant, trainings(chosen, "ETTFS", options)))
     return groups
 
 
-RUN_KEYS = (
-    Column("dataset", "text", nullable=False),
-    Column("network", "text", nullable=False),
-    Column("method", "text", nullable=False),
-    Column("variant", "text", nullable=False, doc="what of ETTFS is on"),
-)
-
-
-def _run_key(chosen: Choice, method: str, variant: str) -> Values:
-    return {"dataset": chosen.paper_dataset, "network": chosen.network, "method": method, "variant": variant}
+def _keyed(profile: Profile) -> Iterator[tuple[Values, Choice, tuple[DirectTraining, ...]]]:
+    for chosen, method, variant, group in named_runs(profile):
+        network = {"dataset": chosen.paper_dataset, "network": chosen.network}
+        yield network | {"method": method, "variant": variant}, chosen, group
 
 
 def runs(profile: Profile) -> list[Row]:
     """One line per training run, with correctness per test image."""
-    rows: list[Row] = []
-    for chosen, method, variant, group in named_runs(profile):
-        for run in group:
-            key = _run_key(chosen, method, variant) | {"seed": run.seed}
-            rows.append(Row(len(rows) + 1, key, finished(partial(_single, chosen), {}), (run,)))
-    return rows
+    return _rows((key | {"seed": run.seed}, chosen, _single, (run,)) for key, chosen, group in _keyed(profile) for run in group)
 
 
-def _single(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
+def _single(arrays: list[Arrays]) -> list[Values]:
     (each,) = arrays
     return [
         {
@@ -344,42 +354,18 @@ def _single(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
             "epochs": len(each["train_loss"]),
             "decision_step": float(each["decision"].mean()),
         }
-        | status_of(chosen)
     ]
-
-
-RUNS = TableSchema(
-    "runs",
-    1,
-    (*RUN_KEYS, Column("seed", "int", nullable=False, minimum=0)),
-    (
-        Column("snn_metric", "float", minimum=0, maximum=100, doc="test accuracy in %"),
-        Column("n_test", "int", minimum=1),
-        Column("ci95_low", "float", doc="Wilson's 95 % interval over test images"),
-        Column("ci95_high", "float"),
-        Column("validation", "float", decimals=3, minimum=0, maximum=100, doc="accuracy on the validation images"),
-        Column("train_accuracy", "float", decimals=3, minimum=0, maximum=100, doc="over the batches of the last epoch"),
-        Column("training_images", "int", minimum=1),
-        Column("epochs", "int", minimum=1),
-        Column("decision_step", "float", decimals=3, minimum=1, doc="mean step of the first output spike"),
-        *STATUS_COLUMNS,
-    ),
-)
 
 
 def cost(profile: Profile) -> list[Row]:
     """Spikes, latency with early exit, operations and energy per image of every group of runs."""
-    rows: list[Row] = []
-    for chosen, method, variant, group in named_runs(profile):
-        key = _run_key(chosen, method, variant)
-        rows.append(Row(len(rows) + 1, key, finished(partial(_cost, chosen), {}), group))
-    return rows
+    return _rows((key, chosen, _cost, group) for key, chosen, group in _keyed(profile))
 
 
-def _cost(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
+def _cost(arrays: list[Arrays]) -> list[Values]:
     count = len(arrays[0]["correct"])
     acs, exits = np.mean([each["accumulates"] for each in arrays], axis=0) / count
-    macs = float(np.mean([each["multiplications"] for each in arrays])) / count
+    macs = _mean(each["multiplications"] for each in arrays) / count
     steps = np.sum([each["spike_steps"] for each in arrays], axis=0)
     timesteps = steps.shape[1] - 1
     hidden = steps[:-1, :-1].sum(0)
@@ -387,7 +373,7 @@ def _cost(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
     return [
         {
             "timesteps": timesteps,
-            "spikes_per_neuron": float(np.mean([_spikes_per_neuron(each) for each in arrays])),
+            "spikes_per_neuron": _mean(map(_spikes_per_neuron, arrays)),
             "hidden_step": float((hidden * np.arange(1, timesteps + 1)).sum() / hidden.sum()),
             "decision_step": float(decision.mean()),
             "decision_p95": int(np.percentile(decision, 95, method="inverted_cdf")),
@@ -398,121 +384,90 @@ def _cost(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
             "energy_exit_mj": TMN_TABLE.millijoules(Operations(macs, float(exits))),
             "n_test": count,
         }
-        | status_of(chosen)
     ]
-
-
-COST = TableSchema(
-    "cost",
-    1,
-    RUN_KEYS,
-    (
-        Column("timesteps", "int", minimum=1),
-        Column("spikes_per_neuron", "float", decimals=4, minimum=0, maximum=1, doc="mean over neurons, images and seeds"),
-        Column("hidden_step", "float", decimals=3, minimum=1, doc="mean step of hidden spikes"),
-        Column("decision_step", "float", decimals=3, minimum=1, doc="mean step of the first output spike, where a run may end"),
-        Column("decision_p95", "int", minimum=1, doc="step by which 95 % of the images are decided"),
-        Column("acs", "sci", decimals=4, minimum=0, doc="accumulates per image, all T steps"),
-        Column("acs_exit", "sci", decimals=4, minimum=0, doc="accumulates per image until the first output spike"),
-        Column("macs", "sci", decimals=4, minimum=0, doc="multiply-accumulates per image: analog first layer, computed once"),
-        Column("energy_mj", "sci", decimals=4, minimum=0, doc="mJ per image at 4.6 pJ per MAC, 0.9 pJ per AC"),
-        Column("energy_exit_mj", "sci", decimals=4, minimum=0, doc="the same with early exit"),
-        Column("n_test", "int", minimum=1),
-        *STATUS_COLUMNS,
-    ),
-)
 
 
 def spike_times(profile: Profile) -> list[Row]:
     """Distribution of spike times after training, by layer, and of the decision (layer 0)."""
-    rows: list[Row] = []
-    for chosen, method, variant, group in named_runs(profile):
-        if method == "ETTFS":
-            key = _run_key(chosen, method, variant)
-            fill = finished(partial(_times, chosen), {"layer": 0, "step": 1})
-            rows.append(Row(len(rows) + 1, key, fill, group, unmeasured={"layer": 0, "step": 1}))
-    return rows
+    own = ((key, chosen, _times, group) for key, chosen, group in _keyed(profile) if key["method"] == "ETTFS")
+    return _rows(own, {"layer": 0, "step": 1})
 
 
-def _times(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
+def _times(arrays: list[Arrays]) -> list[Values]:
     steps = np.sum([each["spike_steps"] for each in arrays], axis=0)  # [L, T + 1]
     decision = np.concatenate([each["decision"] for each in arrays])
     decided = np.bincount(decision, minlength=steps.shape[1] + 1)[1:].astype(np.float64)
-    status = status_of(chosen)
     return [
-        {"layer": layer, "step": step, "share": float(share)} | status
+        {"layer": layer, "step": step, "share": float(share)}
         for layer, counts in enumerate([decided, *steps])
         for step, share in enumerate(counts / counts.sum(), start=1)
     ]
 
 
-SPIKE_TIMES = TableSchema(
-    "spike_times",
-    1,
-    (
-        *RUN_KEYS,
-        Column("layer", "int", nullable=False, minimum=0, doc="1 is the first; 0 is the first spike of any output neuron"),
-        Column("step", "int", nullable=False, minimum=1, doc="T + 1: no spike"),
-    ),
-    (
-        Column("share", "float", decimals=5, minimum=0, maximum=1, rtol=5e-2, atol=1e-3, doc="of neurons times images"),
-        *STATUS_COLUMNS,
-    ),
+# ---- Figures 4, 8 and 9: over training --------------------------------------------------------------------------------
+
+CURVES = _table("curves", (*RUN_KEYS, SEED, EPOCH), *CURVE_COLUMNS, optional=UNTRAINED)
+FIGURE4 = _table("figure4", (ENCODING, INITIALIZATION, SEED, EPOCH), *CURVE_COLUMNS, version=2, optional=UNTRAINED)
+FIGURE8 = _table("figure8", (INITIALIZATION, SEED, EPOCH), *CURVE_COLUMNS, optional=UNTRAINED)
+FIGURE9 = _table(
+    "figure9",
+    (INITIALIZATION, LAYER, Column("step", "int", nullable=False, minimum=0, doc="training step; 0 is the first batch")),
+    _share("firing", "share of neurons that fire"),
 )
 
 
-# ---- Figures 4, 8 and 9: curves over training -------------------------------------------------------------------------
-
-
-INITIALIZATIONS = {"kaiming": VARIANT_OPTIONS["no init"], "ettfs": VARIANT_OPTIONS["both"]}
+def learning_curves(profile: Profile) -> list[Row]:
+    """Loss, accuracy and firing rate after every epoch of every run of Tables I to III."""
+    return _curves(_keyed(profile))
 
 
 def figure4(profile: Profile) -> list[Row]:
     """Curves of a network of five layers, which goes on although layers are silent."""
     found = settings(profile, "figure4")
-    rows: list[Row] = []
-    for encoding in found.get("encodings", []):
-        chosen = choice(profile, *found["network"])
-        coded: Options = () if encoding == "direct" else (("encoding", encoding),)
-        for initialization, options in INITIALIZATIONS.items():
-            key = {"encoding": encoding, "initialization": initialization}
-            rows += _curves(len(rows), chosen, key, trainings(chosen, "ETTFS", options + coded, tolerant=True))
-    return rows
+    return _curves(
+        ({"encoding": encoding, "initialization": name}, chosen, trainings(chosen, "ETTFS", options + coded, tolerant=True))
+        for encoding in found.get("encodings", [])
+        for chosen in [choice(profile, *found["network"])]
+        for coded in [() if encoding == "direct" else (("encoding", encoding),)]
+        for name, options in INITIALIZATIONS.items()
+    )
 
 
 def figure8(profile: Profile) -> list[Row]:
     """Curves of Table III's networks with average pooling."""
-    chosen, groups, reason = _initialized(profile)
-    if chosen is None:
-        key = {"initialization": "kaiming", "seed": 0}
-        return [Row(1, key, reason=reason, unmeasured={"epoch": 0})] if reason else []
-    rows: list[Row] = []
-    for name, group in groups.items():
-        rows += _curves(len(rows), chosen, {"initialization": name}, group)
-    return rows
+    groups, reason = _initialized(profile)
+    key = {"initialization": "kaiming", "seed": 0}
+    return [Row(1, key, reason=reason, unmeasured={"epoch": 0})] if reason else _curves(groups)
 
 
-def _initialized(profile: Profile) -> tuple[Choice | None, dict[str, tuple[DirectTraining, ...]], str]:
-    """Table III's network, its runs with average pooling by initialisation, and why there are none."""
-    found = settings(profile, "table3")
-    if not found:
-        return None, {}, ""
+def figure9(profile: Profile) -> list[Row]:
+    """Share of neurons that fire over training steps, for both initialisations: mean over seeds, by layer."""
+    groups, reason = _initialized(profile)
+    unmeasured = {"layer": 1, "step": 0}
+    if reason:
+        return [Row(1, {"initialization": "kaiming"}, reason=reason, unmeasured=unmeasured)]
+    return _rows(((key, chosen, _steps, group) for key, chosen, group in groups), unmeasured)
+
+
+def _initialized(profile: Profile) -> tuple[list[tuple[Values, Choice, tuple[DirectTraining, ...]]], str]:
+    """The runs of Table III's network with average pooling, and why there are none."""
+    if not (found := settings(profile, "table3")):
+        return [], ""
     chosen = choice(profile, *found["network"])
     try:
-        return chosen, {name: trainings(chosen, "ETTFS", options) for name, options in INITIALIZATIONS.items()}, ""
+        made = {name: trainings(chosen, "ETTFS", options) for name, options in INITIALIZATIONS.items()}
     except NotAvailable as error:
-        return None, {}, str(error)
+        return [], str(error)
+    return [({"initialization": name}, chosen, group) for name, group in made.items()], ""
 
 
-def _curves(before: int, chosen: Choice, key: Values, group: tuple[DirectTraining, ...]) -> list[Row]:
+def _curves(groups: Iterable[tuple[Values, Choice, tuple[DirectTraining, ...]]]) -> list[Row]:
     """A row per run, with a line per epoch."""
-    return [
-        Row(number, key | {"seed": run.seed}, finished(partial(_epochs, chosen), {"epoch": 0}), (run,), unmeasured={"epoch": 0})
-        for number, run in enumerate(group, start=before + 1)
-    ]
+    each = ((key | {"seed": run.seed}, chosen, _epochs, (run,)) for key, chosen, group in groups for run in group)
+    return _rows(each, {"epoch": 0})
 
 
-def _epochs(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
+def _epochs(arrays: list[Arrays]) -> list[Values]:
     (each,) = arrays
     return [
         {
@@ -524,246 +479,98 @@ def _epochs(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
             "silent_percent": float(each["validation_silent"][epoch]),
             "firing_last_hidden": float(each["firing"][epoch][-2]),
         }
-        | status_of(chosen)
         for epoch in range(len(each["validation_loss"]))
     ]
 
 
-CURVE_COLUMNS = (
-    Column("train_loss", "float", decimals=5, minimum=0, doc="mean over the batches of the epoch; empty before training"),
-    Column("train_accuracy", "float", decimals=3, minimum=0, maximum=100, doc="% over the batches of the epoch"),
-    Column("validation_loss", "float", decimals=5, minimum=0),
-    Column("validation_accuracy", "float", decimals=3, minimum=0, maximum=100, doc="%"),
-    Column("silent_percent", "float", decimals=3, minimum=0, maximum=100, atol=0.5, doc="images without an output spike"),
-    Column("firing_last_hidden", "float", decimals=5, minimum=0, maximum=1, atol=1e-3, doc="share of neurons that fire"),
-    *STATUS_COLUMNS,
-)
-EPOCH = Column("epoch", "int", nullable=False, minimum=0, doc="0 is before training")
-CURVE_KEYS = (
-    Column("initialization", "text", nullable=False, choices=("kaiming", "ettfs")),
-    Column("seed", "int", nullable=False, minimum=0),
-    EPOCH,
-)
-CURVES = TableSchema(
-    "curves",
-    1,
-    (*RUN_KEYS, Column("seed", "int", nullable=False, minimum=0), EPOCH),
-    CURVE_COLUMNS,
-    optional=("train_loss", "train_accuracy"),
-)
-
-
-def learning_curves(profile: Profile) -> list[Row]:
-    """Loss, accuracy and firing rate after every epoch of every run of Tables I to III."""
-    rows: list[Row] = []
-    for chosen, method, variant, group in named_runs(profile):
-        rows += _curves(len(rows), chosen, _run_key(chosen, method, variant), group)
-    return rows
-
-
-ENCODING = Column("encoding", "text", nullable=False, doc="direct: constant currents; latency, random: one spike per input")
-FIGURE4 = TableSchema("figure4", 2, (ENCODING, *CURVE_KEYS), CURVE_COLUMNS, optional=("train_loss", "train_accuracy"))
-FIGURE8 = TableSchema("figure8", 1, CURVE_KEYS, CURVE_COLUMNS, optional=("train_loss", "train_accuracy"))
-
-
-def figure9(profile: Profile) -> list[Row]:
-    """Share of neurons that fire over training steps, for both initialisations: mean over seeds, by layer."""
-    unmeasured: Values = {"layer": 1, "step": 0}
-    chosen, groups, reason = _initialized(profile)
-    if chosen is None:
-        return [Row(1, {"initialization": "kaiming"}, reason=reason, unmeasured=unmeasured)] if reason else []
-    fill = finished(partial(_steps, chosen), unmeasured)
-    return [
-        Row(number, {"initialization": name}, fill, group, unmeasured=unmeasured)
-        for number, (name, group) in enumerate(groups.items(), start=1)
-    ]
-
-
-def _steps(chosen: Choice, arrays: list[Arrays]) -> list[Values]:
+def _steps(arrays: list[Arrays]) -> list[Values]:
     firing = np.mean([each["step_firing"] for each in arrays], axis=0)  # [K, L]
-    status = status_of(chosen)
     return [
-        {"layer": layer + 1, "step": int(step), "firing": float(firing[index, layer])} | status
-        for layer in range(firing.shape[1])
-        for index, step in enumerate(arrays[0]["step"])
+        {"layer": layer, "step": int(step), "firing": float(share)}
+        for layer, shares in enumerate(firing.T, start=1)
+        for step, share in zip(arrays[0]["step"], shares, strict=True)
     ]
-
-
-FIGURE9 = TableSchema(
-    "figure9",
-    1,
-    (
-        Column("initialization", "text", nullable=False, choices=("kaiming", "ettfs")),
-        Column("layer", "int", nullable=False, minimum=1),
-        Column("step", "int", nullable=False, minimum=0, doc="training step; 0 is the first batch"),
-    ),
-    (
-        Column("firing", "float", decimals=5, minimum=0, maximum=1, atol=1e-3, doc="share of neurons that fire"),
-        *STATUS_COLUMNS,
-    ),
-)
 
 
 # ---- Figures 1, 2 and 5: before training ------------------------------------------------------------------------------
 
-
-def _initial(profile: Profile) -> list[tuple[str, str, InitialState]]:
-    found = settings(profile, "initial")
-    return [
-        (
-            encoding,
-            initialization,
-            InitialState(
-                found["dataset"], 0, found["layout"], found["timesteps"], initialization, encoding, images=found["images"]
-            ),
-        )
-        for encoding in found.get("encodings", [])
-        for initialization in ("kaiming", "ettfs")
-    ]
-
-
-INITIAL_KEYS = (
-    ENCODING,
-    Column("initialization", "text", nullable=False, choices=("kaiming", "ettfs")),
-)
-
-
-def _initial_rows(fill: Callable[[InitialState, list[Arrays]], list[Values]], unmeasured: Values, profile: Profile) -> list[Row]:
-    return [
-        Row(
-            number,
-            {"encoding": encoding, "initialization": initialization},
-            partial(fill, state),
-            (state,),
-            unmeasured=unmeasured,
-        )
-        for number, (encoding, initialization, state) in enumerate(_initial(profile), start=1)
-    ]
-
-
-def _initial_status(state: InitialState) -> Values:
-    own = dataset_spec(state.dataset).paper_name == "Fashion-MNIST"  # the data set of Figures 1, 2 and 5
-    return {
-        "dataset_used": state.dataset,
-        "architecture_used": state.layout,
-        "status": "measured" if own else "stand-in",
-    }
-
-
-def _layers(state: InitialState, arrays: list[Arrays]) -> list[Values]:
-    (each,) = arrays
-    names = ("fired", "mean", "variance", "current_variance")
-    return [
-        {"layer": layer + 1} | {name: float(each[name][layer]) for name in names} | _initial_status(state)
-        for layer in range(len(each["fired"]))
-    ]
-
-
-FIGURE1 = TableSchema(
+FIGURE1 = _table(
     "figure1",
-    1,
-    (*INITIAL_KEYS, Column("layer", "int", nullable=False, minimum=1)),
-    (
-        Column("fired", "float", decimals=5, minimum=0, maximum=1, atol=1e-4, doc="share of neurons that fire"),
-        Column("mean", "float", decimals=4, atol=1e-3, doc="membrane potential before firing, in units of the threshold"),
-        Column("variance", "float", decimals=4, minimum=0, atol=1e-3, doc="of the potential over neurons, images and steps"),
-        Column("current_variance", "float", decimals=5, minimum=0, atol=1e-4, doc="Var(X[t]), which ETTFS sets to 1"),
-        *STATUS_COLUMNS,
-    ),
+    (ENCODING, INITIALIZATION, LAYER),
+    _share("fired", "share of neurons that fire", atol=1e-4),
+    Column("mean", "float", 4, atol=1e-3, doc="membrane potential before firing, in units of the threshold"),
+    Column("variance", "float", 4, minimum=0, atol=1e-3, doc="of the potential over neurons, images and steps"),
+    Column("current_variance", "float", 5, minimum=0, atol=1e-4, doc="Var(X[t]), which ETTFS sets to 1"),
 )
-
-
-def _densities(state: InitialState, arrays: list[Arrays]) -> list[Values]:
-    (each,) = arrays
-    width = (HIGH - LOW) / BINS
-    return [
-        {"layer": layer + 1, "potential": LOW + (index + 0.5) * width, "density": float(count / counts.sum() / width)}
-        | _initial_status(state)
-        for layer, counts in enumerate(each["potential"])
-        for index, count in enumerate(counts)
-    ]
-
-
-FIGURE2 = TableSchema(
-    "figure2",
-    1,
-    (
-        *INITIAL_KEYS,
-        Column("layer", "int", nullable=False, minimum=1),
-        Column("potential", "float", decimals=4, nullable=False, doc="middle of the bin, in thresholds; ends are open"),
-    ),
-    (Column("density", "float", decimals=5, minimum=0, rtol=5e-2, atol=1e-3), *STATUS_COLUMNS),
+POTENTIAL = Column("potential", "float", 4, nullable=False, doc="middle of the bin, in thresholds; ends are open")
+FIGURE2 = _table(
+    "figure2", (ENCODING, INITIALIZATION, LAYER, POTENTIAL), Column("density", "float", 5, minimum=0, rtol=5e-2, atol=1e-3)
 )
-
-
-def _gradients(state: InitialState, arrays: list[Arrays]) -> list[Values]:
-    (each,) = arrays
-    return [
-        {"layer": layer + 1, "median": float(each["gradient"][layer]), "mean": float(each["gradient_mean"][layer])}
-        | _initial_status(state)
-        for layer in range(len(each["gradient"]))
-    ]
-
-
-FIGURE5 = TableSchema(
+FIGURE5 = _table(
     "figure5",
-    1,
-    (*INITIAL_KEYS, Column("layer", "int", nullable=False, minimum=1)),
-    (
-        Column("median", "sci", decimals=3, minimum=0, doc="median |dL/dw| over the weights of the layer, one batch"),
-        Column("mean", "sci", decimals=3, minimum=0, doc="mean |dL/dw|"),
-        *STATUS_COLUMNS,
-    ),
+    (ENCODING, INITIALIZATION, LAYER),
+    Column("median", "sci", 3, minimum=0, doc="median |dL/dw| over the weights of the layer, one batch"),
+    Column("mean", "sci", 3, minimum=0, doc="mean |dL/dw|"),
 )
 
 
-# ---- Analytic claims --------------------------------------------------------------------------------------------------
+def _initial(fill: Callable[[Arrays], Iterable[Values]], profile: Profile) -> list[Row]:
+    """Rows of the profile's untrained network in each encoding and initialisation."""
+    found = settings(profile, "initial")
+    states = [
+        InitialState(found["dataset"], 0, found["layout"], found["timesteps"], name, encoding, images=found["images"])
+        for encoding in found.get("encodings", [])
+        for name in INITIALIZATIONS
+    ]
+    keys = [{"encoding": state.encoding, "initialization": state.initialization} for state in states]
+    return [
+        Row(number, key, partial(_before, fill, state), (state,), unmeasured={"layer": 1})
+        for number, (key, state) in enumerate(zip(keys, states, strict=True), start=1)
+    ]
+
+
+def _before(fill: Callable[[Arrays], Iterable[Values]], state: InitialState, arrays: list[Arrays]) -> list[Values]:
+    stand_in = dataset_spec(state.dataset).paper_name != "Fashion-MNIST"  # the data set of Figures 1, 2 and 5
+    return [line | _status(state.dataset, state.layout, stand_in) for line in fill(arrays[0])]
+
+
+def _layers(columns: Mapping[str, str], arrays: Arrays) -> Iterator[Values]:
+    """``columns``: column -> array with an entry per layer."""
+    for layer, values in enumerate(zip(*(arrays[name] for name in columns.values()), strict=True), start=1):
+        yield {"layer": layer} | dict(zip(columns, map(float, values), strict=True))
+
+
+def _densities(arrays: Arrays) -> Iterator[Values]:
+    width = (HIGH - LOW) / BINS
+    for layer, counts in enumerate(arrays["potential"], start=1):
+        for index, count in enumerate(counts):
+            yield {"layer": layer, "potential": LOW + (index + 0.5) * width, "density": float(count / counts.sum() / width)}
+
+
+STATE = partial(_layers, {name: name for name in ("fired", "mean", "variance", "current_variance")})
+GRADIENTS = partial(_layers, {"median": "gradient", "mean": "gradient_mean"})
+ANALYTIC = analytic_schema(Column("value", "float", 5, doc="see quantity", rtol=1e-6, atol=1e-5))
 
 
 def analytic_claims(profile: Profile) -> list[Row]:
     """Random stacks and random spikes; no data."""
-    return [
-        Row(
-            number,
-            {"claim": case.claim, "quantity": case.quantity, "case": case.case},
-            partial(_analytic, case),
-        )
-        for number, case in enumerate(analytic.cases(settings(profile, "stacks")), start=1)
-    ]
+    return analytic_rows(analytic.cases(settings(profile, "stacks")))
 
-
-def _analytic(case: Case, _: list[Arrays]) -> list[Values]:
-    return [{"value": case.compute(), "status": "measured"}]
-
-
-ANALYTIC = TableSchema(
-    "analytic",
-    1,
-    (
-        Column("claim", "text", nullable=False),
-        Column("quantity", "text", nullable=False),
-        Column("case", "text", nullable=False),
-    ),
-    (
-        Column("value", "float", decimals=5, doc="see quantity", rtol=1e-6, atol=1e-5),
-        Column("status", "text", nullable=False),
-    ),
-)
 
 ARTIFACTS = (
-    Artifact("table1", "Table I: MNIST", TABLE1, partial(_printed, "table1", TABLE1, _whole)),
-    Artifact("table2", "Table II: Fashion-MNIST", TABLE2, partial(_printed, "table2", TABLE2, _whole)),
-    Artifact("table3", "Table III: initialisation and pooling", TABLE3, partial(_printed, "table3", TABLE3, _ablated)),
+    Artifact("table1", "Table I: MNIST", TABLE1, partial(_printed, TABLE1)),
+    Artifact("table2", "Table II: Fashion-MNIST", TABLE2, partial(_printed, TABLE2)),
+    Artifact("table3", "Table III: initialisation and pooling", TABLE3, partial(_printed, TABLE3)),
     Artifact("runs", "Every training run (not printed)", RUNS, runs),
     Artifact("curves", "Learning curves of every run (not printed)", CURVES, learning_curves),
     Artifact("decoders", "Temporal weightings (announced in Sec. III-D, not printed)", DECODERS, decoders),
     Artifact("forced", "The forced last spike (Sec. III-C, not printed)", FORCED, forced),
     Artifact("cost", "Spikes, latency and energy (not printed)", COST, cost),
     Artifact("spike_times", "Spike times after training (not printed)", SPIKE_TIMES, spike_times),
-    Artifact("figure1", "Figure 1: firing rate and potential over depth", FIGURE1, partial(_initial_rows, _layers, {"layer": 1})),
-    Artifact("figure2", "Figure 2: distribution of the potential", FIGURE2, partial(_initial_rows, _densities, {"layer": 1})),
+    Artifact("figure1", "Figure 1: firing rate and potential over depth", FIGURE1, partial(_initial, STATE)),
+    Artifact("figure2", "Figure 2: distribution of the potential", FIGURE2, partial(_initial, _densities)),
     Artifact("figure4", "Figure 4: convergence of a five-layer network", FIGURE4, figure4),
-    Artifact("figure5", "Figure 5: gradients before training", FIGURE5, partial(_initial_rows, _gradients, {"layer": 1})),
+    Artifact("figure5", "Figure 5: gradients before training", FIGURE5, partial(_initial, GRADIENTS)),
     Artifact("figure8", "Figure 8: accuracy over training, SCNN", FIGURE8, figure8),
     Artifact("figure9", "Figure 9: firing rate over training, SCNN", FIGURE9, figure9),
     Artifact("analytic", "Analytic claims", ANALYTIC, analytic_claims),

@@ -13,6 +13,7 @@ from math import inf, isfinite, isnan, nan
 import pandas as pd
 
 from benchmarks.published import read_published
+from benchmarks.tables.analytic import analytic
 from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
 from benchmarks.tables.markdown import count, enumeration, interval, number, ranges, small
 from benchmarks.tables.statistics import Interval, paired_difference
@@ -43,16 +44,21 @@ def effort(row: pd.Series) -> str:
     return f"{row['training_images']:,} training images, {count(row['epochs'], 'epoch')}"
 
 
+def span(values: pd.Series) -> str:
+    """Lowest to highest."""
+    return f"{number(values.min(), 3)} to {number(values.max(), 3)}"
+
+
+def _sentence(*parts: str) -> str:
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def ratio(a: float, b: float) -> float:
     """``a / b``; infinite where only ``b`` is 0, NaN where both are."""
     if b:
         return a / b
     return inf if a else nan
-
-
-def times(value: float) -> str:
-    """A ratio in words."""
-    return f"{small(value, 3)} times" if isfinite(value) else "against 0"
 
 
 # ---- analytic ---------------------------------------------------------------------------------------------------------
@@ -61,46 +67,39 @@ def times(value: float) -> str:
 @claim
 def kaiming_shrinks_the_current(tables: Tables) -> Verdict:
     """E01: at every T and layer of a random stack with the forced last spike, Var times T/2 in [0.9, 1.1]."""
-    rows = _analytic(tables, "E01", "variance")
+    rows = _stacked(tables, "E01", "variance")
     scaled = rows["value"] * rows["T"] / 2
-    evidence = f"Variance is {number(scaled.min(), 3)} to {number(scaled.max(), 3)} times 2/T in {_stacks(rows)}"
-    return judge(_near_one(scaled), False, f"{evidence}{_off(rows, scaled)}.")
+    return judge(_near_one(scaled), False, f"Variance is {span(scaled)} times 2/T in {_stacks(rows)}{_off(rows, scaled)}.")
 
 
 @claim
 def initialization_keeps_the_current(tables: Tables) -> Verdict:
     """E02: the same with weights of variance T/N: variance in [0.9, 1.1] and mean within 0.1 of 0."""
-    variance, mean = _analytic(tables, "E02", "variance"), _analytic(tables, "E02", "mean")
-    evidence = (
-        f"Variance {number(variance['value'].min(), 3)} to {number(variance['value'].max(), 3)} in {_stacks(variance)}"
-        f"{_off(variance, variance['value'])}; mean {number(mean['value'].min(), 3)} to {number(mean['value'].max(), 3)}."
-    )
-    return judge([*_near_one(variance["value"]), *(mean["value"].abs() <= 0.1 + SLACK)], False, evidence)
+    rows, mean = _stacked(tables, "E02", "variance"), _stacked(tables, "E02", "mean")["value"]
+    variance = rows["value"]
+    evidence = f"Variance {span(variance)} in {_stacks(rows)}{_off(rows, variance)}; mean {span(mean)}."
+    return judge([*_near_one(variance), *(mean.abs() <= 0.1 + SLACK)], False, evidence)
 
 
 @claim
 def average_pooling_keeps_one_spike(tables: Tables) -> Verdict:
     """E08: every max-pooled sum above 1; every average-pooled one at most 1 and the average of its neurons' sums."""
-    rows = _analytic(tables, "E08", "")
+    rows = analytic(tables, "E08")
     averaged = rows["case"].str.startswith("average")
     sums, differences = (rows["quantity"].str.startswith(f"largest {what}") for what in ("sum", "difference"))
-    most, least, gap = rows[sums & ~averaged]["value"], rows[sums & averaged]["value"], rows[differences & averaged]["value"]
-    if most.empty or least.empty or gap.empty:
+    largest, pooled, gap = rows[sums & ~averaged], rows[sums & averaged], rows[differences & averaged]["value"]
+    if largest.empty or pooled.empty or gap.empty:
         raise NotTested("`analytic` lacks part of the pooled sums.")
     evidence = (
-        f"Largest sum over time: {_each(rows[sums & ~averaged])} with max pooling, {_each(rows[sums & averaged])} with average"
-        f" pooling; averages before and after summing differ by {small(gap.max())}."
+        f"Largest sum over time: {_each(largest)} with max pooling, {_each(pooled)} with average pooling; averages before and"
+        f" after summing differ by {small(gap.max())}."
     )
-    return judge([*(most > 1), *(least <= 1), *(gap == 0)], False, evidence)
+    return judge([*(largest["value"] > 1), *(pooled["value"] <= 1), *(gap == 0)], False, evidence)
 
 
-def _analytic(tables: Tables, name: str, quantity: str) -> pd.DataFrame:
-    rows = table_of(tables, "analytic")
-    rows = rows[(rows["claim"] == name) & rows["quantity"].str.startswith(quantity)].reset_index(drop=True)
-    if rows.empty:
-        raise NotTested(f"`analytic` has no {quantity or 'row'} of {name}.")
-    parts = rows["case"].str.extract(r"T = (?P<T>\d+), .*layer (?P<layer>\d+)")
-    return rows.assign(T=parts["T"].astype("float64"), layer=parts["layer"].astype("float64"))
+def _stacked(tables: Tables, name: str, quantity: str) -> pd.DataFrame:
+    rows = analytic(tables, name, quantity)
+    return rows.join(rows["case"].str.extract(r"T = (?P<T>\d+), .*layer (?P<layer>\d+)").astype("float64"))
 
 
 def _near_one(values: pd.Series) -> list[bool]:
@@ -159,7 +158,6 @@ def _random_stacks(tables: Tables) -> str:
 def gradients_vanish_under_kaiming(tables: Tables) -> Verdict:
     """E05: for every encoding and layer from the second on, the ratio of medians is at least 100; 0 against 0 is not."""
     cells = gradient_ratios(tables)
-    status = table_of(tables, "figure5")
     inner = cells[cells.index.get_level_values("layer") >= 2]
     if inner.empty:
         raise NotTested("`figure5` lacks layers from the second on under both initialisations.")
@@ -172,7 +170,7 @@ def gradients_vanish_under_kaiming(tables: Tables) -> Verdict:
         zero = f", infinite in layer {ranges(map(int, dead))} (Kaiming's median is 0)" if len(dead) and len(finite) else ""
         listed.append(f"{encoding} input {span}{zero}")
     evidence = f"At least 100 in {held.sum()} of {len(held)} layers: {'; '.join(listed)}."
-    return judge(held, is_stand_in(status), evidence)
+    return judge(held, is_stand_in(table_of(tables, "figure5")), evidence)
 
 
 def gradient_ratios(tables: Tables) -> pd.DataFrame:
@@ -203,8 +201,7 @@ class Convergence:
 def deep_network_converges(tables: Tables) -> Verdict:
     """E04: by encoding and seed, on the accuracy over the batches of an epoch; "later" also where Kaiming never reaches 80 %."""
     rows = table_of(tables, "figure4")
-    held: list[bool] = []
-    parts: list[str] = []
+    held, parts = [], []
     for encoding, part in rows.groupby("encoding", sort=False):
         ours, theirs = convergence(part, "ettfs"), convergence(part, "kaiming")
         seeds = [seed for seed in ours if seed in theirs]
@@ -217,8 +214,7 @@ def deep_network_converges(tables: Tables) -> Verdict:
             )
     if not held:
         raise NotTested("`figure4` lacks one of the initialisations.")
-    evidence = "; ".join(parts)
-    return judge(held, is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.")
+    return judge(held, is_stand_in(rows), _sentence(*parts))
 
 
 def convergence(rows: pd.DataFrame, initialization: str) -> dict[int, Convergence]:
@@ -226,9 +222,9 @@ def convergence(rows: pd.DataFrame, initialization: str) -> dict[int, Convergenc
     found = {}
     trained = rows[(rows["initialization"] == initialization) & (rows["epoch"] >= 1)]
     for seed, curve in trained.sort_values("epoch").groupby("seed"):
-        above = curve["epoch"][curve["train_accuracy"] >= CONVERGED]
+        above, last = curve["epoch"][curve["train_accuracy"] >= CONVERGED], curve.iloc[-1]
         crossing = None if above.empty else int(above.iloc[0])
-        found[int(str(seed))] = Convergence(float(curve["train_accuracy"].iloc[-1]), crossing, int(curve["epoch"].iloc[-1]))
+        found[int(str(seed))] = Convergence(float(last["train_accuracy"]), crossing, int(last["epoch"]))
     return found
 
 
@@ -241,22 +237,18 @@ def _converges_only(ours: Convergence, theirs: Convergence) -> bool:
 
 def _finals(curves: dict[int, Convergence], seeds: Sequence[int]) -> str:
     finals = [curves[seed].final for seed in seeds]
-    span = number(finals[0], 1) if len(finals) == 1 else f"{number(min(finals), 1)} to {number(max(finals), 1)}"
-    crossings = [curves[seed].crossing for seed in seeds]
-    reached = [crossing for crossing in crossings if crossing is not None]
+    shown = number(finals[0], 1) if len(finals) == 1 else f"{number(min(finals), 1)} to {number(max(finals), 1)}"
+    reached = [crossing for seed in seeds if (crossing := curves[seed].crossing) is not None]
     if not reached:
-        return f"{span} % (80 % never)"
-    never = f", never in {len(crossings) - len(reached)}" if len(reached) < len(crossings) else ""
-    return f"{span} % (80 % in epoch {ranges(reached)}{never})"
+        return f"{shown} % (80 % never)"
+    never = f", never in {len(seeds) - len(reached)}" if len(reached) < len(seeds) else ""
+    return f"{shown} % (80 % in epoch {ranges(reached)}{never})"
 
 
 @claim
 def convolutional_network_learns_faster(tables: Tables) -> Verdict:
     """E06: mean over seeds higher after every epoch from the second on, on validation images; firing at step 0 (first batch)."""
-    parts: list[str] = []
-    held: list[bool] = []
-    frames: list[pd.DataFrame] = []
-    missing: list[str] = []
+    held, parts, frames, missing = [], [], [], []
     for name, check in (("figure8", _higher_throughout), ("figure9", _fires_more)):
         try:
             rows = table_of(tables, name)
@@ -269,8 +261,7 @@ def convolutional_network_learns_faster(tables: Tables) -> Verdict:
         parts.append(evidence)
     if not held:
         raise NotTested(f"{'; '.join(missing)}.")
-    evidence = "; ".join([*parts, *missing])
-    return judge(held, is_stand_in(*frames), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
+    return judge(held, is_stand_in(*frames), _sentence(*parts, *missing), complete=not missing)
 
 
 def _higher_throughout(rows: pd.DataFrame) -> tuple[bool, str]:
@@ -291,12 +282,12 @@ def _fires_more(rows: pd.DataFrame) -> tuple[bool, str]:
     first = rows[rows["step"] == 0].groupby("initialization")["firing"].mean()
     if not {"ettfs", "kaiming"} <= set(first.index):
         raise NotTested("`figure9` lacks step 0 under both initialisations.")
-    times_as = ratio(first["ettfs"], first["kaiming"])
+    times = ratio(first["ettfs"], first["kaiming"])
     evidence = (
         f"share that fires before training, mean of the layers, {number(first['ettfs'], 3)} against"
-        f" {number(first['kaiming'], 3)} ({times(times_as)})"
+        f" {number(first['kaiming'], 3)} ({f'{small(times, 3)} times' if isfinite(times) else 'against 0'})"
     )
-    return bool(times_as >= 3 - SLACK), evidence
+    return bool(times >= 3 - SLACK), evidence
 
 
 # ---- Table III --------------------------------------------------------------------------------------------------------
@@ -348,14 +339,11 @@ def effects(tables: Tables, name: str) -> list[Effect]:
     printed = read_published("ettfs", "table3").set_index("row")["accuracy_paper"]
     found = []
     for what, better, worse in EFFECTS[name]:
-        if not {better, worse} <= set(by_variant):
-            continue
-        pairs = pd.concat([by_variant[better], by_variant[worse]], axis="columns", join="inner").sort_index()
-        if pairs.empty:
-            continue
-        a, b = (pairs.iloc[:, column].to_numpy(dtype="float64") for column in (0, 1))
-        difference = float(printed[VARIANT_ROWS[better]] - printed[VARIANT_ROWS[worse]])
-        found.append(Effect(what, better, worse, *paired_difference(a, b), len(pairs), difference))
+        each = [by_variant.get(variant, pd.Series(dtype="float64")) for variant in (better, worse)]
+        pairs = pd.concat(each, axis="columns", join="inner").sort_index().to_numpy(dtype="float64")
+        if len(pairs):
+            difference = float(printed[VARIANT_ROWS[better]] - printed[VARIANT_ROWS[worse]])
+            found.append(Effect(what, better, worse, *paired_difference(*pairs.T), len(pairs), difference))
     if not found:
         raise NotTested("`runs` lacks the variants of Table III with equal seeds.")
     return found
@@ -379,13 +367,14 @@ def gain_of(name: str) -> Check:
         found = effects(tables, name)
         rows = ablated(table_of(tables, "runs"))
         tested = [effect for effect in found if not isnan(effect.p)]
-        listed = "; ".join(map(_effect, found))
+        listed = list(map(_effect, found))
         if not tested:
-            raise NotTested(f"A paired test needs at least two seeds ({listed}).")
+            raise NotTested(f"A paired test needs at least two seeds ({'; '.join(listed)}).")
         complete = len(tested) == len(EFFECTS[name])
-        evidence = listed if complete else f"{listed}; the other comparison was not run over seeds"
-        evidence += f"; {effort(rows.iloc[0])}"
-        return judge([effect.holds for effect in tested], is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete)
+        if not complete:
+            listed.append("the other comparison was not run over seeds")
+        evidence = _sentence(*listed, effort(rows.iloc[0]))
+        return judge([effect.holds for effect in tested], is_stand_in(rows), evidence, complete)
 
     return check
 
@@ -458,8 +447,8 @@ def best_on_fashion(tables: Tables) -> Verdict:
         for row in found
     ]
     note = "for the SMLP the marks of STDBP and TQ-TTFS are unknown, so the best verdict is partly"
-    evidence = "; ".join([*listed, *missing, note])
-    return judge(held, any(row["status"] == "stand-in" for row in found), f"{evidence}.", complete=False)
+    evidence = f"{'; '.join([*listed, *missing, note])}."
+    return judge(held, any(row["status"] == "stand-in" for row in found), evidence, complete=False)
 
 
 def _own(tables: Tables, name: str, network: str) -> pd.Series:
@@ -496,15 +485,13 @@ def exponential_weights_fire_earlier(tables: Tables) -> Verdict:
     """
     rows = table_of(tables, "decoders")
     held, listed, frames = [], [], []
-    complete = True
-    for _, network in rows.groupby(["dataset", "network"], sort=False):
+    networks = [network for _, network in rows.groupby(["dataset", "network"], sort=False)]
+    for network in networks:
         by = {str(row["decoder"]): row for _, row in network.iterrows()}
         chosen = chosen_exponential(list(by))
         rivals = [name for name in ("linear", "uniform") if name in by]
         if chosen is None or not rivals:
-            complete = False
             continue
-        complete &= len(rivals) == 2
         ours = by[chosen]
         frames.append(network[network["decoder"].isin([chosen, *rivals])])
         for other in (by[name] for name in rivals):
@@ -515,16 +502,14 @@ def exponential_weights_fire_earlier(tables: Tables) -> Verdict:
     if not held:
         raise NotTested("`decoders` lacks exponential weights of base 2 or more, or anything to compare them with.")
     evidence = f"Step of the first output spike and accuracy: {'; '.join(listed)}."
-    return judge(held, is_stand_in(*frames), evidence, complete)
+    return judge(held, is_stand_in(*frames), evidence, complete=len(held) == 2 * len(networks))
 
 
 def chosen_exponential(names: Sequence[str]) -> str | None:
     """Which decoder stands for the paper's, whose base is lost: base 4, else the largest; None without one of at least 2."""
-    bases = {name: float(name.partition("-")[2]) for name in names if name.startswith("exponential-")}
-    bases = {name: base for name, base in bases.items() if base >= 2}
-    if "exponential-4" in bases:
-        return "exponential-4"
-    return max(bases, key=lambda name: bases[name]) if bases else None
+    bases = {float(name.partition("-")[2]): name for name in names if name.startswith("exponential-")}
+    known = [base for base in bases if base >= 2]
+    return bases[4.0 if 4.0 in known else max(known)] if known else None
 
 
 @claim
@@ -547,10 +532,8 @@ def _forced(network: pd.DataFrame) -> str:
 
 
 def _on(row: pd.Series) -> str:
-    seeds = count(seed_count(row), "seed")
-    if row["status"] == "stand-in":
-        return f"*{row['architecture_used']} on {row['dataset_used']}* † for {row['network']} on {row['dataset']}, {seeds}"
-    return f"{row['network']} on {row['dataset']}, {seeds}"
+    own = f"*{row['architecture_used']} on {row['dataset_used']}* † for " if row["status"] == "stand-in" else ""
+    return f"{own}{row['network']} on {row['dataset']}, {count(seed_count(row), 'seed')}"
 
 
 CLAIMS: dict[str, Check] = {

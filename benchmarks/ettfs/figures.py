@@ -60,83 +60,64 @@ def titled(row: pd.Series) -> str:
 
 def depth(frame: pd.DataFrame) -> Figure:
     """Figure 1: share of neurons that fire (top) and variance of the currents (bottom) over depth, a column per encoding."""
-    encodings = list(dict.fromkeys(frame["encoding"]))
+    parts = _by(frame, "encoding")
     figure = Figure(figsize=(WIDTH, 5.0))
-    grid = figure.subplots(2, len(encodings), sharex=True, sharey="row", squeeze=False)
+    grid = figure.subplots(2, len(parts), sharex=True, sharey="row", squeeze=False)
     floor = _floor(frame["current_variance"])
-    for column, encoding in enumerate(encodings):
-        top, bottom = grid[:, column]
-        for name, curve in _by_initialization(frame[frame["encoding"] == encoding]):
-            curve = curve.sort_values("layer")
-            style = _style(name)
+    for (top, bottom), (encoding, part) in zip(grid.T, parts, strict=True):
+        for style, curve in _by_initialization(part, "layer"):
             top.plot(curve["layer"], curve["fired"], **style)
             _logarithmic(bottom, curve["layer"], curve["current_variance"], floor, **style)
         bottom.axhline(1.0, color=GREY, linewidth=1.0, linestyle=":")
         top.set_title(ENCODINGS.get(encoding, encoding))
-        bottom.set_yscale("log")
-        bottom.set_xlabel("layer")
-        bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _over(bottom, "layer")
         _mark_floor(bottom, floor, frame["current_variance"])
-    grid[0, 0].set_ylim(-0.02, 1.1 * max(frame["fired"].max(), 0.1))
-    grid[0, 0].set_ylabel("share of neurons that fire")
+    grid[0, 0].set(ylim=(-0.02, 1.1 * max(frame["fired"].max(), 0.1)), ylabel="share of neurons that fire")
     grid[1, 0].set_ylabel("variance of the current\n(dotted: 1, the aim)")
-    _legend(figure, frame)
-    heading(figure, f"Firing and currents over depth, before training: {titled(frame.iloc[0])}")
-    return figure
+    return _headed(figure, frame, "Firing and currents over depth, before training")
 
 
 def potentials(frame: pd.DataFrame) -> Figure:
     """Figure 2: density of the potential before firing, a row per encoding, a column per layer, both initialisations."""
-    encodings, layers = list(dict.fromkeys(frame["encoding"])), sorted(frame["layer"].unique())
-    figure = Figure(figsize=(WIDTH, 0.9 + 1.55 * len(encodings)))
-    grid = figure.subplots(len(encodings), len(layers), sharex=True, sharey=True, squeeze=False)
-    ends = frame["potential"].min(), frame["potential"].max()
-    inner = frame[frame["potential"].between(*ends, inclusive="neither")]
-    for line, encoding in enumerate(encodings):
-        for column, layer in enumerate(layers):
-            axes = grid[line, column]
-            for name, curve in _by_initialization(inner[(inner["encoding"] == encoding) & (inner["layer"] == layer)]):
-                curve = curve.sort_values("potential")
+    parts, layers = _by(frame, "encoding"), sorted(frame["layer"].unique())
+    figure = Figure(figsize=(WIDTH, 0.9 + 1.55 * len(parts)))
+    grid = figure.subplots(len(parts), len(layers), sharex=True, sharey=True, squeeze=False)
+    inside = (frame["potential"].min(), frame["potential"].max())
+    for line, (encoding, part) in zip(grid, parts, strict=True):
+        inner = part[part["potential"].between(*inside, inclusive="neither")]
+        for axes, layer in zip(line, layers, strict=True):
+            for style, curve in _by_initialization(inner[inner["layer"] == layer], "potential"):
                 density = curve["density"].where(curve["density"] > 0)
-                axes.plot(curve["potential"], density, color=_style(name)["color"], linewidth=1.2)
+                axes.plot(curve["potential"], density, color=style["color"], linewidth=1.2)
             axes.axvline(1.0, color=BLACK, linewidth=0.9, linestyle=":")
             axes.set_yscale("log")
             axes.yaxis.set_minor_locator(NullLocator())
-            if line == 0:
-                axes.set_title(f"layer {layer}")
-            if line == len(encodings) - 1:
-                axes.set_xlabel("potential / threshold")
-        grid[line, 0].set_ylabel(f"{encoding}\ndensity")
-    _legend(figure, frame, Line2D([], [], color=BLACK, linewidth=0.9, linestyle=":", label="threshold"))
-    heading(figure, f"Potential before firing, before training: {titled(frame.iloc[0])}")
-    return figure
+        line[0].set_ylabel(f"{encoding}\ndensity")
+    for top, bottom, layer in zip(grid[0], grid[-1], layers, strict=True):
+        top.set_title(f"layer {layer}")
+        bottom.set_xlabel("potential / threshold")
+    threshold = Line2D([], [], color=BLACK, linewidth=0.9, linestyle=":", label="threshold")
+    return _headed(figure, frame, "Potential before firing, before training", threshold)
 
 
 def gradients(frame: pd.DataFrame) -> Figure:
     """Figure 5: median (solid) and mean (dashed) size of the gradient per layer; medians of 0 hollow at the bottom."""
-    encodings = list(dict.fromkeys(frame["encoding"]))
+    parts = _by(frame, "encoding")
     figure = Figure(figsize=(WIDTH, 3.5))
-    grid = figure.subplots(1, len(encodings), sharey=True, squeeze=False)[0]
+    grid = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
     values = pd.concat([frame["median"], frame["mean"]])
     floor = _floor(values)
-    for axes, encoding in zip(grid, encodings, strict=True):
-        for name, curve in _by_initialization(frame[frame["encoding"] == encoding]):
-            curve, style = curve.sort_values("layer"), _style(name)
+    for axes, (encoding, part) in zip(grid, parts, strict=True):
+        for style, curve in _by_initialization(part, "layer"):
             _logarithmic(axes, curve["layer"], curve["median"], floor, **style)
             axes.plot(curve["layer"], curve["mean"].where(curve["mean"] > 0), color=style["color"], linestyle="--", linewidth=1.0)
         axes.set_title(ENCODINGS.get(encoding, encoding))
-        axes.set_yscale("log")
-        axes.set_xlabel("layer")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _over(axes, "layer")
         _mark_floor(axes, floor, values)
     grid[0].set_ylabel("|gradient| of the weights")
-    extra = [
-        Line2D([], [], color=GREY, linestyle="--", linewidth=1.0, label="mean"),
-        Line2D([], [], color=GREY, marker="o", linestyle="", markerfacecolor="white", label="median of exactly 0"),
-    ]
-    _legend(figure, frame, *extra)
-    heading(figure, f"Gradients before training, median over weights: {titled(frame.iloc[0])}")
-    return figure
+    mean = Line2D([], [], color=GREY, linestyle="--", linewidth=1.0, label="mean")
+    zero = Line2D([], [], color=GREY, marker="o", linestyle="", markerfacecolor="white", label="median of exactly 0")
+    return _headed(figure, frame, "Gradients before training, median over weights", mean, zero)
 
 
 # ---- over training ----------------------------------------------------------------------------------------------------
@@ -144,51 +125,40 @@ def gradients(frame: pd.DataFrame) -> Figure:
 
 def convergence(frame: pd.DataFrame) -> Figure:
     """Figure 4: training accuracy and loss per epoch, a line per seed, a row per encoding."""
-    encodings = list(dict.fromkeys(frame["encoding"]))
-    figure = Figure(figsize=(WIDTH, 0.8 + 2.6 * len(encodings)))
-    grid = figure.subplots(len(encodings), 2, sharex=True, squeeze=False)
-    for (left, right), encoding in zip(grid, encodings, strict=True):
-        for name, curves in _by_initialization(frame[(frame["epoch"] >= 1) & (frame["encoding"] == encoding)]):
-            for _, curve in curves.sort_values("epoch").groupby("seed"):
-                style = _style(name) | {"markersize": 3, "linewidth": 1.1, "alpha": 0.8}
-                left.plot(curve["epoch"], curve["train_accuracy"], **style)
-                right.plot(curve["epoch"], curve["train_loss"], **style)
+    parts = _by(frame, "encoding")
+    figure = Figure(figsize=(WIDTH, 0.8 + 2.6 * len(parts)))
+    grid = figure.subplots(len(parts), 2, sharex=True, squeeze=False)
+    for (left, right), (encoding, part) in zip(grid, parts, strict=True):
+        for style, curves in _by_initialization(part[part["epoch"] >= 1], "epoch"):
+            for _, curve in curves.groupby("seed"):
+                for axes, value in ((left, "train_accuracy"), (right, "train_loss")):
+                    axes.plot(curve["epoch"], curve[value], **style | {"markersize": 3, "linewidth": 1.1, "alpha": 0.8})
         left.set(ylim=(0, 102), ylabel=f"{encoding} input")
         left.axhline(80.0, color=GREY, linewidth=1.0, linestyle=":")
         right.set_ylim(bottom=0)
-    for axes, title in zip(grid[0], ("Training accuracy, %", "Training loss"), strict=True):
-        axes.set_title(title)
-    for axes in grid[-1]:
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(figure, frame)
-    heading(figure, f"A line per seed: {titled(frame.iloc[0])}")
-    return figure
+    for top, bottom, title in zip(grid[0], grid[-1], ("Training accuracy, %", "Training loss"), strict=True):
+        top.set_title(title)
+        _over(bottom, "epoch")
+    return _headed(figure, frame, "A line per seed")
 
 
 def learning(frame: pd.DataFrame) -> Figure:
     """Figure 8: validation accuracy per epoch, mean and standard deviation over seeds; the paired difference with intervals."""
     figure = Figure(figsize=(WIDTH, 3.4))
     left, right = figure.subplots(1, 2)
-    seeds = 0
-    for name, curves in _by_initialization(frame):
-        grid = curves.pivot(index="epoch", columns="seed", values="validation_accuracy")
-        seeds = max(seeds, grid.shape[1])
-        mean, spread = grid.mean(axis="columns"), grid.std(axis="columns").fillna(0.0)
-        style = _style(name) | {"markersize": 3}
-        left.plot(grid.index, mean, **style)
-        left.fill_between(grid.index.astype(float), mean - spread, mean + spread, color=style["color"], alpha=0.18, linewidth=0)
+    for style, curves in _by_initialization(frame, "epoch"):
+        cells = curves.pivot(index="epoch", columns="seed", values="validation_accuracy")
+        mean, spread = cells.mean(axis="columns"), cells.std(axis="columns").fillna(0.0)
+        _banded(left, mean, mean - spread, mean + spread, alpha=0.18, **style, markersize=3)
     gain = _paired(frame)
-    right.plot(gain.index, gain["estimate"], color=BLACK, marker="o", markersize=3)
-    right.fill_between(gain.index.astype(float), gain["low"], gain["high"], color=BLACK, alpha=0.14, linewidth=0)
+    _banded(right, gain["estimate"], gain["low"], gain["high"], alpha=0.14, color=BLACK, marker="o", markersize=3)
     right.axhline(0.0, color=GREY, linewidth=0.9)
-    left.set(title="Validation accuracy, % (band: ± std)", xlabel="epoch", ylim=(0, 102))
-    right.set(title="ETTFS minus Kaiming, points (band: 95 %)", xlabel="epoch")
+    left.set(title="Validation accuracy, % (band: ± std)", ylim=(0, 102))
+    right.set(title="ETTFS minus Kaiming, points (band: 95 %)")
     for axes in (left, right):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(figure, frame)
-    heading(figure, f"{seeds} seeds: {titled(frame.iloc[0])}" if seeds > 1 else f"One seed: {titled(frame.iloc[0])}")
-    return figure
+        _over(axes, "epoch")
+    seeds = frame.groupby("initialization")["seed"].nunique().max()
+    return _headed(figure, frame, f"{seeds} seeds" if seeds > 1 else "One seed")
 
 
 def _paired(frame: pd.DataFrame) -> pd.DataFrame:
@@ -207,15 +177,11 @@ def firing(frame: pd.DataFrame) -> Figure:
     layers = sorted(frame["layer"].unique())
     figure, grid = _panels(len(layers), 2.3)
     for axes, layer in zip(grid, layers, strict=False):
-        for name, curve in _by_initialization(frame[frame["layer"] == layer]):
-            curve = curve.sort_values("step")
-            axes.plot(curve["step"], curve["firing"], color=_style(name)["color"], linewidth=1.3)
+        for style, curve in _by_initialization(frame[frame["layer"] == layer], "step"):
+            axes.plot(curve["step"], curve["firing"], color=style["color"], linewidth=1.3)
         axes.set(title=f"layer {layer}" + (" (output)" if layer == layers[-1] else ""), xlabel="training step")
-    grid[0].set_ylim(0.0, 1.05 * max(frame["firing"].max(), 0.1))
-    grid[0].set_ylabel("share of neurons that fire")
-    _legend(figure, frame, markers=False)
-    heading(figure, f"Firing over training, mean over seeds: {titled(frame.iloc[0])}")
-    return figure
+    grid[0].set(ylim=(0.0, 1.05 * max(frame["firing"].max(), 0.1)), ylabel="share of neurons that fire")
+    return _headed(figure, frame, "Firing over training, mean over seeds", markers=False)
 
 
 # ---- after training ---------------------------------------------------------------------------------------------------
@@ -223,7 +189,7 @@ def firing(frame: pd.DataFrame) -> Figure:
 
 def decoders(frame: pd.DataFrame) -> Figure:
     """Accuracy over the mean decision step, a point per decoder with the interval of its accuracy, a panel per network."""
-    networks = _networks(frame)
+    networks = _by(frame, "dataset", "network")
     styles = _decoder_styles(list(dict.fromkeys(frame["decoder"])))
     figure = Figure(figsize=(WIDTH * (0.75 if len(networks) == 1 else 1), 3.7))
     grid = figure.subplots(1, len(networks), squeeze=False)[0]
@@ -276,7 +242,7 @@ def _accuracy_axis(axes: Axes, rows: pd.DataFrame) -> None:
 def decisions(frame: pd.DataFrame) -> Figure:
     """Distribution of the step of the first output spike, a panel per network, a line per variant; last: none."""
     rows = frame[frame["layer"] == 0]
-    networks = _networks(rows)
+    networks = _by(rows, "dataset", "network")
     figure, grid = _panels(len(networks), 2.9, 3)
     used: dict[str, None] = {}
     for axes, (_, part) in zip(grid, networks, strict=False):
@@ -305,23 +271,19 @@ def decisions(frame: pd.DataFrame) -> Figure:
 
 def curves(frame: pd.DataFrame) -> Figure:
     """Validation accuracy over epochs of every group of runs, mean and range of its seeds, a panel per network."""
-    networks = _networks(frame)
+    networks = _by(frame, "dataset", "network")
     figure, grid = _panels(len(networks), 2.6, 3)
     used: dict[tuple[str, str, str], None] = {}
     for axes, (_, part) in zip(grid, networks, strict=False):
         for (method, variant), rows in part.groupby(["method", "variant"], sort=False):
             style = _run_style(str(method), str(variant))
             over_epochs = rows.groupby("epoch")["validation_accuracy"]
-            mean, low, high = over_epochs.mean(), over_epochs.min(), over_epochs.max()
-            axes.plot(mean.index, mean, color=style[0])
-            axes.fill_between(mean.index.astype(float), low, high, color=style[0], alpha=0.18, linewidth=0)
+            _banded(axes, over_epochs.mean(), over_epochs.min(), over_epochs.max(), alpha=0.18, color=style[0])
             used[style] = None
         title = f"{titled(part.iloc[0])}, {part['network'].iloc[0]}".replace(" on ", "\non ")
         axes.set_title(title + _other_layouts(part), fontsize=8.5)
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    grid[0].set_ylim(0, 102)
-    grid[0].set_ylabel("validation accuracy, %")
+        _over(axes, "epoch")
+    grid[0].set(ylim=(0, 102), ylabel="validation accuracy, %")
     handles = [Line2D([], [], color=color, label=label) for color, _, label in used]
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
     heading(figure, "Validation accuracy, mean over seeds (band: lowest to highest)")
@@ -347,17 +309,13 @@ def _run_style(method: str, variant: str) -> tuple[str, str, str]:
 
 def runs(frame: pd.DataFrame) -> Figure:
     """Test accuracy of every run: a dot per seed, a bar for the mean; a panel per data set."""
-    datasets = list(dict.fromkeys(frame["dataset"]))
-    groups = {
-        dataset: list(frame[frame["dataset"] == dataset].groupby(["network", "method", "variant"], sort=False))
-        for dataset in datasets
-    }
-    heights = [len(group) for group in groups.values()]
-    figure = Figure(figsize=(WIDTH, 1.1 + 0.32 * sum(heights) + 0.45 * len(datasets)))
-    grid = figure.subplots(len(datasets), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for axes, dataset in zip(grid, datasets, strict=True):
+    parts = [(dataset, part, _by(part, "network", "method", "variant")) for dataset, part in _by(frame, "dataset")]
+    heights = [len(groups) for *_, groups in parts]
+    figure = Figure(figsize=(WIDTH, 1.1 + 0.32 * sum(heights) + 0.45 * len(parts)))
+    grid = figure.subplots(len(parts), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, (dataset, part, groups) in zip(grid, parts, strict=True):
         labels = []
-        for place, ((network, method, variant), rows) in enumerate(groups[dataset]):
+        for place, ((network, method, variant), rows) in enumerate(groups):
             color, _, what = _run_style(method, variant)
             values = rows.sort_values("seed")["snn_metric"].to_numpy(dtype="float64")
             axes.plot(values, np.full(len(values), place), "o", color=color, alpha=0.55, markeredgewidth=0)
@@ -366,7 +324,7 @@ def runs(frame: pd.DataFrame) -> Figure:
             labels.append(f"{network} {method}" + (f", {what}" if variant not in ("both", "as published") else ""))
         axes.set_yticks(range(len(labels)), labels)
         axes.set_ylim(len(labels) - 0.4, -0.6)
-        axes.set_title(f"{dataset}{' (stand-in)' if is_stand_in(frame[frame['dataset'] == dataset]) else ''}")
+        axes.set_title(f"{dataset}{' (stand-in)' if is_stand_in(part) else ''}")
         axes.grid(visible=False, axis="y")
     grid[-1].set_xlabel("test accuracy, %")
     heading(figure, "Every training run: a dot per seed, a line at the mean")
@@ -376,28 +334,39 @@ def runs(frame: pd.DataFrame) -> Figure:
 # ---- helpers ----------------------------------------------------------------------------------------------------------
 
 
-def _style(initialization: str) -> dict[str, Any]:
-    color, marker, _ = INITIALIZATIONS[initialization]
-    return {"color": color, "marker": marker}
+def _by(frame: pd.DataFrame, *columns: str) -> list[tuple[Any, pd.DataFrame]]:
+    """The rows of each value, or each combination of values, in the order of the table."""
+    return list(frame.groupby(list(columns) if len(columns) > 1 else columns[0], sort=False))
 
 
-def _by_initialization(frame: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
-    """The rows of each initialisation that is there, Kaiming's first."""
-    parts = ((name, frame[frame["initialization"] == name]) for name in INITIALIZATIONS)
-    return [(name, part) for name, part in parts if len(part)]
+def _by_initialization(frame: pd.DataFrame, over: str) -> Iterable[tuple[dict[str, Any], pd.DataFrame]]:
+    """Style and sorted rows of each initialisation that is there, Kaiming's first."""
+    for name, (color, marker, _) in INITIALIZATIONS.items():
+        if len(part := frame[frame["initialization"] == name]):
+            yield {"color": color, "marker": marker}, part.sort_values(over)
 
 
-def _legend(figure: Figure, frame: pd.DataFrame, *extra: Line2D, markers: bool = True) -> None:
+def _over(axes: Axes, label: str) -> None:
+    """Whole numbers below an axis."""
+    axes.set_xlabel(label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _banded(axes: Axes, mean: pd.Series, low: pd.Series, high: pd.Series, *, color: str, alpha: float, **style: Any) -> None:
+    axes.plot(mean.index, mean, color=color, **style)
+    axes.fill_between(mean.index.astype(float), low, high, color=color, alpha=alpha, linewidth=0)
+
+
+def _headed(figure: Figure, frame: pd.DataFrame, text: str, *extra: Line2D, markers: bool = True) -> Figure:
+    """The figure with its heading, and a legend of the initialisations and what is extra."""
     handles = [
         Line2D([], [], color=color, marker=marker if markers else "", label=label)
         for name, (color, marker, label) in INITIALIZATIONS.items()
         if (frame["initialization"] == name).any()
     ]
     figure.legend(handles=[*handles, *extra], loc="outside lower center", ncols=4)
-
-
-def _networks(frame: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
-    return list(frame.groupby(["dataset", "network"], sort=False))
+    heading(figure, f"{text}: {titled(frame.iloc[0])}")
+    return figure
 
 
 def _panels(count: int, height: float, most: int = MOST_COLUMNS) -> tuple[Figure, Sequence[Axes]]:
@@ -425,7 +394,8 @@ def _logarithmic(axes: Axes, x: pd.Series, y: pd.Series, floor: float, **style: 
 
 
 def _mark_floor(axes: Axes, floor: float, values: pd.Series) -> None:
-    """Call the floor of a logarithmic axis 0 if anything lies there."""
+    """Make an axis logarithmic and call its floor 0 if anything lies there."""
+    axes.set_yscale("log")
     if not (values == 0).any():
         return
     powers = range(int(np.ceil(np.log10(floor * 2))), int(np.floor(np.log10(max(values.max(), floor * 10)))) + 1)

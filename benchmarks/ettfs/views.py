@@ -28,6 +28,7 @@ from benchmarks.ettfs.claims import (
     ratio,
     seed_count,
     signed_interval,
+    span,
 )
 from benchmarks.ettfs.figures import measured_on
 from benchmarks.ettfs.settings import VARIANT_OF, Choice, choices
@@ -282,12 +283,12 @@ def beyond(rows: pd.DataFrame) -> str:
     """How much lies in the open bins at the ends, which the figure leaves out."""
     low, high = rows["potential"].min(), rows["potential"].max()
     width = float(np.diff(np.sort(rows["potential"].unique())).min()) if low < high else 0.0
-    ends = rows[rows["potential"].isin([low, high])]
-    shares = ends.groupby(["encoding", "initialization", "layer"], sort=False, as_index=False)["density"].sum()
+    outside = rows[rows["potential"].isin([low, high])]
+    shares = outside.groupby(["encoding", "initialization", "layer"], sort=False, as_index=False)["density"].sum()
     most = shares.loc[shares["density"].idxmax()]
     where = f"{INITIALIZATIONS[most['initialization']]}, {most['encoding']} input, layer {most['layer']}"
-    span = f"{number(low + width / 2, 0)} and {number(high - width / 2, 0)}"
-    return f"Left out: what is beyond {span}, at most {number(100 * width * most['density'], 0)} % ({where})."
+    ends = f"{number(low + width / 2, 0)} and {number(high - width / 2, 0)}"
+    return f"Left out: what is beyond {ends}, at most {number(100 * width * most['density'], 0)} % ({where})."
 
 
 def gradients(rows: pd.DataFrame) -> str:
@@ -460,7 +461,7 @@ def _current(what: str, part: pd.DataFrame) -> str:
 
 
 def _span(values: pd.Series) -> str:
-    return f"{number(values.min(), 3)} to {number(values.max(), 3)}" if len(values) else DASH
+    return span(values) if len(values) else DASH
 
 
 def _fire(initialization: str, part: pd.DataFrame) -> str:
