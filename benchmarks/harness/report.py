@@ -1,14 +1,12 @@
 """Reports: a page of Markdown and its figures, a pure function of stored tables and published ones.
 
-A paper's room gives the parts in ``benchmarks/<paper>/report.py`` (``NAME``, ``REFERENCE``, ``SECTIONS``, ``READING``,
-``headlines``, ``setup`` and ``networks``) and ``benchmarks/<paper>/claims.py`` (``CLAIMS``); this module frames them with what
-all papers need.
+A paper's room gives the page's text (``benchmarks/<paper>/report.md.j2``, see ``benchmarks.tables.pages``) and its claims; this
+module frames them with what all papers need.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +25,8 @@ from benchmarks.tables.artifacts import Artifact, artifacts_of, datasets_of
 from benchmarks.tables.bounds import checks_of, printed_claims, tolerance
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, STATUSES, Tables, Verdict
 from benchmarks.tables.drawing import svg
-from benchmarks.tables.pages import ROOT, Page, check_page, environment, tidy
-from benchmarks.tables.sections import NOT_RUN, Body, Drawing, Section, measured, reasons
+from benchmarks.tables.pages import Page, check_page, environment, tidy
+from benchmarks.tables.sections import NOT_RUN, Drawing, measured, reasons
 
 MARKS = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", NOT_TESTED: markdown.DASH}
 
@@ -73,26 +71,11 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
         "not_run": _not_run(artifacts, tables, paper, profile),
         "needs_data": any(not DATASETS[name].embedded for name in datasets_of(profile, [paper])),
     }
-    if (ROOT / paper / "report.md.j2").exists():
-        check_page(paper)
-        written_page = Page(paper, tables, profile)
-        made = written_page.names | frame | {"networks_used": _networks(tables, records, written_page.stand_for())}
-        text = tidy(environment().get_template(f"{paper}/report.md.j2").render(made))
-        figures = written_page.drawings
-    else:
-        room: Any = importlib.import_module(f"benchmarks.{paper}.report")
-        pages = [_section(section, tables, profile, paper) for section in room.SECTIONS]
-        figures = [drawing for _, drawings in pages for drawing in drawings]
-        text = environment().get_template("report.md.j2").render(
-            frame,
-            name=room.NAME,
-            reference=room.REFERENCE,
-            headlines=room.headlines(tables, profile),
-            setup=room.setup(profile),
-            reading=room.READING,
-            networks_used=_networks(tables, records, room.networks(profile)),
-            sections=[body for body, _ in pages],
-        )
+    check_page(paper)
+    room = Page(paper, tables, profile)
+    made = room.names | frame | {"networks_used": _networks(tables, records, room.stand_for())}
+    text = tidy(environment().get_template(f"{paper}/report.md.j2").render(made))
+    figures = room.drawings
     # Figures first: a page never refers to one that is not there yet.
     written = [_write_figure(page.with_suffix("") / f"{drawing.name}.svg", drawing) for drawing in figures]
     atomic_write_bytes(page, text.encode())
@@ -105,22 +88,7 @@ def _stored(artifacts: dict[str, Artifact], folder: Path) -> dict[str, pd.DataFr
     return {name: read_table(path, artifacts[name].schema) for name, path in paths.items() if path.exists()}
 
 
-# ---- sections ---------------------------------------------------------------------------------------------------------
-
-
-def _section(section: Section, tables: Tables, profile: Profile, paper: str) -> tuple[str, list[Drawing]]:
-    missing = [name for name in section.artifacts if name not in tables]
-    if missing:
-        command = f"snnbench run {paper} {' '.join(missing)} --profile {profile.name}"
-        parts: Body = [f"Not run yet: `{command}`."]
-    elif section.always or not (empty := [tables[name] for name in section.artifacts if measured(tables[name]).empty]):
-        parts = section.build({name: tables[name] for name in section.artifacts}, profile)
-    else:
-        why = reasons(pd.concat(frame["status"] for frame in empty)) or f"profile {profile.name} names nothing to measure here"
-        parts = [f"Not run: {why}."]
-    texts = [part if isinstance(part, str) else f"![{part.alt}]({paper}/{part.name}.svg)" for part in parts]
-    drawings = [part for part in parts if isinstance(part, Drawing)]
-    return "\n\n".join([f"## {section.title}", *texts]), drawings
+# ---- files ------------------------------------------------------------------------------------------------------------
 
 
 def _write_figure(path: Path, drawing: Drawing) -> Path:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.profiles import Profile
 from benchmarks.published import read_published
 from benchmarks.tables import markdown
-from benchmarks.tables.claims import Tables
 
 NOT_RUN = "not run: "
 
@@ -23,26 +21,6 @@ class Drawing:
     name: str
     alt: str
     draw: Callable[[], Figure]
-
-
-Body = Sequence[str | Drawing]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a paper's report.
-
-    Args:
-        title: its heading.
-        artifacts: whose tables it shows; without one of them the section says how to get it.
-        build: tables and profile -> paragraphs and figures in order.
-        always: build it also where none of the rows was measured.
-    """
-
-    title: str
-    artifacts: tuple[str, ...]
-    build: Callable[[Tables, Profile], Body]
-    always: bool = False
 
 
 def measured(frame: pd.DataFrame) -> pd.DataFrame:
