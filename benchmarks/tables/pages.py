@@ -23,7 +23,7 @@ import jinja2
 import pandas as pd
 from jinja2 import nodes
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, unreadable
 from benchmarks.profiles import Profile
 from benchmarks.tables import columns, markdown
 from benchmarks.tables.artifacts import artifacts_of
@@ -143,6 +143,8 @@ def check_page(paper: str) -> None:
         raise CannotRun(f"{place.filename}:{place.lineno}: {error}") from error
     try:
         tree = environment().parse(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise unreadable(path, error) from error
     except jinja2.TemplateSyntaxError as error:
         raise CannotRun(f"{path}:{error.lineno}: {error.message}") from error
     for line, wrong in _unknown(tree, paper):

@@ -72,8 +72,10 @@ def test_a_mistake_in_a_template_is_refused_with_file_and_line(room: Path, mista
     assert str(refused.value).startswith(f"{room}:3: ") and said in str(refused.value)
 
 
-def test_a_template_without_mistakes_and_a_room_without_template_pass(room: Path) -> None:
-    check_page("css")
+def test_a_template_without_mistakes_passes_and_a_room_without_one_is_refused(room: Path) -> None:
+    room.unlink(missing_ok=True)
+    with pytest.raises(CannotRun, match=r"report\.md\.j2"):
+        check_page("css")
     room.write_text('{{ stored("table2") }} {{ row.loss }} {{ views.table2(rows) }} {{ rows.method.values }}', encoding="utf-8")
     check_page("css")
 
