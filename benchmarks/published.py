@@ -25,11 +25,11 @@ def published_tables(paper: str) -> list[str]:
     )
 
 
-def read_published(paper: str, table: str, typed: bool = True) -> pd.DataFrame:
+def read_published(paper: str, table: str, as_text: bool = False) -> pd.DataFrame:
     """One published table, rows and columns in print order.
 
     A column whose filled cells are all whole numbers is ``Int64``, all numbers ``float64``; any other column is text,
-    digits and units as printed. An empty cell is missing in a numeric column and ``""`` in a text column. Not ``typed``: all
+    digits and units as printed. An empty cell is missing in a numeric column and ``""`` in a text column. ``as_text``: all
     columns are text.
 
     Raises ``CannotRun``, with the names that exist, when there is no such paper or no such table.
@@ -39,7 +39,7 @@ def read_published(paper: str, table: str, typed: bool = True) -> pd.DataFrame:
         raise CannotRun(f"no published table {table!r} for {paper!r}: choose one of {', '.join(tables)}")
     with (_folder(paper) / f"{table}.csv").open("rb") as stream:
         read = pd.read_csv(stream, dtype="str", keep_default_na=False)
-    return read.apply(_typed) if typed else read
+    return read if as_text else read.apply(typed)
 
 
 def _folder(paper: str) -> Traversable:
@@ -49,7 +49,8 @@ def _folder(paper: str) -> Traversable:
     return files("benchmarks") / paper / "published"
 
 
-def _typed(column: pd.Series) -> pd.Series:
+def typed(column: pd.Series) -> pd.Series:
+    """A column of texts as whole numbers or numbers where all its filled cells are; see ``read_published``."""
     empty = column == ""
     filled = column[~empty]
     if filled.empty or not filled.str.fullmatch(_NUMBER).all():

@@ -19,6 +19,7 @@ from benchmarks.tables.settings import images_of_long
 from benchmarks.tables.sweeps import Fill, Measure, Setting, conversion, printed_rows, row_of, swept
 from snncore.conversion import Mode
 
+OWN = "TSA"
 NETWORK = (Column("dataset", "text", nullable=False), Column("architecture", "text", nullable=False))
 SILENT = Column("silent_steps", "int", nullable=False, minimum=0, doc="length of the silent period")
 TIMESTEPS = Column("timesteps", "int", nullable=False, minimum=1, doc="coding steps T")
@@ -52,7 +53,7 @@ def _silent(section: dict[str, Any], **options: Any) -> Iterable[Setting]:
     """Every silent period with every T."""
     for silent in section["silent"]:
         for t in section["timesteps"]:
-            yield Setting({"silent_steps": silent, "timesteps": t}, t, {"precharge": silent} | options)
+            yield Setting({"silent_steps": silent, "timesteps": t}, t, OWN, {"precharge": silent} | options)
 
 
 # ---- Table 2 ----------------------------------------------------------------------------------------------------------
@@ -102,6 +103,7 @@ def figure2(profile: Profile) -> list[Row]:
         Setting(
             {"negative_spikes": "yes" if negative else "no", "silent_steps": silent, "timesteps": t},
             t,
+            OWN,
             {"precharge": silent, "negative_spikes": negative, "adjustment": section["adjustment"]},
         )
         for negative, listed in ((True, section["with_negative"]), (False, section["without_negative"]))
@@ -128,7 +130,7 @@ def residual(profile: Profile) -> list[Row]:
     """Residual potentials with and without negative spikes, by silent period; no amplitude is adjusted."""
     section = _section(profile, "residual")
     varied = (
-        Setting({"negative_spikes": "yes" if negative else "no"} | each.key, each.timesteps, each.options)
+        Setting({"negative_spikes": "yes" if negative else "no"} | each.key, each.timesteps, OWN, each.options)
         for negative in (True, False)
         for each in _silent(section, negative_spikes=negative)
     )
@@ -166,7 +168,7 @@ def beta(profile: Profile) -> list[Row]:
     """Accuracy over the amplification factor (Section 4.3), by silent period and T; no amplitude is adjusted."""
     section = _section(profile, "beta")
     varied = (
-        Setting(each.key | {"beta": value}, each.timesteps, each.options | {"beta": float(value)})
+        Setting(each.key | {"beta": value}, each.timesteps, OWN, each.options | {"beta": float(value)})
         for each in _silent(section)
         for value in section["betas"]
     )
@@ -177,7 +179,7 @@ def encoding(profile: Profile) -> list[Row]:
     """Images as spike trains from an initial potential (Theorem 2) beside constant currents, over T."""
     steps = _section(profile, "encoding")["timesteps"]
     names = ("potential", "direct")
-    varied = (Setting({"encoding": name, "timesteps": t}, t, {"encoding": name}) for name in names for t in steps)
+    varied = (Setting({"encoding": name, "timesteps": t}, t, OWN, {"encoding": name}) for name in names for t in steps)
     return _varied(profile, "encoding", varied)
 
 
@@ -227,7 +229,7 @@ def _steps(choice: NetworkChoice, rule: int, arrays: list[Arrays]) -> list[Value
 def memory(profile: Profile) -> list[Row]:
     """Bytes alive at once, step by step (all layers at once) and layer by layer (all steps at once), over T."""
     steps = _section(profile, "memory")["timesteps"]
-    varied = (Setting({"mode": mode, "timesteps": t}, t) for mode in get_args(Mode)[::-1] for t in steps)
+    varied = (Setting({"mode": mode, "timesteps": t}, t, OWN) for mode in get_args(Mode)[::-1] for t in steps)
     return _varied(profile, "memory", varied, _memory)
 
 

@@ -14,6 +14,7 @@ from benchmarks.tables.analytic import analytic
 from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
 from benchmarks.tables.columns import measured_on
 from benchmarks.tables.markdown import enumeration, number, small
+from benchmarks.tables.status import measured
 
 EQUAL = 0.2  # points: accuracies that near count as matched
 LOSSES = (0.2, 0.5, 1.0, 2.0)  # points; equal accuracy is the smallest loss that all compared curves reach
@@ -48,7 +49,7 @@ def latency_by_rule(tables: Tables) -> Verdict:
     held = list(rows["value"] == 0)
     evidence = f"The rules give the printed latency in {sum(held)} of {len(held)} rows"
     runs = tables["pipeline"] if "pipeline" in tables else pd.DataFrame(columns=["status", "architecture"])
-    runs = runs[runs["status"].isin(["measured", "stand-in"]) & runs["architecture"].str.startswith("ResNet")]
+    runs = measured(runs[runs["architecture"].str.startswith("ResNet")])
     if runs.empty:
         return judge(held, False, f"{evidence}; no ResNet was simulated.", complete=False)
     last = runs.loc[runs.groupby(RUN, sort=False)["step"].idxmax()]

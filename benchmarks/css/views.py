@@ -12,7 +12,7 @@ from benchmarks.css.artifacts import COMPARISON, TABLE2
 from benchmarks.css.claims import EQUAL, RUN, SMALL_LOSS, best_betas
 from benchmarks.tables.columns import loss_text, marked, printed_loss, verdict
 from benchmarks.tables.markdown import DASH, count, enumeration, number, plain, small, table
-from benchmarks.tables.sections import measured
+from benchmarks.tables.status import measured
 from benchmarks.tables.views import View, grid
 
 ENCODINGS = {"potential": "spike train (Theorem 2)", "direct": "constant current"}

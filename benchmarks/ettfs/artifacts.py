@@ -123,7 +123,7 @@ ENCODING = Column("encoding", "text", nullable=False, doc="direct: constant curr
 T = Column("timesteps", "int", minimum=1, doc="T")
 SEEDS = Column("seeds", "text", doc="training seeds")
 N_TEST = Column("n_test", "int", minimum=1)
-VALIDATION = _percent("validation", "accuracy on the validation images, mean over seeds")
+VALIDATION = _percent("validation", "accuracy on the validation images, mean over the seeds of a row")
 DECISION = Column("decision_step", "float", 3, minimum=1, doc="mean step of the first output spike; T + 1 if silent")
 SPIKES = Column("spikes_per_neuron", "float", 4, minimum=0, maximum=1, doc="mean over all neurons and images")
 EFFORT = (

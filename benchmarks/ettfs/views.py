@@ -32,17 +32,16 @@ from benchmarks.ettfs.claims import (
 )
 from benchmarks.ettfs.figures import measured_on
 from benchmarks.ettfs.settings import VARIANT_OF, Choice, choices
-from benchmarks.methods import DIRECT_METHODS, direct_method
+from benchmarks.methods import DIRECT_METHODS, DirectMethod, direct_method
 from benchmarks.profiles import Profile
-from benchmarks.tables import sections
+from benchmarks.tables import status
 from benchmarks.tables.claims import NotTested, Tables, brief
 from benchmarks.tables.markdown import DASH, count, number, plain, ranges, small, table
-from benchmarks.tables.sections import NOT_RUN, measured, stands_for
 from benchmarks.tables.statistics import Interval, paired_difference
+from benchmarks.tables.status import NOT_RUN, measured, stands_for
 from benchmarks.tables.views import Cell, View, grid, listing
 from benchmarks.training.recipes import Recipe, recipe
 
-METHODS = [direct_method(name) for name in DIRECT_METHODS]
 INITIALIZATIONS = {"kaiming": "Kaiming", "ettfs": "ETTFS"}
 VARIANTS = {
     "both": "ETTFS",
@@ -68,7 +67,7 @@ def variant(row: pd.Series) -> str:
 
 def not_run(*frames: pd.DataFrame) -> str:
     """Why rows were not run; nothing where all were."""
-    return sections.reasons(pd.concat(frame["status"] for frame in frames))
+    return status.reasons(pd.concat(frame["status"] for frame in frames))
 
 
 def _shown(name: str, decimals: int = 2, unit: str = "", sign: bool = False) -> Callable[[pd.Series], str]:
@@ -127,6 +126,11 @@ def first_spikes(rows: pd.DataFrame) -> str:
         f" by step {row['decision_p95']}; {number(row['spikes_per_neuron'])} spikes per neuron)"
         for _, row in rows[rows["variant"] == "both"].iterrows()
     )
+
+
+def methods() -> list[DirectMethod]:
+    """Methods of direct training."""
+    return [direct_method(name) for name in DIRECT_METHODS]
 
 
 def held_out(profile: Profile) -> str:

@@ -7,7 +7,7 @@ module frames them with what all papers need.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from benchmarks.tables.bounds import checks_of, printed_claims, tolerance
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, STATUSES, Tables, Verdict
 from benchmarks.tables.drawing import svg
 from benchmarks.tables.pages import Page, check_page, environment, tidy
-from benchmarks.tables.sections import NOT_RUN, Drawing, measured, reasons
+from benchmarks.tables.status import NOT_RUN, measured, reasons
 
 MARKS = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", NOT_TESTED: markdown.DASH}
 
@@ -56,31 +56,30 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
         raise CannotRun(f"{folder}: there is no table of {paper} to report on; write them with `{command}`")
     records = {name: read_provenance(path) for name in tables if (path := folder / f"{name}.json").exists()}
     verdicts = {name: check(tables) for name, check in checks_of(paper).items()}
-    page = reports / profile.name / f"{paper}.md"
+    check_page(paper)
+    page, path = Page(paper, tables, profile), reports / profile.name / f"{paper}.md"
     frame: dict[str, Any] = {
         "paper": paper,
         "example": next(iter(artifacts)),
-        "profile": profile,
         "opening": _opening(paper, verdicts),
         "counts": _counts(verdicts),
         "claims": _claims(paper, verdicts),
         "stand_ins": _stand_ins(tables),
+        "networks_used": _networks(tables, records, page.stand_for()),
         "definitions": _definitions(tables),
         "environments": _environments(records),
         "notes": _notes(artifacts, tables, records, folder),
         "not_run": _not_run(artifacts, tables, paper, profile),
         "needs_data": any(not DATASETS[name].embedded for name in datasets_of(profile, [paper])),
     }
-    check_page(paper)
-    room = Page(paper, tables, profile)
-    made = room.names | frame | {"networks_used": _networks(tables, records, room.stand_for())}
-    text = tidy(environment().get_template(f"{paper}/report.md.j2").render(made))
-    figures = room.drawings
+    text = tidy(environment().get_template(f"{paper}/report.md.j2").render(page.names | frame))
     # Figures first: a page never refers to one that is not there yet.
-    written = [_write_figure(page.with_suffix("") / f"{drawing.name}.svg", drawing) for drawing in figures]
-    atomic_write_bytes(page, text.encode())
-    _remove_others(page.with_suffix(""), written)
-    return [page, *written]
+    figures = {path.with_suffix("") / f"{name}.svg": draw for name, draw in page.drawings.items()}
+    for file, draw in figures.items():
+        atomic_write_bytes(file, svg(draw))
+    atomic_write_bytes(path, text.encode())
+    _remove_others(path.with_suffix(""), figures)
+    return [path, *figures]
 
 
 def _stored(artifacts: dict[str, Artifact], folder: Path) -> dict[str, pd.DataFrame]:
@@ -88,15 +87,7 @@ def _stored(artifacts: dict[str, Artifact], folder: Path) -> dict[str, pd.DataFr
     return {name: read_table(path, artifacts[name].schema) for name, path in paths.items() if path.exists()}
 
 
-# ---- files ------------------------------------------------------------------------------------------------------------
-
-
-def _write_figure(path: Path, drawing: Drawing) -> Path:
-    atomic_write_bytes(path, svg(drawing.draw))
-    return path
-
-
-def _remove_others(folder: Path, kept: Sequence[Path]) -> None:
+def _remove_others(folder: Path, kept: Container[Path]) -> None:
     for path in folder.glob("*.svg"):
         if path not in kept:
             try:

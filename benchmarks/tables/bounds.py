@@ -13,10 +13,11 @@ import pandas as pd
 
 from benchmarks.published import read_published
 from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge
-from benchmarks.tables.markdown import DASH, enumeration, interval, number
+from benchmarks.tables.columns import loss_text, marked, printed_loss
+from benchmarks.tables.markdown import enumeration, number
+from benchmarks.tables.status import NOT_RUN, measured
 
 SLACK = 1e-9  # values in tables are rounded decimals: a bound includes its own edge
-
 
 Said = dict[str, str]
 """What ``claims.csv`` says of a claim, by column; texts."""
@@ -25,7 +26,7 @@ _BOUNDS = ("rows", "measure", "least", "most")
 
 def printed_claims(paper: str) -> dict[str, Said]:
     """What ``claims.csv`` says, by id."""
-    found = read_published(paper, "claims", typed=False)
+    found = read_published(paper, "claims", as_text=True)
     lines = ({str(name): str(text) for name, text in line.items()} for line in found.to_dict("records"))
     return {line["id"]: dict.fromkeys(_BOUNDS, "") | line for line in lines}
 
@@ -89,8 +90,8 @@ def chosen_rows(tables: Tables, table: str, numbers: list[int]) -> tuple[pd.Data
         raise NotTested(f"`{table}` was not run yet.")
     frame = tables[table].set_index("row", drop=False)
     status = frame["status"].to_dict()
-    found = [n for n in numbers if status.get(n) in ("measured", "stand-in")]
-    missing = [f"row {n}: {brief(status.get(n, 'not run yet').removeprefix('not run: '))}" for n in numbers if n not in found]
+    found = [n for n in numbers if n in set(measured(frame)["row"])]
+    missing = [f"row {n}: {brief(status.get(n, 'not run yet').removeprefix(NOT_RUN))}" for n in numbers if n not in found]
     if not found:
         raise NotTested(f"`{table}`, {'; '.join(missing)}.")
     return frame.loc[found], missing
@@ -98,11 +99,6 @@ def chosen_rows(tables: Tables, table: str, numbers: list[int]) -> tuple[pd.Data
 
 def evidence_of(row: pd.Series) -> str:
     """The loss of a row, with what it was measured on and what is printed."""
-    where = f"{row['architecture']} on {row['dataset']}"
-    if row["status"] == "stand-in":
-        where = f"*{row['architecture_used']} on {row['dataset_used']}* †"
-    loss = interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
-    printed = row["ann_metric_paper"] - row["snn_metric_paper"]
-    said = f"printed {DASH if pd.isna(printed) else number(printed)}"
+    where = marked(row) if row["status"] == "stand-in" else f"{row['architecture']} on {row['dataset']}"
     what = f"{row['method']}, {where}, T = {row['timesteps']}, {row['n_test']:,} images"
-    return f"row {row['row']} ({what}): loss {loss} points, {said}"
+    return f"row {row['row']} ({what}): loss {loss_text(row)} points, printed {number(printed_loss(row))}"

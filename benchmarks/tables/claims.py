@@ -9,6 +9,8 @@ from functools import wraps
 
 import pandas as pd
 
+from benchmarks.tables.status import NOT_RUN, measured
+
 REPRODUCED = "reproduced"
 PARTLY = "partly"
 NOT_REPRODUCED = "not reproduced"
@@ -57,9 +59,9 @@ def table_of(tables: Tables, name: str) -> pd.DataFrame:
     if name not in tables:
         raise NotTested(f"`{name}` was not run yet.")
     frame = tables[name]
-    rows = frame[frame["status"].isin(["measured", "stand-in"])].reset_index(drop=True)
+    rows = measured(frame)
     if rows.empty:
-        reasons = list(dict.fromkeys(brief(status.removeprefix("not run: ")) for status in frame["status"]))
+        reasons = list(dict.fromkeys(brief(status.removeprefix(NOT_RUN)) for status in frame["status"]))
         raise NotTested(f"`{name}` was not run: {'; '.join(reasons) or 'it is empty'}.")
     return rows
 

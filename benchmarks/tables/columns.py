@@ -17,7 +17,7 @@ from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Row, Values, status_of
 from benchmarks.tables.markdown import enumeration, interval, ranges
 from benchmarks.tables.schema import Column, TableSchema
-from benchmarks.tables.sections import measured, rows_to_come, stands_for
+from benchmarks.tables.status import measured, rows_to_come, stands_for
 
 STEP_COLUMNS = (
     Column("precharge_steps", "int", minimum=0, doc="steps per layer before its first spike"),

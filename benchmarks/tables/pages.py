@@ -16,21 +16,31 @@ import importlib
 import re
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
 from jinja2 import nodes
+from matplotlib.figure import Figure
 
 from benchmarks.errors import CannotRun, unreadable
 from benchmarks.profiles import Profile
 from benchmarks.tables import columns, markdown
 from benchmarks.tables.artifacts import artifacts_of
 from benchmarks.tables.claims import Tables
-from benchmarks.tables.sections import Drawing, measured, reasons
+from benchmarks.tables.status import measured, reasons
 
 ROOT = Path(__file__).parents[1]
+
+
+def images(rows: pd.DataFrame) -> str:
+    """On how many test images rows were measured, in a sentence; nothing if that is not known."""
+    counts = sorted(rows["n_test"].dropna().unique())
+    return f"Test images: {markdown.enumeration([f'{n:,}' for n in counts])}." if counts else ""
+
+
 WORDS: dict[str, Callable[..., Any]] = {
     "marked": columns.marked,
     "loss_text": columns.loss_text,
@@ -42,17 +52,11 @@ WORDS: dict[str, Callable[..., Any]] = {
     "ranges": markdown.ranges,
     "networks": lambda rows: (part for _, part in rows.groupby(["dataset", "architecture"], sort=False)),
     "groups": lambda rows, *names: rows.groupby(list(names) if len(names) > 1 else names[0], sort=False),
-    "images": lambda rows: images(rows),
+    "images": images,
     "each": lambda rows: (row for _, row in rows.iterrows()),
     "first": lambda rows: rows.iloc[0],
     "reasons": lambda rows: reasons(rows["status"]),
 }
-
-
-def images(rows: pd.DataFrame) -> str:
-    """On how many test images rows were measured, in a sentence; nothing if that is not known."""
-    counts = sorted(rows["n_test"].dropna().unique())
-    return f"Test images: {markdown.enumeration([f'{n:,}' for n in counts])}." if counts else ""
 
 
 class Page:
@@ -60,7 +64,7 @@ class Page:
 
     def __init__(self, paper: str, tables: Tables, profile: Profile) -> None:
         self.paper, self.tables, self.profile = paper, tables, profile
-        self.drawings: list[Drawing] = []
+        self.drawings: dict[str, Callable[[], Figure]] = {}
         self.names: dict[str, Any] = WORDS | {
             "section": self.section,
             "stored": lambda name: self.tables[name],
@@ -91,9 +95,9 @@ class Page:
             return f"## {title}\n\nNot run: {reasons(pd.concat(each['status'] for each in empty)) or nothing}.\n\n"
         return f"## {title}\n\n{paragraphs(caller())}\n\n"
 
-    def figure(self, name: str, alt: str, draw: Callable[..., Any], *given: Any) -> str:
+    def figure(self, name: str, alt: str, draw: Callable[..., Figure], *given: Any) -> str:
         """A link to the figure ``<paper>/<name>.svg``, which is drawn by ``draw(*given)``."""
-        self.drawings.append(Drawing(name, alt, lambda: draw(*given)))
+        self.drawings[name] = partial(draw, *given)
         return f"![{alt}]({self.paper}/{name}.svg)"
 
 

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from benchmarks.published import read_published
+from benchmarks.published import read_published, typed
 
 Kind = Literal["text", "int", "float", "sci"]
 
@@ -112,13 +112,13 @@ class TableSchema:
 
 def published_keys(paper: str, table: str, filled: tuple[str, ...]) -> tuple[Column, ...]:
     """The columns of a table as printed, with their kinds and decimals; those named ``filled`` are never empty."""
-    text = read_published(paper, table, typed=False)
-    kinds = read_published(paper, table).dtypes
-    return tuple(_printed_column(name, str(kinds[name]), text[name], name in filled) for name in map(str, text))
+    text = read_published(paper, table, as_text=True)
+    return tuple(_printed_column(name, text[name], name in filled) for name in map(str, text))
 
 
-def _printed_column(name: str, dtype: str, cells: pd.Series, filled: bool) -> Column:
-    kind: Kind = "int" if dtype == "Int64" else "float" if dtype == "float64" else "text"
+def _printed_column(name: str, cells: pd.Series, filled: bool) -> Column:
+    kinds: dict[str, Kind] = {"Int64": "int", "float64": "float"}
+    kind = kinds.get(str(typed(cells).dtype), "text")
     decimals = max(2, *(len(cell.partition(".")[2]) for cell in cells)) if kind == "float" else 2
     choices = ("yes", "no") if set(cells) <= {"yes", "no"} else None
-    return Column(name, kind, decimals, nullable=not filled, minimum=1 if name == "row" else None, choices=choices)
+    return Column(name, kind, decimals, nullable=not filled, minimum=1 if kind == "int" else None, choices=choices)

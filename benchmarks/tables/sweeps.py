@@ -27,8 +27,8 @@ class Setting:
 
     key: Values
     timesteps: int
+    method: str
     options: Options = field(default_factory=dict)
-    method: str = "TSA"
 
 
 Measure = Callable[[Profile, NetworkChoice, Setting, int | None], tuple[Fill, Measurement]]

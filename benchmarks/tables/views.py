@@ -11,7 +11,7 @@ from benchmarks.tables import markdown
 from benchmarks.tables.claims import brief
 from benchmarks.tables.markdown import DASH, number, plain
 from benchmarks.tables.schema import TableSchema
-from benchmarks.tables.sections import NOT_RUN
+from benchmarks.tables.status import NOT_RUN
 
 Cell = str | Callable[[pd.Series], str]
 """A column of the table, or a function of its row."""

@@ -57,7 +57,7 @@ CONTROLS = {
     "QFFS": ("COS",),
     "Fast-SNN": ("TTFS Mapping",),
 }
-"""Methods that lose more here than printed, and the same with one thing changed that may be to blame."""
+"""Methods that lose more here than printed, and the same with one thing changed that may be the cause."""
 LONGEST_CONTROL = 1024  # timesteps
 
 
@@ -97,7 +97,7 @@ def _added(profile: Profile, last: int) -> list[Values]:
 def _conversion_row(profile: Profile, number: int, key: Values, control: str = "") -> Row:
     """A row of Table 2; with a ``control`` in place of its method, on the same network."""
     name = control or str(key["method"])
-    setting = Setting(key, int(key["timesteps"]), OPTIONS.get((name, key["dataset"]), {}), name)
+    setting = Setting(key, int(key["timesteps"]), name, OPTIONS.get((name, key["dataset"]), {}))
     measure = partial(_accuracies, settings_of(profile, "table2"))
     return row_on(profile, number, key, partial(_network, profile, key, name), setting, measure)
 
@@ -246,7 +246,7 @@ def _predictive(section: dict[str, Any]) -> Iterable[Setting]:
             for t in section["timesteps"]:
                 if precharge <= t:  # after T steps there is no input left to wait for
                     key = {"predictive_spiking": "yes" if predictive else "no", "precharge_steps": precharge, "timesteps": t}
-                    yield Setting(key, t, options, "TMN")
+                    yield Setting(key, t, "TMN", options)
 
 
 def _rated(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
@@ -331,7 +331,7 @@ def _ratios(section: dict[str, Any], scopes: Iterable[str] = ("",)) -> Iterable[
     for ratio in section.get("ratios", []):
         for scope in scopes:
             key = {"ratio": ratio} | ({"scope": scope} if scope else {})
-            yield Setting(key, section["timesteps"], {"ratio": float(ratio)}, "TMN")
+            yield Setting(key, section["timesteps"], "TMN", {"ratio": float(ratio)})
 
 
 def _left_over(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:

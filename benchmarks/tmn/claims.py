@@ -15,6 +15,7 @@ from benchmarks.tables.bounds import chosen_rows, evidence_of
 from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
 from benchmarks.tables.columns import marked
 from benchmarks.tables.markdown import count, enumeration, number, ranges, small
+from benchmarks.tables.status import NOT_RUN
 
 CALIBRATION = "percentile-99.99"  # the paper's, App. D
 RESIDUALS = {"mean_abs": "mean |u|", "mean_square": "E[u²]"}
@@ -323,7 +324,7 @@ def two_precharge_steps_for_transformers(tables: Tables) -> Verdict:
     if "table4" not in tables:
         raise NotTested("`table4` was not run yet.")
     rows = tables["table4"]
-    reasons = rows["status"][rows["method"] == "TMN"].str.removeprefix("not run: ")
+    reasons = rows["status"][rows["method"] == "TMN"].str.removeprefix(NOT_RUN)
     raise NotTested(f"Table 4, TMN: {'; '.join(dict.fromkeys(reasons)) or 'no row'}.")
 
 

@@ -1,26 +1,13 @@
-"""Parts of a paper's report, and the rows and words that they share."""
+"""What stands behind rows: which were measured, which were not and why, and what stands for what."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import pandas as pd
-from matplotlib.figure import Figure
 
 from benchmarks.published import read_published
 from benchmarks.tables import markdown
 
 NOT_RUN = "not run: "
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure of a section: the name of its file, what it shows in words, and how it is drawn."""
-
-    name: str
-    alt: str
-    draw: Callable[[], Figure]
 
 
 def measured(frame: pd.DataFrame) -> pd.DataFrame:
