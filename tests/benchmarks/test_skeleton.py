@@ -18,23 +18,7 @@ from benchmarks.models.checkpoint_files import write_checkpoint
 
 ROOT = Path(benchmarks.__file__).parent.parent
 BLOCK = re.compile(r"```\w+\n(?:# |\{# )(benchmarks/nibble/\S+?)(?: #\})?\n(.*?)```", re.DOTALL)
-PROFILE = """
-name = "tiny"
-title = "A few digits, random weights"
-calibration = "percentile-99.99"
-calibration_images = 40
-batch = 100
-shard = 1000
 
-[[networks]]
-paper_dataset = "CIFAR-10"
-paper_architecture = "ResNet-20"
-dataset = "sklearn/digits"
-architecture = "resnet20-thin"
-weights = "tiny"
-
-[papers.nibble.table1]
-"""
 
 
 def test_the_skeleton_of_a_paper_is_measured_and_reported(tmp_path: Path) -> None:
@@ -46,7 +30,9 @@ def test_the_skeleton_of_a_paper_is_measured_and_reported(tmp_path: Path) -> Non
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
-    (tmp_path / "tiny.toml").write_text(PROFILE, encoding="utf-8")
+    shipped = (ROOT / "benchmarks" / "profiles" / "embedded.toml").read_text(encoding="utf-8")
+    own = shipped.replace('name = "embedded"', 'name = "tiny"').replace('recipe = "digits"', 'weights = "tiny"')
+    (tmp_path / "tiny.toml").write_text(f"{own}\n[papers.nibble.table1]\n", encoding="utf-8")
     torch.manual_seed(0)
     weights = {"mean": json.dumps([0.3]), "std": json.dumps([0.4])}
     write_checkpoint(tmp_path / "tiny.safetensors", build_model("resnet20-thin", 10, 1).state_dict(), weights)

@@ -165,6 +165,7 @@ FIGURE4B = '[papers.tmn.figure4b]\nnetwork = ["CIFAR-10", "ResNet-20"]\ntimestep
         ('"percentile-99.99"', "99.99", "calibration must be a text"),
         ("batch = 20", "batch = 0", "batch must be a whole number of at least 1, got 0"),
         ("batch = 20", 'batch = "20"', "batch must be a whole number, got '20'"),
+        ("shard = 20", 'shard = 20\nprecision = "float16"', "precision must be one of float32, float64, got 'float16'"),
         ("shard = 20", "shard = 2.5", "shard must be a whole number, got 2.5"),
         ("calibration_images = 40", "calibration_images = true", "calibration_images must be a whole number, got True"),
         ('dataset = "sklearn/digits"', 'dataset = "sklearn/letters"', "no data set is called 'sklearn/letters'"),

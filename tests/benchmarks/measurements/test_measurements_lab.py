@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.measurements import LiveMemory
 from benchmarks.measurements.lab import Lab, Progress, TrainedNetwork
 from benchmarks.methods import METHODS, fast_snn, method
+from benchmarks.models import build_model
+from benchmarks.models.checkpoint_files import write_checkpoint
 from benchmarks.profiles import NetworkChoice, load_profile
 from snncore.conversion import recording
 from snncore.quantization import ClipFloorShift
@@ -71,3 +77,18 @@ def test_amplitudes_are_adjusted_only_where_that_is_asked_for(monkeypatch: pytes
     lab.converted(CHOICE, "maximum", "TSA", (), T)
     lab.converted(CHOICE, "maximum", "TSA", (("adjustment", 2),), T)
     assert lab.asked == [lab.profile.calibration_images, 128] and done == ["export"]
+
+
+def test_networks_and_images_have_the_precision_of_the_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNNBENCH_WEIGHTS", str(tmp_path))
+    weights = {"mean": json.dumps([0.3]), "std": json.dumps([0.4])}
+    write_checkpoint(tmp_path / "weights.safetensors", build_model("resnet20-thin", 10, 1).state_dict(), weights)
+    choice = replace(CHOICE, weights="weights")
+    lab = Lab(replace(load_profile("embedded"), precision="float64", calibration_images=8))
+    images, _ = next(lab.test_batches(choice, 0, 4))
+    spiking = lab.converted(choice, "maximum", "TMN", (), T)
+    assert images.dtype == spiking(images).dtype == torch.float64
+    assert {weight.dtype for weight in spiking.parameters()} == {torch.float64}
+    found = LiveMemory(choice, "maximum", 4, "TMN", (), T).run(lab, 0, 4)
+    single = Lab(replace(lab.profile, precision="float32"))
+    assert found["same_bytes"] == LiveMemory(choice, "maximum", 4, "TMN", (), T).run(single, 0, 4)["same_bytes"]
