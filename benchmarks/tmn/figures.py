@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import pandas as pd
@@ -181,20 +182,20 @@ def codes(frame: pd.DataFrame, calibration: str) -> Figure:
     """Conversion loss over timesteps of every method beside TMN's, a panel per network and family; the band is TMN's interval."""
     rows = frame[frame["calibration"] == calibration]
     networks = list(rows.groupby(["dataset", "architecture"], sort=False))
-    named = {name for members in FAMILIES.values() for name in members}
-    measured = [name for name in dict.fromkeys(rows["method"]) if name != "TMN"]
-    families = {family: [name for name in members if name in measured] for family, members in FAMILIES.items()}
-    families[next(iter(FAMILIES))] += [name for name in measured if name not in named]
-    families = {family: members for family, members in families.items() if members}
+    named = {"TMN"}.union(*FAMILIES.values())
+    others = tuple(name for name in dict.fromkeys(rows["method"]) if name not in named)
+    members = {family: (*m, *others) if family == next(iter(FAMILIES)) else m for family, m in FAMILIES.items()}
+    styled = {family: dict(zip(m, cycle(IN_FAMILY), strict=False)) for family, m in members.items()}
+    families = {family: styles for family, styles in styled.items() if rows["method"].isin(list(styles)).any()}
     down = -(-len(families) // 2)
     figure = Figure(figsize=(WIDTH, 0.5 + 2.9 * down * len(networks)))
     for part, (_, network) in zip(figure.subfigures(len(networks), 1, squeeze=False).flatten(), networks, strict=True):
         grid = part.subplots(down, min(2, len(families)), sharex=True, sharey=True, squeeze=False).flatten()
         part.suptitle(titled(network.iloc[0]), x=0.01, ha="left", fontsize=9.5)
-        for axes, (family, members) in zip(grid, families.items(), strict=False):
-            styles = dict(zip(members, IN_FAMILY, strict=False))
+        for axes, (family, styles) in zip(grid, families.items(), strict=False):
             for name, (color, marker) in {"TMN": (BLUE, "o"), **styles}.items():
-                curve = network[network["method"] == name].sort_values("timesteps")
+                if (curve := network[network["method"] == name].sort_values("timesteps")).empty:
+                    continue
                 steps = curve["timesteps"].astype(float)
                 axes.plot(steps, curve["loss"], color=color, marker=marker, label=name)
                 if name == "TMN":
