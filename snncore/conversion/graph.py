@@ -116,6 +116,7 @@ class RecordedNetwork(nn.Module):
     Attributes:
         nodes: by name, in the order of execution; the first is the input.
         outputs: the structure of the result, with a ``Value`` in place of each tensor.
+        order: names of the nodes that each node reads.
         users: names of the nodes that read each node.
         image: shape of one image.
         fingerprint: of the network that was recorded, see ``fingerprint_of``; None once it was changed.
@@ -133,15 +134,13 @@ class RecordedNetwork(nn.Module):
 
     def link(self) -> None:
         """Drop what the outputs do not depend on, and find the users of every node."""
-        needed = names_in(self.outputs)
-        for node in reversed(self.nodes.values()):
-            if node.name in needed:
-                needed.update(node.inputs)
-        self.nodes = {name: node for name, node in self.nodes.items() if name in needed or node.operation == "input"}
+        read = needed({name: node.inputs for name, node in self.nodes.items()}, names_in(self.outputs), ())
+        self.nodes = {name: node for name, node in self.nodes.items() if name in read or node.operation == "input"}
+        self.order = {name: read.get(name, []) for name in self.nodes}
         self.users: dict[str, list[str]] = {name: [] for name in self.nodes}
-        for node in self.nodes.values():
-            for source in node.inputs:
-                self.users[source].append(node.name)
+        for name, inputs in self.order.items():
+            for source in inputs:
+                self.users[source].append(name)
         used = {name for node in self.nodes.values() for name in node.stored}
         for name in [*self._parameters, *self._buffers]:
             if name not in used:
@@ -200,12 +199,11 @@ class RecordedNetwork(nn.Module):
             ValueError: images of another shape than those it was recorded with.
         """
         check_images(images, self.image)
-        order = {node.name: node.inputs for node in self.nodes.values()}
-        return structured(self.outputs, self._executed(order, images, {}, names_in(self.outputs), observe))
+        return structured(self.outputs, self._executed(self.order, images, {}, names_in(self.outputs), observe))
 
     def evaluate(self, target: str, images: Tensor, known: dict[str, Tensor]) -> Tensor:
         """Output of the node ``target``, computed from the images and the outputs of nodes that are ``known`` by name."""
-        order = needed({node.name: node.inputs for node in self.nodes.values()}, {target}, known)
+        order = needed(self.order, {target}, known)
         result: Tensor = self._executed(order, images, dict(known), {target})[target]
         return result
 

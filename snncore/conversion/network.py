@@ -51,9 +51,12 @@ class SpikingNetwork(nn.Module):
         self.observer: StepObserver | None = None
         self.kinds: dict[str, Kind] = {step.name: step.kind for step in self.steps}
         self._read_late = {name for step in self.steps if step.kind == "decoded" for name in step.inputs} | names_in(self.outputs)
+        # Global timestep at which a step's inputs for its first timestep are all there, and at which it answers: neurons lag.
+        self._arrivals: dict[str, int] = {}
         self._starts: dict[str, int] = {}
         for step in self.steps:
-            self._starts[step.name] = self._start_of_inputs(step) + self._delay(step)
+            self._arrivals[step.name] = max((self._starts.get(name, 0) for name in step.inputs), default=0)
+            self._starts[step.name] = self._arrivals[step.name] + self._delay(step)
         self.latency = max(self._starts[name] for name in self._tapped) + code.timesteps
         self.eval()
 
@@ -145,10 +148,6 @@ class SpikingNetwork(nn.Module):
         layer = self.layers[step.name]
         return layer.neuron.delay if isinstance(layer, SpikingLayer) else 0
 
-    def _start_of_inputs(self, step: Step) -> int:
-        """Global timestep at which the inputs of ``step`` for its first timestep are all there: a neuron lags by its delay."""
-        return max((self._starts.get(name, 0) for name in step.inputs), default=0)
-
     def _single_step(self, images: Tensor, every_step: bool) -> dict[str, Any]:
         """Weighted sums of what is decoded; one timestep is held at a time unless every prefix is asked for."""
         weights, total = self.code.weights().tolist(), self.code.total
@@ -184,7 +183,7 @@ class SpikingNetwork(nn.Module):
         """
         moving = [step for step in self.steps if step.kind in ("spikes", "current")]
         lines: dict[str, deque[tuple[int, Any]]] = {step.name: deque() for step in moving}
-        keep = {step.name: max((self._start_of_inputs(u) for u in moving if step.name in u.inputs), default=0) for step in moving}
+        keep = {step.name: max((self._arrivals[u.name] for u in moving if step.name in u.inputs), default=0) for step in moving}
         states: dict[str, Any] = {}
         tapped, constant = self._tapped, dict(analog)
         for now in range(self.latency):
@@ -206,7 +205,7 @@ class SpikingNetwork(nn.Module):
         self, step: Step, now: int, analog: dict[str, Any], lines: dict[str, deque[tuple[int, Any]]], states: dict[str, Any]
     ) -> Any:
         """Output of ``step`` at the global timestep ``now``, or None while it is not its turn."""
-        index = now - self._start_of_inputs(step)
+        index = now - self._arrivals[step.name]
         layer = self.layers[step.name]
         delay = self._delay(step)
         if not 0 <= index < self.timesteps + delay:
