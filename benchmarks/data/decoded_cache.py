@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from benchmarks.data.decoding import one_line
 from benchmarks.data.images import ImageSet, fingerprint_of, sample_digests
 from benchmarks.data.registry import DatasetSpec
 from benchmarks.errors import CannotRun, unreadable
+from benchmarks.models.checkpoint_files import read_checkpoint, write_checkpoint
 from benchmarks.paths import cache_dir
 
 _LAYOUT = "1"
@@ -30,16 +26,19 @@ _log = logging.getLogger(__name__)
 
 
 def cached_set(spec: DatasetSpec, split: str, content: str, decode: Callable[[], ImageSet]) -> ImageSet:
-    """The entry for ``content`` (see ``files_digest``), made by ``decode`` if missing or corrupt.
-
-    CannotRun where the cache folder cannot be written.
-    """
+    """The entry for ``content`` (see ``files_digest``), made by ``decode`` if missing or corrupt."""
     entry = entry_path(spec, split, content)
-    stored = _read(entry, spec, split)
-    if stored is None:
-        stored = decode()
-        _write(entry, stored)
-    return stored
+    if entry.exists():
+        try:
+            tensors, metadata = read_checkpoint(entry)
+            if _fingerprint(tensors, spec) != metadata.get("fingerprint"):
+                raise CannotRun("its samples do not have the fingerprint that it was stored with")
+            return ImageSet(spec.name, split, tensors["images"], tensors["labels"], metadata["fingerprint"], "cache")
+        except CannotRun as error:
+            _log.warning("decoding %s again: the cache entry %s is corrupt (%s)", spec.name, entry, error)
+    decoded = decode()
+    write_checkpoint(entry, {"images": decoded.images, "labels": decoded.labels}, {"fingerprint": decoded.fingerprint})
+    return decoded
 
 
 def entry_path(spec: DatasetSpec, split: str, content: str) -> Path:
@@ -61,41 +60,9 @@ def files_digest(files: Sequence[Path]) -> str:
     return total.hexdigest()
 
 
-def _read(entry: Path, spec: DatasetSpec, split: str) -> ImageSet | None:
-    if not entry.exists():
-        return None
-    try:
-        with safe_open(entry, framework="pt") as stored:
-            images, labels = stored.get_tensor("images"), stored.get_tensor("labels")
-            fingerprint = (stored.metadata() or {}).get("fingerprint")
-        if fingerprint and _fingerprint(images, labels, spec) == fingerprint:
-            return ImageSet(spec.name, split, images, labels, fingerprint, "cache")
-        reason = "its samples do not have the fingerprint that it was stored with"
-    except (SafetensorError, OSError) as error:
-        reason = one_line(error)
-    _log.warning("decoding %s again: the cache entry %s is corrupt (%s)", spec.name, entry, reason)
-    return None
-
-
-def _fingerprint(images: Tensor, labels: Tensor, spec: DatasetSpec) -> str | None:
-    """Fingerprint of the samples as they are ordered, None where the arrays are not those of ``spec``."""
+def _fingerprint(tensors: dict[str, Tensor], spec: DatasetSpec) -> str:
+    """Fingerprint of the samples as they are ordered; nothing where the arrays are not those of ``spec``."""
+    images, labels = tensors.get("images", torch.empty(0)), tensors.get("labels", torch.empty(0))
     right_types = images.dtype == torch.uint8 and labels.dtype == torch.int64
-    right_shapes = images.shape == (len(images), spec.channels, *spec.size) and labels.shape == (len(images),)
-    return fingerprint_of(sample_digests(images, labels)) if right_types and right_shapes else None
-
-
-def _write(entry: Path, decoded: ImageSet) -> None:
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=entry.parent, suffix=".tmp")
-        os.close(handle)
-        try:
-            tensors = {"images": decoded.images, "labels": decoded.labels}
-            save_file(tensors, temporary, metadata={"fingerprint": decoded.fingerprint})
-            os.replace(temporary, entry)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except (OSError, SafetensorError) as error:
-        raise CannotRun(
-            f"cannot write the cache entry {entry} ({one_line(error)}); free space or set SNNBENCH_CACHE"
-        ) from error
+    right = right_types and images.shape == (len(labels), spec.channels, *spec.size)
+    return fingerprint_of(sample_digests(images, labels)) if right else ""

@@ -17,27 +17,47 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
+import joblib
 import torch
 
-from benchmarks.errors import CannotRun, unreadable
-from benchmarks.harness.files import atomic_write_bytes
+from benchmarks.errors import CannotRun
+from benchmarks.files import atomic_write_bytes, read_written
 
-PACKAGES = (
-    "snnbench",
-    "torch",
-    "torchvision",
-    "numpy",
-    "pandas",
-    "scipy",
-    "scikit-learn",
-    "datasets",
-    "safetensors",
-)
+PACKAGES = ("snnbench", "torch", "torchvision", "numpy", "pandas", "scipy", "scikit-learn", "datasets", "safetensors")
 COMMIT = ("commit", "dirty")
 MACHINE = ("cpu", "gpu", "system")
 _ROOT = Path(__file__).resolve().parents[2]
+
+
+class Git(TypedDict):
+    """The code: empty and None outside a checkout."""
+
+    commit: str
+    dirty: bool | None  # whether any file but those in results and reports differs from the commit
+    earlier: NotRequired[list[dict[str, Any]]]  # commits behind rows that later runs left, the latest last
+
+
+class Record(TypedDict):
+    """What stands behind a table, in JSON types."""
+
+    schema_version: int  # TableSchema.version of the table
+    table_sha256: str  # of the CSV file, which ties the record to it
+    packages: dict[str, str]  # versions, empty where one is not installed
+    python: str
+    system: str
+    git: Git
+    cpu: dict[str, Any]
+    gpu: list[str]
+    torch_threads: int
+    seeds: list[int]
+    profile_hash: str
+    datasets: dict[str, str]  # name -> fingerprint over the decoded samples
+    checkpoints: dict[str, str]  # name -> hash of the weights
+    wall_time_s: float
+    peak_memory_mb: float | None  # of the largest process, this one or a child that has ended
+    earlier_machines: NotRequired[list[dict[str, Any]]]  # behind rows that later runs left, the latest last
 
 
 def collect(
@@ -50,39 +70,18 @@ def collect(
     wall_time_s: float,
     table: Path | None = None,
     root: Path = _ROOT,
-) -> dict[str, Any]:
-    """What stands behind a table, as a record for `write_provenance`.
-
-    Args:
-        schema_version: ``TableSchema.version`` of the table.
-        seeds: of the runs.
-        profile_hash: hash of the profile file.
-        datasets: name of a dataset -> fingerprint over its decoded samples.
-        checkpoints: name of a checkpoint -> hash of its weights; of a path, only the file name is kept.
-        wall_time_s: seconds that the run took.
-        table: the CSV file just written; its hash ties the record to it.
-        root: the folder with the packages, asked for its git commit.
-
-    Returns:
-        A record of JSON types. The version of a package that is not installed is empty, and so is the
-        commit where ``root`` is not a git checkout. ``git.dirty`` tells whether any file but those in
-        ``results`` and ``reports`` differs from the commit, None without one. ``peak_memory_mb`` is that of
-        the largest process, this one or a child that has ended.
-    """
+) -> Record:
+    """What stands behind a ``table`` just written, by the commit of ``root``; of paths, only the file names are kept."""
     # Before git is asked: on Linux a child's peak counts what it shares with its parent until its exec.
     peak_memory_mb = _peak_memory_mb()
     return {
         "schema_version": schema_version,
-        "table_sha256": "" if table is None else hashlib.sha256(table.read_bytes()).hexdigest(),
+        "table_sha256": "" if table is None else file_hash(table),
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "git": _git(root),
-        "cpu": {
-            "model": _cpu_model(),
-            "capability": torch.backends.cpu.get_cpu_capability(),
-            "cores": _cores(),
-        },
+        "cpu": {"model": _cpu_model(), "capability": torch.backends.cpu.get_cpu_capability(), "cores": joblib.cpu_count()},
         "gpu": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "torch_threads": torch.get_num_threads(),
         "seeds": [int(seed) for seed in seeds],
@@ -94,7 +93,12 @@ def collect(
     }
 
 
-def with_earlier(record: dict[str, Any], path: Path) -> dict[str, Any]:
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def with_earlier(record: Record, path: Path) -> Record:
     """The record of a run that replaced some rows of a table, joined to the one at ``path``, for the rows that it left.
 
     Data sets, checkpoints and seeds are those of both; earlier commits are listed in ``git.earlier``, other machines in
@@ -105,16 +109,21 @@ def with_earlier(record: dict[str, Any], path: Path) -> dict[str, Any]:
         before = read_provenance(path)
         commits = [*before["git"].get("earlier", []), _parts(before["git"], COMMIT)]
         machines = [*before.get("earlier_machines", []), _parts(before, MACHINE)]
-        joined = {name: before[name] | record[name] for name in ("datasets", "checkpoints")}
-        seeds = sorted({*before["seeds"], *record["seeds"]})
+        joined: Record = record | {
+            "datasets": before["datasets"] | record["datasets"],
+            "checkpoints": before["checkpoints"] | record["checkpoints"],
+            "seeds": sorted({*before["seeds"], *record["seeds"]}),
+        }
     except (CannotRun, KeyError):
         return record
-    git, others = _parts(record["git"], COMMIT), _others(machines, _parts(record, MACHINE))
-    git |= {"earlier": earlier} if (earlier := _others(commits, git)) else {}
-    return record | joined | {"seeds": seeds, "git": git} | ({"earlier_machines": others} if others else {})
+    if earlier := _others(commits, _parts(record["git"], COMMIT)):
+        joined["git"] = record["git"] | {"earlier": earlier}
+    if others := _others(machines, _parts(record, MACHINE)):
+        joined["earlier_machines"] = others
+    return joined
 
 
-def _parts(record: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+def _parts(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: record[name] for name in names}
 
 
@@ -124,23 +133,10 @@ def _others(known: list[dict[str, Any]], now: dict[str, Any]) -> list[dict[str, 
 
 
 def write_provenance(path: Path, record: Mapping[str, Any], table_changed: bool) -> bool:
-    """Write a record, unless the one on disk already describes this table.
+    """Write a record, unless the one on disk describes this table and the table did not change; whether the file changed.
 
-    It is written when the table changed, when there is no record yet, and when the one on disk belongs to
-    other bytes of the table (a run was killed between the two files).
-
-    Args:
-        path: the JSON file beside the table.
-        record: of JSON types, as `collect` gives it.
-        table_changed: what `write_table` returned.
-
-    Returns:
-        True when the file changed.
-
-    Raises:
-        CannotRun: the file cannot be written.
-        ValueError: the record holds NaN or an infinity.
-        TypeError: it holds something else that JSON has no form for.
+    One that belongs to other bytes of the table is replaced: a run was killed between the two files. CannotRun where the file
+    cannot be written, ValueError and TypeError for what JSON has no form for.
     """
     text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     if not table_changed and path.exists() and _same_table(path, record):
@@ -148,23 +144,15 @@ def write_provenance(path: Path, record: Mapping[str, Any], table_changed: bool)
     return atomic_write_bytes(path, text.encode())
 
 
-def read_provenance(path: Path) -> dict[str, Any]:
-    """Read a record that `write_provenance` wrote.
-
-    Raises:
-        CannotRun: there is no such file, or it is not a JSON object.
-    """
+def read_provenance(path: Path) -> Record:
+    """Read a record that `write_provenance` wrote; CannotRun where there is no such file, or it is not a JSON object."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CannotRun(f"{path}: there is no such file; write it with `snnbench run`") from error
-    except OSError as error:
-        raise unreadable(path, error) from error
+        record = json.loads(read_written(path))
     except ValueError as error:
         raise CannotRun(f"{path}: is not JSON ({error}); restore it or delete it and run again") from error
     if not isinstance(record, dict):
         raise CannotRun(f"{path}: is not a JSON object; restore it or delete it and run again")
-    return record
+    return cast(Record, record)
 
 
 def _same_table(path: Path, record: Mapping[str, Any]) -> bool:
@@ -181,8 +169,8 @@ def _version(package: str) -> str:
         return ""
 
 
-def _git(root: Path) -> dict[str, Any]:
-    unknown = {"commit": "", "dirty": None}
+def _git(root: Path) -> Git:
+    unknown: Git = {"commit": "", "dirty": None}
     top = _run_git(root, "rev-parse", "--show-toplevel")
     # An installed package may lie inside another project's checkout, whose commit says nothing about it.
     if top is None or Path(top).resolve() != root.resolve():
@@ -198,9 +186,7 @@ def _run_git(root: Path, *arguments: str) -> str | None:
     environment = {name: value for name, value in os.environ.items() if name not in redirecting}
     command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(
-            command, capture_output=True, env=environment, timeout=60, check=True
-        )
+        done = subprocess.run(command, capture_output=True, env=environment, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):  # no git, no checkout, or no commit yet
         return None
     return os.fsdecode(done.stdout).rstrip("\r\n")  # paths, in whatever encoding the locale has
@@ -213,12 +199,6 @@ def _cpu_model() -> str:
     except OSError:
         found = None
     return found[1].strip() if found else platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _peak_memory_mb() -> float | None:

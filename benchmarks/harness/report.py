@@ -6,8 +6,7 @@ module frames them with what all papers need.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ import pandas as pd
 
 from benchmarks.data.registry import DATASETS, describe_count
 from benchmarks.errors import CannotRun
-from benchmarks.harness.files import atomic_write_bytes, cannot_write
-from benchmarks.harness.provenance import read_provenance
+from benchmarks.files import atomic_write_bytes, cannot_write
+from benchmarks.harness.provenance import Record, file_hash, read_provenance
 from benchmarks.harness.results import read_table
 from benchmarks.models.registry import MODELS
 from benchmarks.profiles import Profile
@@ -28,25 +27,16 @@ from benchmarks.tables.drawing import svg
 from benchmarks.tables.pages import Page, check_page, environment, tidy
 from benchmarks.tables.status import NOT_RUN, measured, reasons
 
+Records = dict[str, Record]
+"""Provenance by artifact."""
 MARKS = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", NOT_TESTED: markdown.DASH}
 
 
 def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[Path]:
-    """Write ``<reports>/<profile>/<paper>.md`` and ``<reports>/<profile>/<paper>/<figure>.svg``; run nothing.
+    """Write ``<reports>/<profile>/<paper>.md`` and ``<reports>/<profile>/<paper>/<figure>.svg`` from stored tables; run nothing.
 
-    Files whose bytes stay the same are not touched; figures that the page no longer shows are removed.
-
-    Args:
-        paper: whose room gives the sections and the claims.
-        profile: whose results are shown.
-        results: the folder with ``<profile>/<paper>/<artifact>.csv`` and the provenance beside.
-        reports: the folder to write into.
-
-    Returns:
-        The page and its figures.
-
-    Raises:
-        CannotRun: an unknown paper; no table of it is stored; a table or provenance is damaged; files cannot be written.
+    Files whose bytes stay the same are not touched; figures that the page no longer shows are removed. CannotRun for an unknown
+    paper, where no table of it is stored, where a table or provenance is damaged, and where files cannot be written.
     """
     artifacts = artifacts_of(paper)
     folder = results / profile.name / paper
@@ -64,7 +54,7 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
         "opening": _opening(paper, verdicts),
         "counts": _counts(verdicts),
         "claims": _claims(paper, verdicts),
-        "stand_ins": _stand_ins(tables),
+        "stand_ins": any((frame["status"] == "stand-in").any() for frame in tables.values()),
         "networks_used": _networks(tables, records, page.stand_for()),
         "definitions": _definitions(tables),
         "environments": _environments(records),
@@ -146,10 +136,6 @@ def mark(status: str) -> str:
 # ---- what was run on what ---------------------------------------------------------------------------------------------
 
 
-def _stand_ins(tables: Tables) -> bool:
-    return any((frame["status"] == "stand-in").any() for frame in tables.values())
-
-
 def _used(tables: Tables) -> pd.DataFrame:
     """Every network that was run, with the accuracy on the most test images."""
     columns = ["dataset_used", "architecture_used", "seeds", "ann_metric", "n_test"]
@@ -159,9 +145,9 @@ def _used(tables: Tables) -> pd.DataFrame:
     return best.drop_duplicates(columns[:2]).sort_index()
 
 
-def _networks(tables: Tables, records: dict[str, Any], stand_for: Sequence[tuple[str, str, str]]) -> str:
+def _networks(tables: Tables, records: Records, stand_for: Sequence[tuple[str, str, str]]) -> str:
     """``stand_for``: data set, network and what of the paper it stands for."""
-    data, weights = _merged(records, "datasets"), _merged(records, "checkpoints")
+    data, weights = _merged(r["datasets"] for r in records.values()), _merged(r["checkpoints"] for r in records.values())
     rows = []
     for _, used in _used(tables).iterrows():
         dataset, architecture = used["dataset_used"], used["architecture_used"]
@@ -180,13 +166,12 @@ def _networks(tables: Tables, records: dict[str, Any], stand_for: Sequence[tuple
     return markdown.table(header, rows, "llllrl") if rows else ""
 
 
-def _merged(records: dict[str, Any], entry: str) -> dict[str, list[str]]:
+def _merged(named: Iterable[dict[str, str]]) -> dict[str, list[str]]:
     """Every digest under a name, in the order of the tables: more than one where tables rest on different data or weights."""
     merged: dict[str, list[str]] = {}
-    for record in records.values():
-        for name, digest in record.get(entry, {}).items():
-            if digest not in merged.setdefault(name, []):
-                merged[name].append(digest)
+    for name, digest in (pair for digests in named for pair in digests.items()):
+        if digest not in merged.setdefault(name, []):
+            merged[name].append(digest)
     return merged
 
 
@@ -213,7 +198,7 @@ def _definitions(tables: Tables) -> list[str]:
 # ---- provenance -------------------------------------------------------------------------------------------------------
 
 
-def _environments(records: dict[str, Any]) -> list[str]:
+def _environments(records: Records) -> list[str]:
     """On what machine, with which versions and commits tables were measured, and the effort."""
     if not records:
         return []
@@ -224,7 +209,7 @@ def _environments(records: dict[str, Any]) -> list[str]:
     return [*(f"{title}: {_groups(part, records)}." for title, part in parts), effort]
 
 
-def _groups(part: Callable[[dict[str, Any]], str], records: dict[str, Any]) -> str:
+def _groups(part: Callable[[Record], str], records: Records) -> str:
     """What all records have in common, or each variant with the tables behind it."""
     groups: dict[str, list[str]] = {}
     for name, record in records.items():
@@ -234,22 +219,22 @@ def _groups(part: Callable[[dict[str, Any]], str], records: dict[str, Any]) -> s
     return "; ".join(f"{text} ({', '.join(names)})" for text, names in groups.items())
 
 
-def _machine(record: dict[str, Any]) -> str:
+def _machine(record: Record) -> str:
     return _with_earlier(*(_one_machine(each) for each in (record, *reversed(record.get("earlier_machines", [])))))
 
 
-def _one_machine(record: dict[str, Any]) -> str:
+def _one_machine(record: Mapping[str, Any]) -> str:
     cpu = record["cpu"]
     gpu = ", ".join(record["gpu"]) or "no GPU"
     return f"{cpu['model']}, {markdown.count(cpu['cores'], 'core')}, {cpu['capability']}, {gpu}, {record['system']}"
 
 
-def _versions(record: dict[str, Any]) -> str:
+def _versions(record: Record) -> str:
     packages = [f"{name} {version}" for name, version in record["packages"].items() if version]
     return f"Python {record['python']}, {', '.join(packages)}"
 
 
-def _commit(record: dict[str, Any]) -> str:
+def _commit(record: Record) -> str:
     git = record["git"]
     return "commit " + _with_earlier(*(_one_commit(each) for each in (git, *reversed(git.get("earlier", [])))))
 
@@ -258,7 +243,7 @@ def _with_earlier(now: str, *earlier: str) -> str:
     return now + (f", earlier rows {markdown.enumeration(earlier)}" if earlier else "")
 
 
-def _one_commit(git: dict[str, Any]) -> str:
+def _one_commit(git: Mapping[str, Any]) -> str:
     if not git["commit"]:
         return "unknown"
     return f"`{git['commit'][:10]}`" + (" with uncommitted changes" if git["dirty"] else "")
@@ -271,23 +256,16 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _notes(artifacts: dict[str, Artifact], tables: Tables, records: dict[str, Any], folder: Path) -> list[str]:
+def _notes(artifacts: dict[str, Artifact], tables: Tables, records: Records, folder: Path) -> list[str]:
     """What a reader must know before trusting the tables."""
-    notes = []
-    absent = [f"`{name}`" for name in tables if name not in records]
-    if absent:
-        notes.append(f"No provenance is stored for {markdown.enumeration(absent)}.")
-    edited = [f"`{name}`" for name, r in records.items() if r.get("table_sha256") != _digest(folder / f"{name}.csv")]
-    if edited:
-        notes.append(f"Changed after the run that the provenance describes: {markdown.enumeration(edited)}.")
-    old = [f"`{n}`" for n, r in records.items() if r.get("schema_version") != artifacts[n].schema.version]
-    if old:
-        notes.append(f"Written under another version of the columns: {markdown.enumeration(old)}.")
-    return notes
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    changed = [name for name, r in records.items() if r.get("table_sha256") != file_hash(folder / f"{name}.csv")]
+    old = [name for name, r in records.items() if r.get("schema_version") != artifacts[name].schema.version]
+    notes = {
+        "No provenance is stored for": [name for name in tables if name not in records],
+        "Changed after the run that the provenance describes:": changed,
+        "Written under another version of the columns:": old,
+    }
+    return [f"{note} {markdown.enumeration([f'`{name}`' for name in names])}." for note, names in notes.items() if names]
 
 
 # ---- what was not run -------------------------------------------------------------------------------------------------

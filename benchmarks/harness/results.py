@@ -21,56 +21,31 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from benchmarks.errors import CannotRun, unreadable
-from benchmarks.harness.files import atomic_write_bytes, pack_arrays, unpack_arrays
+from benchmarks.errors import CannotRun
+from benchmarks.files import atomic_write_bytes, pack_arrays, read_written, unpack_arrays
 from benchmarks.tables.schema import DTYPE, UNPRINTABLE, Column, TableSchema
 
 STATUS = "status"
 
-_DUE = {
-    "text": "a text",
-    "int": "a whole number",
-    "float": "a number",
-    "sci": "a number in scientific notation",
-}
+_DUE = {"text": "a text", "int": "a whole number", "float": "a number", "sci": "a number in scientific notation"}
 _ROW_STATUS = re.compile(r"measured|stand-in|(not run): \S.*")
 
 
 def write_table(path: Path, frame: pd.DataFrame, schema: TableSchema) -> bool:
-    """Write a table, after the same checks that `read_table` makes.
+    """Write a table, whose frame has the columns of the schema in any order; whether the bytes of the file changed.
 
-    Args:
-        path: the CSV file.
-        frame: the columns of the schema, in any order.
-        schema: of the table.
-
-    Returns:
-        True when the bytes of the file changed; False when they were the same, and then it is not touched.
-
-    Raises:
-        CannotRun: a value breaks the schema (named by line and column), or the file cannot be written.
+    CannotRun where a value breaks the schema (named by line and column, as `read_table` does), or the file cannot be written.
     """
     rows = format_rows(frame, schema, f"{path}: not written")
     return atomic_write_bytes(path, _render([schema.names, *rows]).encode())
 
 
 def read_table(path: Path, schema: TableSchema) -> pd.DataFrame:
-    """Read a table that `write_table` wrote.
+    """Read a table that `write_table` wrote: typed columns in the schema's order, as `DTYPE` has them.
 
-    Returns:
-        Columns in the schema's order, of pandas' types ``str``, ``Int64`` and ``float64``; missing cells
-        are ``NaN``, in ``Int64`` ``<NA>``.
-
-    Raises:
-        CannotRun: there is no such file, or it is not in the form of `write_table` or breaks the schema;
-            file, line and column are named.
+    CannotRun where there is no such file, or it is not in the form of `write_table` or breaks the schema: line, column.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise CannotRun(f"{path}: there is no such table; write it with `snnbench run`") from error
-    except OSError as error:
-        raise unreadable(path, error) from error
+    data = read_written(path, "table")
     try:
         return _parse(_split(data, schema), schema)
     except _BadCell as bad:
@@ -80,13 +55,7 @@ def read_table(path: Path, schema: TableSchema) -> pd.DataFrame:
 def format_rows(frame: pd.DataFrame, schema: TableSchema, where: str) -> list[list[str]]:
     """The cells of a table as they are printed, in the order of rows and of the schema's columns.
 
-    Args:
-        frame: the columns of the schema, in any order.
-        schema: of the table.
-        where: what the table is, for errors.
-
-    Raises:
-        CannotRun: a value breaks the schema (named by line and column).
+    CannotRun, saying ``where``, for a value that breaks the schema.
     """
     try:
         _check_names(list(frame.columns), schema, ordered=False)
@@ -102,11 +71,7 @@ def format_rows(frame: pd.DataFrame, schema: TableSchema, where: str) -> list[li
 
 
 def format_cell(value: Any, column: Column) -> str:
-    """One value as it is printed; None, NaN and pandas' NA are empty.
-
-    Raises:
-        ValueError: the value is not of the column's kind.
-    """
+    """One value as it is printed; None, NaN and pandas' NA are empty. ValueError where it is not of the column's kind."""
     if value is None or value is pd.NA or value is pd.NaT:
         return ""
     if isinstance(value, float | np.floating) and math.isnan(value):
@@ -195,9 +160,7 @@ def _validate(frame: pd.DataFrame, schema: TableSchema) -> None:
         for column in schema.columns
     }
     unique = [column.name for column in schema.keys] or None
-    model = pa.DataFrameSchema(
-        checks, strict=True, ordered=True, unique=unique, report_duplicates="exclude_first", name=schema.name
-    )
+    model = pa.DataFrameSchema(checks, unique=unique, report_duplicates="exclude_first")
     try:
         model.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
@@ -253,49 +216,37 @@ def _split(data: bytes, schema: TableSchema) -> list[list[str]]:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode()
-        line, cell = before.count("\n") + 1, before.rpartition("\n")[2]
-        raise _BadCell(line, _broken_column(cell, schema), "is not UTF-8 text") from error
+        before = data[: error.start].decode().split("\n")
+        raise _BadCell(len(before), _column_at(before[-1], schema), "is not UTF-8 text") from error
     if text.startswith("\ufeff"):
         raise _BadCell(1, schema.names[0], "a byte-order mark comes before the header; save as UTF-8 without it")
     *lines, rest = text.split("\n")
     if rest or not lines:
-        raise _BadCell(len(lines) + 1, _broken_column(rest, schema), "the line is cut off (no line end)")
-    rows = [_cells(line, number, schema) for number, line in enumerate(lines, start=1)]
-    _check_names(rows[0], schema, ordered=True)
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) < len(schema.names):
-            raise _BadCell(number, schema.names[len(row)], f"is missing: {len(row)} cells for {len(schema.names)}")
-        if len(row) > len(schema.names):
-            raise _BadCell(number, schema.names[-1], f"{len(row)} cells for {len(schema.names)} columns")
-        if lines[number - 1] != _line(row):
-            column = _deviating_column(lines[number - 1], row, schema)
-            raise _BadCell(number, column, "is not quoted as it would be written")
-    if lines[0] != _line(rows[0]):
-        raise _BadCell(1, _deviating_column(lines[0], rows[0], schema), "is not quoted as it would be written")
+        raise _BadCell(len(lines) + 1, _column_at(rest, schema), "the line is cut off (no line end)")
+    rows = [_cells(line) for line in lines]
+    for number, (line, row) in enumerate(zip(lines, rows, strict=True), start=1):
+        if line.endswith("\r"):
+            raise _BadCell(number, schema.names[-1], "ends in '\\r\\n'; save with '\\n' line ends")
+        if number == 1:
+            _check_names(row, schema, ordered=True)
+        if line != _line(row):
+            raise _BadCell(number, _deviating_column(line, row, schema), "is not quoted as it would be written")
+        if len(row) != len(schema.names):
+            column = schema.names[min(len(row), len(schema.names) - 1)]
+            raise _BadCell(number, column, f"the line has {len(row)} cells for {len(schema.names)} columns")
     return rows[1:]
 
 
-def _cells(line: str, number: int, schema: TableSchema) -> list[str]:
-    if line.endswith("\r"):
-        raise _BadCell(number, schema.names[-1], "ends in '\\r\\n'; save with '\\n' line ends")
-    if line == "":
-        raise _BadCell(number, schema.names[0], "the line is empty")
+def _cells(line: str) -> list[str]:
     try:
-        return next(csv.reader([line], strict=True))
-    except csv.Error as error:
-        raise _BadCell(number, _broken_column(line, schema), f"broken quotes ({error})") from error
+        return next(csv.reader([line]), [])
+    except csv.Error:  # a carriage return outside quotes
+        return []
 
 
-def _broken_column(line: str, schema: TableSchema) -> str:
-    """The column that follows the longest part of a line that can be read."""
-    for comma in sorted((i for i, letter in enumerate(line) if letter == ","), reverse=True):
-        try:
-            count = len(next(csv.reader([line[:comma]], strict=True)))
-        except (csv.Error, StopIteration):
-            continue
-        return schema.names[min(count, len(schema.names) - 1)]
-    return schema.names[0]
+def _column_at(beginning: str, schema: TableSchema) -> str:
+    """The column in which the beginning of a line ends."""
+    return schema.names[min(max(len(_cells(beginning)), 1), len(schema.names)) - 1]
 
 
 def _deviating_column(line: str, row: Sequence[str], schema: TableSchema) -> str:
@@ -319,19 +270,10 @@ def _check_names(names: Sequence[Any], schema: TableSchema, ordered: bool) -> No
 
 
 def write_correctness(path: Path, correct: Mapping[str, NDArray[np.bool_]]) -> bool:
-    """Write which samples were classified rightly: one bit each, equal vectors stored once, compressed.
+    """Write which samples were classified rightly, bool[N] by `correctness_key`; whether the content changed.
 
-    Args:
-        path: a file ending in ``.npz``, beside the table.
-        correct: name -> bool[N]; the names are those of `correctness_key`.
-
-    Returns:
-        True when the content changed; False when it was the same, and then the file is not touched (also if
-        another build of zlib would compress it to other bytes).
-
-    Raises:
-        ValueError: an array is not bool[N].
-        CannotRun: the file cannot be written.
+    One bit for each sample, equal vectors once, compressed. The same content is left alone, also where another build of zlib
+    would compress it to other bytes. ValueError where an array is not bool[N], CannotRun where the file cannot be written.
     """
     names = sorted(correct)
     for name in names:
@@ -340,14 +282,10 @@ def write_correctness(path: Path, correct: Mapping[str, NDArray[np.bool_]]) -> b
     if path.exists() and _holds(path, correct):
         return False
     starts: dict[bytes, int] = {}
-    size = 0
     where = []
     for name in names:
         bits = np.packbits(correct[name]).tobytes()
-        if bits not in starts:
-            starts[bits] = size
-            size += len(bits)
-        where.append((starts[bits], len(correct[name])))
+        where.append((starts.setdefault(bits, sum(map(len, starts))), len(correct[name])))
     arrays: dict[str, NDArray[Any]] = {
         "names": np.frombuffer(json.dumps(names).encode(), dtype=np.uint8),
         "places": np.array(where, dtype=np.int64).reshape(-1, 2),  # first byte in bits, number of samples
@@ -357,19 +295,12 @@ def write_correctness(path: Path, correct: Mapping[str, NDArray[np.bool_]]) -> b
 
 
 def read_correctness(path: Path) -> dict[str, NDArray[np.bool_]]:
-    """Read what `write_correctness` wrote: name -> bool[N], sorted by name.
-
-    Raises:
-        CannotRun: there is no such file, or it is damaged.
-    """
+    """Read what `write_correctness` wrote, sorted by name; CannotRun where there is no such file, or it is damaged."""
+    data = read_written(path)
     try:
-        arrays = unpack_arrays(path.read_bytes())
+        arrays = unpack_arrays(data)
         names, places, bits = json.loads(arrays["names"].tobytes()), arrays["places"], arrays["bits"]
         return {name: _bits(bits, start, length) for name, (start, length) in zip(names, places.tolist(), strict=True)}
-    except FileNotFoundError as error:
-        raise CannotRun(f"{path}: there is no such file; write it with `snnbench run`") from error
-    except OSError as error:
-        raise unreadable(path, error) from error
     except (ValueError, KeyError, TypeError) as error:
         why = " ".join(str(error).split())
         raise CannotRun(f"{path}: is damaged ({why}); restore it or write it anew with `snnbench run`") from error

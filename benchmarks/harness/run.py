@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,11 @@ from numpy.typing import NDArray
 
 from benchmarks.data.images import normalised_batches
 from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.files import atomic_write_bytes
+from benchmarks.harness import results
 from benchmarks.harness.cache import MeasurementCache
-from benchmarks.harness.files import atomic_write_bytes
 from benchmarks.harness.progress import Note, watched
-from benchmarks.harness.provenance import collect, with_earlier, write_provenance
-from benchmarks.harness.results import (
-    correctness_key,
-    format_cell,
-    read_correctness,
-    read_table,
-    row_keys,
-    write_correctness,
-    write_table,
-)
+from benchmarks.harness.provenance import Record, collect, with_earlier, write_provenance
 from benchmarks.measurements.base import Arrays, Experiment, Measurement, merge
 from benchmarks.measurements.lab import Lab
 from benchmarks.methods import direct_method, method
@@ -48,11 +41,7 @@ from benchmarks.training.source_digest import code_digest, import_closure
 
 # Every layer makes and drops large temporaries. By default glibc returns them to the system at once and gets them back page
 # by page, a third of the time of a long train; worker processes keep what they freed instead, in huge pages.
-WORKER_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 33),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
-    "THP_MEM_ALLOC_ENABLE": "1",
-}
+WORKER_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 33), "MALLOC_TRIM_THRESHOLD_": str(1 << 33), "THP_MEM_ALLOC_ENABLE": "1"}
 
 PASSES_IN_A_SHARD = 100
 """Forward passes of each image up to which a unit of work has a profile's whole shard."""
@@ -103,14 +92,7 @@ class Unit:
 
 
 class Run:
-    """A run of artifacts of one paper under one profile.
-
-    Args:
-        lab: data and networks.
-        artifacts: what to run.
-        execution: how.
-        rows: numbers of the rows to run; all if None.
-    """
+    """A run of artifacts of one paper under one profile, of all rows or of those with the given numbers."""
 
     def __init__(self, lab: Lab, artifacts: Sequence[Artifact], execution: Execution, rows: set[int] | None = None) -> None:
         self.lab = lab
@@ -120,16 +102,12 @@ class Run:
         self.artifacts = list(artifacts)
         self.cache = MeasurementCache(cache_dir() / "measurements")
         self.prepared: dict[NetworkChoice, Prepared] = {}
-        self.data: dict[str, Prepared] = {}
+        self.data: dict[str, dict[str, str]] = {}
         self.units: dict[Work, list[Unit]] = {}
         self.unavailable: dict[Work, str] = {}
 
     def tables(self) -> Iterator[Table]:
-        """Measure everything, then give the tables one by one.
-
-        Raises:
-            CannotRun: data or weights are damaged, or data are missing.
-        """
+        """Measure everything, then give the tables one by one; CannotRun where data are missing or something is damaged."""
         self._prepare()
         self.units = {m: self._units(m) for m in self._measurements()}
         self._measure([unit for parts in self.units.values() for unit in parts])
@@ -149,22 +127,21 @@ class Run:
             if rows:
                 yield self._assemble(artifact)
 
-    def provenance(self, artifact: Artifact, table: Path) -> dict[str, Any]:
+    def provenance(self, artifact: Artifact, table: Path) -> Record:
         """What stands behind the table of ``artifact``, once ``tables`` is through."""
         work = [m for row in self.plans[artifact.name] for m in row.measurements]
         used = {m.network for m in work if isinstance(m, Measurement)}
         found = {choice: p for choice, p in self.prepared.items() if choice in used and not p.reason}
-        data = {c.dataset: p for c, p in found.items()}
-        data |= {name: p for name, p in self.data.items() if any(isinstance(m, Experiment) and m.dataset == name for m in work)}
+        data = {c.dataset: p.fingerprints for c, p in found.items()}
+        data |= {m.dataset: self.data[m.dataset] for m in work if isinstance(m, Experiment) and m.dataset}
         seeds = {c.seed for c in found if c.recipe} | {m.seed for m in work if isinstance(m, Experiment)}
+        weights = {f"{c.architecture} on {c.dataset} ({p.checkpoint})": p.fingerprints["checkpoint"] for c, p in found.items()}
         return collect(
             schema_version=artifact.schema.version,
             seeds=sorted(seeds),
             profile_hash=self.lab.profile.digest,
-            datasets={f"{name} {split}": p.fingerprints[split] for name, p in data.items() for split in ("train", "test")},
-            checkpoints={
-                f"{c.architecture} on {c.dataset} ({p.checkpoint})": p.fingerprints["checkpoint"] for c, p in found.items()
-            },
+            datasets={f"{name} {split}": parts[split] for name, parts in data.items() for split in ("train", "test")},
+            checkpoints=weights,
             wall_time_s=time.monotonic() - self.started,
             table=table,
         )
@@ -177,7 +154,7 @@ class Run:
     def _prepare(self) -> None:
         """Train or load every network once; keep the reason where one is not available."""
         for name in dict.fromkeys(m.dataset for m in self._measurements() if isinstance(m, Experiment) and m.dataset):
-            self.data[name] = Prepared({split: self.lab.images(name, split).fingerprint for split in ("train", "test")})
+            self.data[name] = {split: self.lab.images(name, split).fingerprint for split in ("train", "test")}
         choices = list(dict.fromkeys(m.network for m in self._measurements() if isinstance(m, Measurement)))
         # Training one stand-in twice at the same time would waste the work.
         first = {choice.unnamed: choice for choice in choices}
@@ -187,7 +164,7 @@ class Run:
 
     def _units(self, measurement: Work) -> list[Unit]:
         if isinstance(measurement, Experiment):
-            data = self.data[measurement.dataset].fingerprints if measurement.dataset else {}
+            data = self.data.get(measurement.dataset, {})
             key = MeasurementCache.key(what=measurement.identity(), data=data, code=_code_of(measurement))
             return [Unit(measurement, 0, 1, key)]
         prepared = self.prepared[measurement.network]
@@ -224,10 +201,10 @@ class Run:
     def _parallel(self, calls: Iterable[tuple[Any, ...]], costs: list[float], stage: str) -> list[Any]:
         """Results in order; each call gets a ``Note`` as its last argument; progress as they come."""
         total, done = math.fsum(costs), 0.0
-        results: list[Any] = [None] * len(costs)
+        found: list[Any] = [None] * len(costs)
         workers = min(self.execution.workers, len(costs))
         if not costs:
-            return results
+            return found
         self.execution.report(stage, 0.0, total, "")
         for name, value in WORKER_MEMORY.items():
             os.environ.setdefault(name, value)
@@ -240,11 +217,11 @@ class Run:
             for index, result in parallel(joblib.delayed(_call)(*call) for call in numbered):
                 if isinstance(result, CannotRun) and not isinstance(result, NotAvailable):
                     raise result
-                results[index] = result
+                found[index] = result
                 notes.done.add(index)
                 done += costs[index]
                 self.execution.report(stage, done + notes.read()[0], total, "")
-        return results
+        return found
 
     def _backend(self, workers: int) -> joblib.parallel_config:
         name = self.execution.backend if workers > 1 else "sequential"
@@ -266,10 +243,10 @@ class Run:
                 correct.append(pair)
         frame = pd.DataFrame(lines, columns=artifact.schema.names)
         stored: dict[str, NDArray[np.bool_]] = {}
-        for name, pair in zip(row_keys(frame, artifact.schema), correct, strict=True):
+        for name, pair in zip(results.row_keys(frame, artifact.schema), correct, strict=True):
             ann, snn = pair or (None, None)
-            stored |= {} if ann is None else {correctness_key(name, "ann"): ann}
-            stored |= {} if snn is None else {correctness_key(name, "snn"): snn}
+            stored |= {} if ann is None else {results.correctness_key(name, "ann"): ann}
+            stored |= {} if snn is None else {results.correctness_key(name, "snn"): snn}
         return Table(artifact, frame, stored)
 
     def _fill(self, row: Row) -> list[dict[str, Any]]:
@@ -300,9 +277,9 @@ def write(table: Table, run: Run, folder: Path, partial: bool) -> bool:
     merging = partial and path.exists()
     if merging:
         frame, correct = _merge_stored(table, path, table.artifact.rows(run.lab.profile), run.plans[table.artifact.name])
-    changed = write_table(path, frame, schema)
+    changed = results.write_table(path, frame, schema)
     if correct:
-        write_correctness(path.with_suffix(".npz"), correct)
+        results.write_correctness(path.with_suffix(".npz"), correct)
     else:
         path.with_suffix(".npz").unlink(missing_ok=True)
     record, beside = run.provenance(table.artifact, path), path.with_suffix(".json")
@@ -325,7 +302,7 @@ def _merge_stored(
     Lines of rows that the profile no longer has are dropped: nothing could measure or check them again.
     """
     schema = table.artifact.schema
-    stored = read_table(path, schema)
+    stored = results.read_table(path, schema)
     others = [row for row in rows if row.number not in {each.number for each in selected}]
     kept = [line for line in stored.to_dict("records") if any(_belongs(line, row, schema) for row in others)]
 
@@ -334,8 +311,8 @@ def _merge_stored(
 
     lines = sorted([*kept, *table.frame.to_dict("records")], key=position)
     npz = path.with_suffix(".npz")
-    correct = read_correctness(npz) if npz.exists() else {}
-    names = set(row_keys(pd.DataFrame(kept, columns=schema.names), schema)) if kept else set()
+    correct = results.read_correctness(npz) if npz.exists() else {}
+    names = set(results.row_keys(pd.DataFrame(kept, columns=schema.names), schema)) if kept else set()
     return (
         pd.DataFrame(lines, columns=schema.names),
         {name: bits for name, bits in correct.items() if name.rpartition("#")[0] in names} | table.correct,
@@ -344,7 +321,8 @@ def _merge_stored(
 
 def _belongs(line: dict[Hashable, Any], row: Row, schema: TableSchema) -> bool:
     """Whether a line of a table is one of ``row``'s; those of a group differ in the key columns that the row leaves open."""
-    return all(format_cell(line[c.name], c) == format_cell(row.key[c.name], c) for c in schema.keys if c.name in row.key)
+    known = [column for column in schema.keys if column.name in row.key]
+    return all(results.format_cell(line[c.name], c) == results.format_cell(row.key[c.name], c) for c in known)
 
 
 @dataclass(frozen=True)
@@ -386,7 +364,7 @@ def _prepare(lab: Lab, choice: NetworkChoice, note: Note) -> Prepared:
         own = _own(lab)
         trained = own.trained(choice, lambda done, total: note(done / total, f"training {choice.architecture}"))
         normalised_batches(own.images(choice.dataset, "test"), trained.mean, trained.std, lab.profile.batch)
-        return Prepared(own.fingerprints(choice), own.test_images(choice, None), trained.checkpoint)
+        return Prepared(own.fingerprints(choice), len(own.images(choice.dataset, "test")), trained.checkpoint)
     except NotAvailable as error:
         return Prepared(reason=str(error))
 
@@ -414,15 +392,16 @@ def _selected(artifact: Artifact, rows: list[Row], numbers: set[int] | None) -> 
     return [row for row in rows if row.number in numbers]
 
 
-_MEASURED = ("snncore", "benchmarks.measurements", "benchmarks.methods")
-_DIGESTS: dict[tuple[str, ...], str] = {}
-
-
 def _code_of(measurement: Work) -> str:
     """Digest of the code that a measurement depends on: its own, that of its method, and what they import."""
     name = getattr(measurement, "method", "")
     of_name, within = (direct_method, ()) if isinstance(measurement, Experiment) else (method, (_MEASURED,))
-    modules = (type(measurement).__module__, *([type(of_name(name)).__module__] if name else []))
-    if modules not in _DIGESTS:
-        _DIGESTS[modules] = code_digest(import_closure(modules, *within))
-    return _DIGESTS[modules]
+    return _digest((type(measurement).__module__, *([type(of_name(name)).__module__] if name else [])), *within)
+
+
+_MEASURED = ("snncore", "benchmarks.measurements", "benchmarks.methods")
+
+
+@cache
+def _digest(modules: tuple[str, ...], *within: tuple[str, ...]) -> str:
+    return code_digest(import_closure(modules, *within))

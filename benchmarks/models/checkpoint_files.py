@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pickle
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from benchmarks.errors import CannotRun, refuse_broken_link
+from benchmarks.files import atomic_write_bytes
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 HOW_TO_CONVERT = "save it as safetensors.torch.save_file(model.state_dict(), 'NAME.safetensors') where you trust it"
@@ -44,28 +43,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write ``.safetensors`` atomically; the same tensors and metadata give the same bytes."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    _replace(path, _with_sorted_metadata(save(contiguous, dict(metadata))))
+    atomic_write_bytes(path, _with_sorted_metadata(save(contiguous, dict(metadata))))
 
 
 def write_torch(path: Path, state: Mapping[str, Any]) -> None:
     """Write a ``.pt`` file of tensors and plain values atomically, for ``torch.load(path, weights_only=True)``."""
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
-    _replace(path, buffer.getvalue())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    atomic_write_bytes(path, buffer.getvalue())
 
 
 def checkpoint_hash(path: Path) -> str:

@@ -8,10 +8,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from benchmarks.errors import CannotRun, refuse_broken_link
-from benchmarks.models.checkpoint_files import SUFFIXES, checkpoint_hash, read_checkpoint
+from benchmarks.models.checkpoint_files import SUFFIXES, read_checkpoint
 from benchmarks.paths import weights_dir
-
-__all__ = ["checkpoint_hash", "find_checkpoint", "load_checkpoint", "read_metadata"]
 
 _WRAPPERS = {"module", "_orig_mod"}  # what DataParallel and torch.compile put into the names of what they wrap
 _SHOWN = 3
@@ -74,19 +72,18 @@ def _unwrapped(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
 
 
 def _check_fit(model: nn.Module, tensors: Mapping[str, Tensor], path: Path, architecture: str) -> None:
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    # Checkpoints older than torch 0.4.1 lack this counter, and inference does not use it.
-    missing = [name for name in expected if name not in given and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in given if name not in expected]
-    differing = [
-        f"{name} {list(given[name])} instead of {list(expected[name])}"
-        for name in expected
-        if name in given and given[name] != expected[name]
-    ]
+    expected = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    given = {name: list(tensor.shape) for name, tensor in tensors.items()}
+    other = [name for name in expected if name in given and given[name] != expected[name]]
+    found = {
+        # Checkpoints older than torch 0.4.1 lack this counter, and inference does not use it.
+        "missing": [name for name in expected if name not in given and not name.endswith("num_batches_tracked")],
+        "unexpected": [name for name in given if name not in expected],
+        "of another shape": [f"{name} {given[name]} instead of {expected[name]}" for name in other],
+    }
     problems = [
         f"{word} {', '.join(names[:_SHOWN])}" + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-        for word, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", differing))
+        for word, names in found.items()
         if names
     ]
     if problems:

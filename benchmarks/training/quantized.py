@@ -7,34 +7,30 @@ clips are trained together, with batch normalisation folded into the convolution
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from torch import nn
 
 from benchmarks.data.stream import ImageStream
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.models.checkpoint_files import write_checkpoint
-from benchmarks.models.weights import checkpoint_hash, load_checkpoint
-from benchmarks.paths import cache_dir
+from benchmarks.models.checkpoint_files import Checkpoint, checkpoint_hash
+from benchmarks.models.weights import load_checkpoint
 from benchmarks.training.cache import TrainedNetwork
 from benchmarks.training.labelled import LabelledImages
 from benchmarks.training.optimization import device_of, threads
 from benchmarks.training.recipes import Recipe, content, recipe
 from benchmarks.training.source_digest import code_digest, import_closure
+from benchmarks.training.store import stored
 from benchmarks.training.streamed import StreamedBatches
 from benchmarks.training.train import Batches, Progress, optimize
 from snncore.conversion import RecordedNetwork, quantize, record
 from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU, UniformQuantizer
 
-_log = logging.getLogger(__name__)
 _QUANTIZERS: dict[str, tuple[type[ClipFloorShift] | type[UniformQuantizer] | type[ClippedReLU], int]] = {
     "qcfs": (ClipFloorShift, 255),
     "uniform": (UniformQuantizer, 8),
@@ -79,38 +75,26 @@ def quantizer(name: str) -> Callable[[float], ActivationQuantizer]:
 def quantized_network(
     base: nn.Module, images: LabelledImages | ImageStream, task: QuantizedTask, progress: Progress | None = None
 ) -> TrainedNetwork:
-    """The quantised network from the cache, or fine-tuned now and put there; a damaged file is made again, with a warning.
+    """The quantised network from the cache, or fine-tuned now from ``base`` and put there; a damaged file is made again.
 
-    Args:
-        base: the trained network of the task.
-        images: of the training set, in memory or streamed.
-        task: what is made of it.
-        progress: ``progress(done, total)`` after every step.
-
-    Raises:
-        CannotRun: an unknown quantiser or recipe, a recipe without ``calibration_images``.
-        NotAvailable: training that fails; a recipe that needs a GPU where there is none.
-        ConversionError: a network that cannot be recorded.
+    CannotRun for an unknown quantiser or recipe, and for one without ``calibration_images``; NotAvailable where training fails or
+    needs a GPU that is not there; ConversionError where the network cannot be recorded.
     """
     chosen = recipe(task.recipe)
     if "calibration_images" not in chosen.options:
         raise CannotRun(f"recipe {chosen.name} cannot quantise a network: it lacks the option calibration_images")
     metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in asdict(task).items()}
-    metadata |= {
-        "dataset_fingerprint": images.fingerprint,
-        "recipe": json.dumps(content(chosen)),
-        "training_code": _code(),
-    }
-    key = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()[:20]
-    path = cache_dir() / "networks" / f"{task.architecture.replace('/', '-')}-{task.quantizer}-{key}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(path.with_suffix(".lock"))):
-        model = _load(_untrained(base, images, task), task, path) if path.exists() else None
-        if model is None:
-            made = fine_tune(base, images, task, chosen, progress)
-            write_checkpoint(path, made.state_dict(), metadata)
-            model = _load(made, task, path)
-            assert model is not None
+    metadata |= {"dataset_fingerprint": images.fingerprint, "recipe": json.dumps(content(chosen)), "training_code": _code()}
+
+    def load(path: Path) -> RecordedNetwork:
+        model = _untrained(base, images, task)
+        load_checkpoint(model, path, f"{task.architecture}, {task.quantizer}")
+        return model
+
+    def make(_: Path) -> Checkpoint:
+        return fine_tune(base, images, task, chosen, progress).state_dict(), {}
+
+    model, path = stored(f"{task.architecture}-{task.quantizer}", metadata, load, make)
     return TrainedNetwork(model, path, checkpoint_hash(path))
 
 
@@ -139,15 +123,6 @@ def fine_tune(
 def _untrained(base: nn.Module, images: LabelledImages | ImageStream, task: QuantizedTask) -> RecordedNetwork:
     example = images.images[:1] if not isinstance(images, ImageStream) else next(iter(images.batches(task.mean, task.std, 1)))[0]
     return quantize(record(base, example.to(next(base.parameters()))), None, quantizer(task.quantizer)).eval()
-
-
-def _load(model: RecordedNetwork, task: QuantizedTask, path: Path) -> RecordedNetwork | None:
-    try:
-        load_checkpoint(model, path, f"{task.architecture}, {task.quantizer}")
-    except CannotRun as error:
-        _log.warning("fine-tuning %s again: %s", task.architecture, error)
-        return None
-    return model
 
 
 @cache

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import logging
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from filelock import FileLock
 
 from benchmarks.data import dataset_spec, load
-from benchmarks.errors import CannotRun
 from benchmarks.methods import direct_method
 from benchmarks.methods.direct import SpikingClassifier
-from benchmarks.models.checkpoint_files import checkpoint_hash, read_checkpoint, write_checkpoint
-from benchmarks.paths import cache_dir
+from benchmarks.models.checkpoint_files import Checkpoint, checkpoint_hash, read_checkpoint
 from benchmarks.training.recipes import Recipe, content
 from benchmarks.training.source_digest import code_digest, import_closure
 from benchmarks.training.spiking import History, Progress, TrainingFailed, split, train_spiking
+from benchmarks.training.store import stored
 
-_log = logging.getLogger(__name__)
 _HISTORY = "history."
 
 
@@ -71,38 +66,25 @@ def trained_spiking(task: SpikingTask, offline: bool = False, progress: Progress
         "tolerant": str(task.tolerant),
         "training_code": spiking_code(task.method),
     }
-    key = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()[:20]
-    path = cache_dir() / "networks" / f"{task.method.replace(':', '-')}-{task.layout}-{key}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(path.with_suffix(".lock"))):
-        found = _load(task, path, tuple(dataset.images.shape[1:]), spec.classes)
-        if found is None:
-            unfinished = path.with_suffix(".pt")
-            method = direct_method(task.method)
-            data = split(dataset, task.validation, task.training)
-            arguments = (method, task.layout, spec.classes, data, task.recipe, task.seed, unfinished, task.tolerant, progress)
-            try:
-                network, history = train_spiking(*arguments)
-                tensors = {name: tensor for name, tensor in network.state_dict().items()}
-                tensors |= {_HISTORY + name: torch.from_numpy(values) for name, values in history.items()}
-            except TrainingFailed as reason:
-                tensors = {"failed": torch.ones(1)}
-                metadata["failed"] = str(reason)
-            write_checkpoint(path, tensors, metadata)
-            unfinished.unlink(missing_ok=True)
-            found = _load(task, path, tuple(dataset.images.shape[1:]), spec.classes)
-            assert found is not None
+    shape = tuple(dataset.images.shape[1:])
+
+    def make(path: Path) -> Checkpoint:
+        method, data = direct_method(task.method), split(dataset, task.validation, task.training)
+        what = method, task.layout, spec.classes, data, task.recipe, task.seed
+        try:
+            network, history = train_spiking(*what, path.with_suffix(".pt"), task.tolerant, progress)
+        except TrainingFailed as reason:
+            return {"failed": torch.ones(1)}, {"failed": str(reason)}
+        return network.state_dict() | {_HISTORY + name: torch.from_numpy(values) for name, values in history.items()}, {}
+
+    name = f"{task.method.replace(':', '-')}-{task.layout}"
+    found, path = stored(name, metadata, lambda path: _load(task, path, shape, spec.classes), make)
+    path.with_suffix(".pt").unlink(missing_ok=True)  # what an interrupted training left
     return found
 
 
-def _load(task: SpikingTask, path: Path, shape: tuple[int, ...], classes: int) -> TrainedSpiking | None:
-    if not path.exists():
-        return None
-    try:
-        tensors, metadata = read_checkpoint(path)
-    except CannotRun as error:
-        _log.warning("training again: %s", error)
-        return None
+def _load(task: SpikingTask, path: Path, shape: tuple[int, ...], classes: int) -> TrainedSpiking:
+    tensors, metadata = read_checkpoint(path)
     sha = checkpoint_hash(path)
     if "failed" in metadata:
         return TrainedSpiking(None, {}, sha, metadata["failed"])

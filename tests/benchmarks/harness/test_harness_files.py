@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.files import atomic_write_bytes, pack_arrays, unpack_arrays
+from benchmarks.files import atomic_write_bytes, pack_arrays, unpack_arrays
 
 
 def names(folder: Path) -> list[str]:
@@ -119,7 +119,7 @@ def test_a_kill_in_the_middle_keeps_the_old_file_and_the_next_write_works(tmp_pa
     path.write_bytes(b"old")
     program = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from benchmarks.harness.files import atomic_write_bytes\n"
+        "from benchmarks.files import atomic_write_bytes\n"
         "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
         "atomic_write_bytes(Path(sys.argv[1]), b'new')"
     )

@@ -327,7 +327,7 @@ def own_method(finished: Any) -> Callable[[float], None]:
     def write(initial: float) -> None:
         (finished.folder / "own_method_of_a_test.py").write_text(OWN_METHOD.format(initial=initial), encoding="utf-8")
         sys.modules.pop("own_method_of_a_test", None)
-        running._DIGESTS.clear()
+        running._digest.cache_clear()
 
     finished.patch.syspath_prepend(str(finished.folder))
     finished.patch.setattr(sys, "dont_write_bytecode", True)

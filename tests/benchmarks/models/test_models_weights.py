@@ -224,7 +224,7 @@ def test_a_failed_write_leaves_the_old_file_alone(trained: nn.Module, tmp_path: 
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(CannotRun, match="disk full"):
         write_checkpoint(path, trained.state_dict(), {})
     assert [file.name for file in tmp_path.iterdir()] == ["net.safetensors"]
     assert path.read_bytes() == b"old"

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, unreadable
+from benchmarks.paths import cache_dir
 
 _ADVICE = {
     errno.ENOSPC: "free some disk space and run again",
@@ -30,25 +31,26 @@ _ADVICE = {
 def cannot_write(path: Path, error: OSError) -> CannotRun:
     """The error that tells a user why ``path`` was not written and what to do."""
     advice = _ADVICE.get(error.errno or 0, "check that the path is right and its folder can be written")
-    why = error.strerror or str(error)
-    return CannotRun(f"{path}: cannot be written ({why}); {advice}; an older file is unchanged")
+    if path.is_relative_to(cache_dir()):
+        advice += ", or set SNNBENCH_CACHE to another folder"
+    return CannotRun(f"{path}: cannot be written ({error.strerror or error}); {advice}; an older file is unchanged")
+
+
+def read_written(path: Path, what: str = "file") -> bytes:
+    """The bytes of a file that a run wrote; CannotRun where there is none or it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise CannotRun(f"{path}: there is no such {what}; write it with `snnbench run`") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def atomic_write_bytes(path: Path, data: bytes) -> bool:
-    """Make ``path`` hold ``data``, by a temporary file in the same folder and one rename.
+    """Make ``path`` hold ``data``, by a temporary file in the same folder and one rename; whether the content changed.
 
     At any moment, also after a kill, ``path`` holds either all of the old bytes or all of the new ones.
-    Missing folders are created. A symbolic link is followed: its target is replaced, not the link.
-
-    Args:
-        path: the file.
-        data: all of its new content.
-
-    Returns:
-        True when the content changed; False when it was equal, and then the file is not touched.
-
-    Raises:
-        CannotRun: the file or its folder cannot be written, or the disk is full.
+    Equal bytes leave it alone; a symbolic link is followed. CannotRun where the file or its folder cannot be written.
     """
     temporary: Path | None = None
     try:
@@ -66,27 +68,17 @@ def atomic_write_bytes(path: Path, data: bytes) -> bool:
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        _remove(temporary)
+        # What stopped the write may stop this too; the first error is the one to report.
+        with contextlib.suppress(OSError):
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
     return True
 
 
-def _remove(temporary: Path | None) -> None:
-    if temporary is not None:
-        # What stopped the write may stop this too; the first error is the one to report.
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Arrays as the bytes of a compressed ``.npz`` file, members sorted by name and without dates.
+    """Arrays as the bytes of a compressed ``.npz`` file, members sorted by name and without dates: equal ones give equal bytes.
 
-    ``numpy.load`` reads them. Equal arrays give equal bytes with one build of zlib.
-
-    Args:
-        arrays: name -> array of any shape and of a numeric, boolean or string type.
-
-    Raises:
-        ValueError: an array holds Python objects.
+    ``numpy.load`` reads them. ValueError for an array of Python objects.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -100,11 +92,7 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def unpack_arrays(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays that `pack_arrays` packed.
-
-    Raises:
-        ValueError: the bytes are damaged (checksums are verified) or are something else.
-    """
+    """The arrays that `pack_arrays` packed; ValueError where the bytes are damaged (checksums are verified) or something else."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = {entry.filename: archive.read(entry) for entry in archive.infolist()}
