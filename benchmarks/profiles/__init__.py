@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
+from pydantic import BeforeValidator, StrictInt
+from pydantic.dataclasses import dataclass
+
+from benchmarks.checked import CONFIG, Checked, Count, known
 from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable, refuse_broken_link
 from benchmarks.methods import threshold_rule
@@ -19,8 +23,31 @@ from benchmarks.training import quantizer, recipe
 SEE = "see benchmarks/profiles/embedded.toml"
 
 
-@dataclass(frozen=True)
-class NetworkChoice:
+def _as_written(entry: Any) -> Any:
+    """An entry of a file, where no network is quantised yet; the quantisers as pairs, which can be part of a key."""
+    if not isinstance(entry, dict):
+        return entry
+    quantizers = entry.get("quantizers", {})
+    if "quantizer" in entry:
+        raise CannotRun("[[networks]]: has the unknown entry 'quantizer'")
+    if not isinstance(quantizers, dict):
+        raise CannotRun(f"[[networks]]: quantizers must be a table, got {quantizers!r}")
+    if ("quantizers" in entry) != ("fine_tuning" in entry):
+        raise CannotRun("[[networks]]: must have both quantizers and fine_tuning, or neither")
+    return entry | {"quantizers": tuple(quantizers.items())}
+
+
+def _check_folder(name: str) -> None:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise CannotRun(f"the name {name!r} cannot name a folder; use letters, digits, '-' and '_'")
+
+
+Recipe = Annotated[str, known(recipe)]
+Quantizer = Annotated[str, known(quantizer)]
+
+
+@dataclass(frozen=True, config=CONFIG)
+class NetworkChoice(Checked):
     """The network that a profile runs where a paper names a dataset and an architecture.
 
     ``weights`` names a checkpoint, ``recipe`` trains where there is none; ``seed`` is the training seed. ``quantizers`` names
@@ -28,16 +55,18 @@ class NetworkChoice:
     recipe that adapts the network to it, and ``quantizer`` the one in use: none for full precision.
     """
 
+    WHERE: ClassVar[str] = "[[networks]]: "
+
     paper_dataset: str
     paper_architecture: str
-    dataset: str
-    architecture: str
+    dataset: Annotated[str, known(dataset_spec)]
+    architecture: Annotated[str, known(model_spec)]
     weights: str | None = None
-    recipe: str | None = None
-    seed: int = 0
-    fine_tuning: str | None = None
-    quantizers: tuple[tuple[str, str], ...] = ()
-    quantizer: str | None = None
+    recipe: Recipe | None = None
+    seed: StrictInt = 0
+    fine_tuning: Recipe | None = None
+    quantizers: tuple[tuple[str, Quantizer], ...] = ()
+    quantizer: Quantizer | None = None
 
     @property
     def levels(self) -> int | None:
@@ -78,21 +107,26 @@ class NetworkChoice:
         )
 
 
-@dataclass(frozen=True)
-class Profile:
+@dataclass(frozen=True, config=CONFIG)
+class Profile(Checked):
     """A profile file; see ``benchmarks/profiles/embedded.toml`` for the meaning of each entry."""
 
-    name: str
+    name: Annotated[str, known(_check_folder)]
     title: str
-    calibration: str
-    calibration_images: int
-    batch: int
-    shard: int
-    networks: tuple[NetworkChoice, ...]
-    missing: dict[str, str]
-    papers: dict[str, Any]
-    digest: str
-    precision: str = "float32"
+    calibration: Annotated[str, known(threshold_rule)]
+    calibration_images: Count
+    batch: Count
+    shard: Count
+    networks: tuple[Annotated[NetworkChoice, BeforeValidator(_as_written)], ...]
+    missing: dict[str, str] = field(default_factory=dict)
+    papers: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
+    precision: Literal["float32", "float64"] = "float32"
+
+    def __post_init__(self) -> None:
+        named = [f"{choice.paper_dataset} {choice.paper_architecture}" for choice in self.networks]
+        if twice := [name for name in named if named.count(name) > 1]:
+            raise CannotRun(f"it names two networks for {twice[0]}; keep one")
 
     def network(self, dataset: str, architecture: str) -> NetworkChoice:
         """The network that stands for a paper's dataset and architecture. Raises NotAvailable with the reason."""
@@ -110,11 +144,7 @@ def profile_names() -> list[str]:
 
 
 def load_profile(name: str) -> Profile:
-    """A profile of the project by name, or one's own by path (``my_profile.toml``).
-
-    Raises:
-        CannotRun: no such profile; a file that is not TOML, lacks an entry or has one too many; unknown names in it.
-    """
+    """A profile of the project by name, or one's own by path (``my_profile.toml``); CannotRun where it is wrong."""
     if name in profile_names():
         text = _shipped(name)
     elif name.endswith(".toml"):
@@ -132,73 +162,13 @@ def load_profile(name: str) -> Profile:
         raise CannotRun(f"profile {name} is not valid TOML: {error}") from error
     if table.get("name") in profile_names() and text != _shipped(str(table["name"])):
         raise CannotRun(f"profile {name}: the name {table['name']!r} is that of a profile of the project; choose another")
-    return _checked(name, table, hashlib.blake2b(text.encode(), digest_size=8).hexdigest())
+    try:
+        if "digest" in table:
+            raise CannotRun("has the unknown entry 'digest'")
+        return Profile(**table, digest=hashlib.blake2b(text.encode(), digest_size=8).hexdigest())
+    except CannotRun as error:
+        raise CannotRun(f"profile {name}: {error}; {SEE}") from error
 
 
 def _shipped(name: str) -> str:
     return (resources.files("benchmarks") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
-
-
-def _checked(name: str, table: dict[str, Any], digest: str) -> Profile:
-    """The profile that a TOML file holds, with every name in it known and every entry of its type."""
-    due = {"name": str, "title": str, "calibration": str, "calibration_images": int, "batch": int, "shard": int, "networks": list}
-    optional = {"missing": dict, "papers": dict, "precision": str}
-    for entry, kind in (due | optional).items():
-        if entry in due and entry not in table:
-            raise CannotRun(f"profile {name} lacks the entry {entry!r}; {SEE}")
-        if entry in table and type(table[entry]) is not kind:
-            raise CannotRun(f"profile {name}: {entry} must be {KINDS[kind]}, got {table[entry]!r}; {SEE}")
-    if unknown := [entry for entry in table if entry not in due | optional]:
-        raise CannotRun(f"profile {name} has unknown entries: {', '.join(unknown)}; {SEE}")
-    if not re.fullmatch(r"\w[\w.-]*", table["name"]):
-        raise CannotRun(f"profile {name}: the name {table['name']!r} cannot name a folder; use letters, digits, '-' and '_'")
-    for number in ("calibration_images", "batch", "shard"):
-        if table[number] < 1:
-            raise CannotRun(f"profile {name}: {number} must be a whole number of at least 1, got {table[number]!r}")
-    if (precision := table.get("precision", "float32")) not in PRECISIONS:
-        raise CannotRun(f"profile {name}: precision must be one of {', '.join(PRECISIONS)}, got {precision!r}; {SEE}")
-    for entry, value in table.get("missing", {}).items():
-        if not isinstance(value, str):
-            raise CannotRun(f"profile {name}: {entry!r} in [missing] must be a text, got {value!r}; {SEE}")
-    try:
-        threshold_rule(table["calibration"])
-        networks = tuple(_network(entry) for entry in table["networks"])
-    except CannotRun as error:
-        raise CannotRun(f"profile {name}: {error}") from error
-    named = [(choice.paper_dataset, choice.paper_architecture) for choice in networks]
-    for pair in named:
-        if named.count(pair) > 1:
-            raise CannotRun(f"profile {name} names two networks for {' '.join(pair)}; keep one")
-    missing, papers = table.get("missing", {}), table.get("papers", {})
-    scalars = {entry: table[entry] for entry in due if entry != "networks"}
-    return Profile(**scalars, networks=networks, missing=missing, papers=papers, digest=digest, precision=precision)
-
-
-def _network(entry: Any) -> NetworkChoice:
-    """One of [[networks]]. Raises CannotRun for an entry or a name that is missing, unknown or of another type."""
-    where = f"an entry of [[networks]] ({SEE})"
-    if not isinstance(entry, dict):
-        raise CannotRun(f"{where} must be {KINDS[dict]}, got {entry!r}")
-    known = {field.name: str for field in fields(NetworkChoice) if field.name != "quantizer"} | {"seed": int, "quantizers": dict}
-    for key, value in entry.items():
-        if key not in known:
-            raise CannotRun(f"{where} has the unknown key {key!r}; known: {', '.join(known)}")
-        if type(value) is not known[key]:
-            raise CannotRun(f"{where}: {key} must be {KINDS[known[key]]}, got {value!r}")
-    if lacking := [key for key in ("paper_dataset", "paper_architecture", "dataset", "architecture") if key not in entry]:
-        raise CannotRun(f"{where} lacks {lacking[0]!r}")
-    if ("quantizers" in entry) != ("fine_tuning" in entry):
-        raise CannotRun(f"{where} must have both quantizers and fine_tuning, or neither")
-    quantizers = tuple(entry.get("quantizers", {}).items())
-    for _, name in quantizers:
-        quantizer(str(name))
-    choice = NetworkChoice(**entry | {"quantizers": quantizers})
-    dataset_spec(choice.dataset)
-    model_spec(choice.architecture)
-    for name in filter(None, (choice.recipe, choice.fine_tuning)):
-        recipe(name)
-    return choice
-
-
-KINDS: dict[type, str] = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
-PRECISIONS = ("float32", "float64")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from benchmarks.checked import Count
 from benchmarks.errors import CannotRun
 from benchmarks.profiles import Profile
 
@@ -18,15 +21,8 @@ def read_section(
 ) -> dict[str, Any]:
     """The entries of ``[papers.<paper>.<name>]``; empty where the profile has no such section.
 
-    Args:
-        profile: whose section.
-        paper: of which room.
-        name: of the section.
-        sections: every section that the room knows, and what its entries must be.
-        optional: entries that may lack.
-
-    Raises:
-        CannotRun: a section or an entry that the room does not know, a missing entry, or a value out of range.
+    ``sections``: every section that the room knows, and what its entries must be; those that are ``optional`` may lack. CannotRun
+    for a section or an entry that the room does not know, a missing entry, or a value out of range.
     """
     section = sections_of(profile, paper, sections).get(name, {})
     if section != {}:
@@ -63,9 +59,23 @@ def must(good: Callable[[Any], bool], words: str) -> Check:
     return lambda value: "" if good(value) else words
 
 
+def of(kind: Any, words: str) -> Check:
+    """A value that is of a type as it stands, called ``words``."""
+    adapter = TypeAdapter(kind, config=ConfigDict(strict=True))
+
+    def check(value: Any) -> str:
+        try:
+            adapter.validate_python(value)
+        except ValidationError:
+            return words
+        return ""
+
+    return check
+
+
 def whole(least: int) -> Check:
     """A whole number of at least ``least``."""
-    return must(lambda value: is_whole(value, least), f"a whole number of at least {least}")
+    return of(Annotated[int, Field(ge=least)], f"a whole number of at least {least}")
 
 
 def wholes(least: int) -> Check:
@@ -77,7 +87,7 @@ def list_of(good: Callable[[Any], bool], words: str) -> Check:
     """A list of different values that pass ``good``, at least one."""
 
     def is_list(value: Any) -> bool:
-        return isinstance(value, list) and all(map(good, value)) and _different(value)
+        return isinstance(value, list) and value != [] and all(map(good, value)) and not _repeats(value)
 
     return must(is_list, f"a list of different {words}")
 
@@ -92,20 +102,8 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
 
-def _is_network(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(is_text, value))
-
-
-def _different(values: list[Any]) -> bool:
-    return values != [] and all(value not in values[:index] for index, value in enumerate(values))
-
-
-def _is_limits(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value != {}
-        and all(name.isdecimal() and int(name) >= 1 and is_whole(images, 1) for name, images in value.items())
-    )
+def _repeats(values: list[Any]) -> bool:
+    return any(value in values[:index] for index, value in enumerate(values))
 
 
 def images_of_long(section: Mapping[str, Any], timesteps: int) -> int | None:
@@ -114,9 +112,12 @@ def images_of_long(section: Mapping[str, Any], timesteps: int) -> int | None:
     return min(found, default=None)
 
 
-ANYTHING: Check = must(lambda value: True, "anything")
-TABLE: Check = must(lambda value: isinstance(value, dict), "a table")
-TEXT: Check = must(is_text, "a text")
-NETWORK: Check = must(_is_network, 'a dataset and an architecture of the paper, e.g. ["CIFAR-10", "ResNet-20"]')
-LIMITS: Check = must(_is_limits, "a table of timesteps = test images, whole numbers of at least 1, e.g. { 128 = 1000 }")
-NETWORKS: Check = list_of(_is_network, 'networks of the paper, e.g. [["CIFAR-10", "ResNet-20"]]')
+_Text = Annotated[str, Field(min_length=1)]
+_Pair = Annotated[list[_Text], Field(min_length=2, max_length=2)]
+_Limits = Annotated[dict[Annotated[str, Field(pattern=r"^0*[1-9]\d*$")], Count], Field(min_length=1)]
+ANYTHING: Check = of(Any, "anything")
+TABLE: Check = of(dict, "a table")
+TEXT: Check = of(_Text, "a text")
+NETWORK: Check = of(_Pair, 'a dataset and an architecture of the paper, e.g. ["CIFAR-10", "ResNet-20"]')
+LIMITS: Check = of(_Limits, "a table of timesteps = test images, whole numbers of at least 1, e.g. { 128 = 1000 }")
+NETWORKS: Check = list_of(lambda value: not NETWORK(value), 'networks of the paper, e.g. [["CIFAR-10", "ResNet-20"]]')

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, StrictBool, StrictFloat
+from pydantic.dataclasses import dataclass
 
+from benchmarks.checked import CONFIG, Checked, Count, Natural
 from benchmarks.errors import CannotRun
 
+Fraction = Annotated[StrictFloat, Field(ge=0, lt=1)]
+"""In [0, 1)."""
 
-@dataclass(frozen=True)
-class Recipe:
+
+@dataclass(frozen=True, config=CONFIG)
+class Recipe(Checked):
     """How a network is trained; CannotRun for a value that makes no sense.
 
     ``threads``: CPU threads, 0 for those of the process. ``significant_bits``: to how many bits weights, buffers
@@ -34,43 +39,26 @@ class Recipe:
     name: str
     device: Literal["cpu", "cuda"]
     precision: Literal["float32", "float64", "bfloat16-mixed"]
-    threads: int
-    significant_bits: int
-    epochs: int
-    batch_size: int
+    threads: Natural
+    significant_bits: Annotated[Natural, Field(ge=8, le=24)]
+    epochs: Count
+    batch_size: Annotated[Natural, Field(ge=2)]
     optimizer: Literal["sgd", "adam"]
-    learning_rate: float
-    momentum: float
-    nesterov: bool
-    weight_decay: float
-    warmup: float
-    shift: int
-    flip: bool
-    cutout: int = 0
+    learning_rate: Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
+    momentum: Fraction
+    nesterov: StrictBool
+    weight_decay: Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
+    warmup: Fraction
+    shift: Natural
+    flip: StrictBool
+    cutout: Natural = 0
     options: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        sgd = self.optimizer == "sgd"
-        checks = {
-            "device must be cpu or cuda": self.device in ("cpu", "cuda"),
-            "precision must be float32, float64 or bfloat16-mixed": self.precision in ("float32", "float64", "bfloat16-mixed"),
-            "threads must be 0 or more": self.threads >= 0,
-            "significant_bits must be 8 to 24": 8 <= self.significant_bits <= 24,
-            "epochs must be 1 or more": self.epochs >= 1,
-            "batch_size must be 2 or more": self.batch_size >= 2,
-            "optimizer must be sgd or adam": self.optimizer in ("sgd", "adam"),
-            "learning_rate must be positive and finite": 0 < self.learning_rate < math.inf,
-            "momentum must be in [0, 1)": 0 <= self.momentum < 1,
-            "momentum and nesterov need optimizer sgd": sgd or (self.momentum == 0 and not self.nesterov),
-            "nesterov needs momentum": self.momentum > 0 or not self.nesterov,
-            "weight_decay must be 0 or more and finite": 0 <= self.weight_decay < math.inf,
-            "warmup must be in [0, 1)": 0 <= self.warmup < 1,
-            "shift must be 0 or more": self.shift >= 0,
-            "cutout must be 0 or more": self.cutout >= 0,
-        }
-        for rule, holds in checks.items():
-            if not holds:
-                raise CannotRun(f"recipe {self.name}: {rule}")
+        if self.optimizer != "sgd" and (self.momentum or self.nesterov):
+            raise CannotRun("momentum and nesterov need optimizer sgd")
+        if self.nesterov and not self.momentum:
+            raise CannotRun("nesterov needs momentum")
 
     @property
     def dtype(self) -> torch.dtype:
@@ -92,7 +80,10 @@ def recipe(name: str) -> Recipe:
     """The recipe called ``name``; CannotRun, listing the known names, where there is none."""
     if name not in _table():
         raise CannotRun(f"there is no training recipe called {name!r}; known recipes: {', '.join(_table())}")
-    return Recipe(name=name, **_table()[name])
+    try:
+        return Recipe(name=name, **_table()[name])
+    except CannotRun as error:
+        raise CannotRun(f"recipe {name}: {error}") from error
 
 
 def content(of: Recipe) -> dict[str, Any]:

@@ -143,10 +143,10 @@ def test_without_a_quantiser_there_is_no_quantised_network(with_entries: Callabl
         ('fine_tuning = "digits-quantized"\n', "must have both quantizers and fine_tuning, or neither"),
         ('quantizers = { TMN = "uniform-3" }\n', "must have both quantizers and fine_tuning, or neither"),
         (QUANTIZED.replace("uniform-3", "ternary"), "there is no quantiser called 'ternary'"),
-        (QUANTIZED.replace('"uniform-3"', "3"), "there is no quantiser called '3'"),
+        (QUANTIZED.replace('"uniform-3"', "3"), "quantizers.1.1 must be a valid string, got 3"),
         (QUANTIZED.replace("digits-quantized", "nothing"), "there is no training recipe called 'nothing'"),
         ('quantizers = "qcfs-4"\n', "quantizers must be a table, got 'qcfs-4'"),
-        ('quantizer = "qcfs-4"\n', "unknown key 'quantizer'"),
+        ('quantizer = "qcfs-4"\n', "unknown entry 'quantizer'"),
     ],
 )
 def test_bad_entries_of_quantised_networks(with_entries: Callable[[str], str], entries: str, why: str) -> None:

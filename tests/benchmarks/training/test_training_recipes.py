@@ -73,5 +73,5 @@ def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:
     ],
 )
 def test_a_value_without_sense_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(CannotRun, match="recipe digits"):
+    with pytest.raises(CannotRun, match=next(iter(change))):
         replace(recipe("digits"), **change)
