@@ -5,16 +5,3 @@ from __future__ import annotations
 from benchmarks.data.access import Located, load, locate, open_images
 from benchmarks.data.images import Images, ImageSet, normalised_batches
 from benchmarks.data.registry import DATASETS, DatasetSpec, dataset_spec
-
-__all__ = [
-    "DATASETS",
-    "DatasetSpec",
-    "ImageSet",
-    "Images",
-    "Located",
-    "dataset_spec",
-    "load",
-    "locate",
-    "normalised_batches",
-    "open_images",
-]

@@ -25,31 +25,21 @@ def decode_image(encoded: bytes | None, spec: DatasetSpec, at: str) -> npt.NDArr
         raise CannotRun(f"{at}: there are no image bytes; get the file again")
     image = open_image(encoded, at)
     height, width = spec.size
-    found, expected = (image.width, image.height, image.mode), (width, height, _MODES[spec.channels])
+    found, expected = f"{image.width}x{image.height} {image.mode}", f"{width}x{height} {_MODES[spec.channels]}"
     if found != expected:
-        raise CannotRun(
-            f"{at}: the image is {found[0]}x{found[1]} {found[2]},"
-            f" but {spec.name} has {expected[0]}x{expected[1]} {expected[2]} images"
-        )
-    pixels = np.asarray(load_pixels(image, at))  # [H, W] or [H, W, C]
+        raise CannotRun(f"{at}: the image is {found}, but {spec.name} has {expected} images")
+    pixels = np.asarray(image)  # [H, W] or [H, W, C]
     return pixels[None] if spec.channels == 1 else pixels.transpose(2, 0, 1)
 
 
 def open_image(encoded: bytes, at: str) -> PIL.Image.Image:
-    """The image, pixels not decoded yet; CannotRun, naming ``at``, where ``encoded`` is none."""
+    """The image with its pixels decoded; CannotRun, naming ``at``, where ``encoded`` is none or damaged."""
     try:
-        return PIL.Image.open(BytesIO(encoded))
-    except Exception as error:
-        raise _undecodable(at, error) from error
-
-
-def load_pixels(image: PIL.Image.Image, at: str) -> PIL.Image.Image:
-    """The image with its pixels decoded; CannotRun, naming ``at``, where they are damaged."""
-    try:
+        image = PIL.Image.open(BytesIO(encoded))
         image.load()
-    except Exception as error:
-        raise _undecodable(at, error) from error
-    return image
+        return image
+    except Exception as error:  # decoders raise nearly anything on damaged bytes (OSError, SyntaxError, struct.error, ...)
+        raise CannotRun(f"{at}: the image cannot be decoded ({one_line(error)}); get the file again") from error
 
 
 def check_labels(labels: list[Any], spec: DatasetSpec, file: str) -> None:
@@ -57,16 +47,9 @@ def check_labels(labels: list[Any], spec: DatasetSpec, file: str) -> None:
     for row, label in enumerate(labels):
         # Not isinstance: a bool is an int, but no class.
         if type(label) is not int or not 0 <= label < spec.classes:
-            raise CannotRun(
-                f"{file}, row {row}: the label is {label!r}; {spec.name} has labels 0 to {spec.classes - 1}"
-            )
+            raise CannotRun(f"{file}, row {row}: the label is {label!r}; {spec.name} has labels 0 to {spec.classes - 1}")
 
 
 def one_line(error: BaseException) -> str:
     """Type and message of ``error`` on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-# Decoders raise nearly anything on damaged bytes (OSError, SyntaxError, struct.error, ...), so all counts.
-def _undecodable(at: str, error: Exception) -> CannotRun:
-    return CannotRun(f"{at}: the image cannot be decoded ({one_line(error)}); get the file again")

@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
-from torch import Tensor
 
 from benchmarks.data.images import ImageSet, image_set
 from benchmarks.data.registry import dataset_spec, describe_count
@@ -52,12 +51,7 @@ def digit_pairs(split: str) -> ImageSet:
             drawn = torch.from_numpy(rng.permutation(len(left) * len(right))[: PAIRS_PER_CLASS[split]])
             lefts.append(left[drawn // len(right)])
             rights.append(right[drawn % len(right)])
-    return _side_by_side(
-        singles, torch.cat(lefts), torch.cat(rights), f"generated from scikit-learn's digits: {words}"
-    )
-
-
-def _side_by_side(singles: ImageSet, left: Tensor, right: Tensor, source: str) -> ImageSet:
+    left, right = torch.cat(lefts), torch.cat(rights)
     pixels = torch.cat((singles.images[left], singles.images[right]), dim=3)  # [N, 1, 8, 16]
     labels = 10 * singles.labels[left] + singles.labels[right]  # [N]
-    return image_set(PAIRS, singles.split, pixels, labels, source)
+    return image_set(PAIRS, split, pixels, labels, f"generated from scikit-learn's digits: {words}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +18,8 @@ from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow
+import pyarrow.ipc
+import pyarrow.parquet
 import torch
 
 from benchmarks.data.decoded_cache import cached_set, files_digest
@@ -41,20 +41,10 @@ class SourceFiles:
 
 
 def load_hub(spec: DatasetSpec, split: str, offline: bool = False) -> ImageSet:
-    """All images of ``split`` of a data set on the Hub: uint8 [N, C, H, W].
-
-    CannotRun where the data set is found nowhere, a file is damaged, a column is missing, an image has
-    another size or mode than ``spec`` says or cannot be decoded, a label is out of range, or the split is
-    empty.
-    """
-    found = source_files(spec, split, offline)
+    """All images of ``split`` of a data set on the Hub: uint8 [N, C, H, W]; CannotRun where any are missing or damaged."""
+    found = mirror_files(spec, split) or hub_files(spec, split, offline)
     stored = cached_set(spec, split, files_digest(found.files), lambda: _decode(spec, split, found))
     return replace(stored, source=f"{found.where}: {describe_found(spec, split, len(stored))}")
-
-
-def source_files(spec: DatasetSpec, split: str, offline: bool = False) -> SourceFiles:
-    """The files that hold ``split``, downloaded if need be and not ``offline``; CannotRun where none are."""
-    return mirror_files(spec, split) or hub_files(spec, split, offline)
 
 
 def mirror_files(spec: DatasetSpec, split: str) -> SourceFiles | None:
@@ -67,19 +57,15 @@ def mirror_files(spec: DatasetSpec, split: str) -> SourceFiles | None:
         return None
     refuse_broken_link(root / spec.name)
     if not root.is_dir():
-        raise CannotRun(
-            f"SNNBENCH_DATA={root} is not a folder; set it to one that mirrors the Hub, or unset it"
-        )
+        raise CannotRun(f"SNNBENCH_DATA={root} is not a folder; set it to one that mirrors the Hub, or unset it")
     present = list(_files_below(root / spec.name))
     files = sorted(path for path in present if path.name.startswith(prefix) and path.suffix == ".parquet")
     for path in files or present:
         refuse_broken_link(path)
     folders = sorted({path.parent for path in files})
     if len(folders) > 1:
-        raise CannotRun(
-            f"{root / spec.name} has {prefix}*.parquet in several folders:"
-            f" {', '.join(str(folder) for folder in folders)}; keep the files in one"
-        )
+        listed = ", ".join(map(str, folders))
+        raise CannotRun(f"{root / spec.name} has {prefix}*.parquet in several folders: {listed}; keep the files in one")
     if not files:
         return None
     _check_shards(files, prefix)
@@ -117,9 +103,7 @@ def _check_shards(files: Sequence[Path], prefix: str) -> None:
     total = int(next(iter(shards))[-5:])
     due = [f"{prefix}{number:05}-of-{total:05}" for number in range(total)]
     if strangers := [file for name, file in shards.items() if name not in due]:
-        raise CannotRun(
-            f"{strangers[-1]} is not one of the {total:,} files of {files[0].name}; keep the files of one download"
-        )
+        raise CannotRun(f"{strangers[-1]} is not one of the {total:,} files of {files[0].name}; keep the files of one download")
     if missing := [name for name in due if name not in shards]:
         raise CannotRun(
             f"{files[0].parent / missing[0]}.parquet is missing (here are {len(files):,} of {total:,} files);"
@@ -140,31 +124,20 @@ def hub_files(spec: DatasetSpec, split: str, offline: bool = False) -> SourceFil
     return SourceFiles("Hugging Face Hub", files)
 
 
-def read_tables(file: Path, spec: DatasetSpec) -> Iterator[pyarrow.Table]:
+def read_batches(file: Path, spec: DatasetSpec) -> Iterator[pyarrow.RecordBatch]:
     """Image and label columns of ``file``, in row order; CannotRun for a damaged file or a missing column."""
-    import datasets
-
     wanted = [spec.image_column, spec.label_column]
-    # Streaming keeps no copy of the rows, but leaves lock files in its cache.
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            if file.suffix == ".parquet":
-                rows = datasets.load_dataset(
-                    "parquet",
-                    data_files=[str(file)],
-                    split="train",
-                    streaming=True,
-                    cache_dir=scratch,
-                    batch_size=_ROWS_AT_ONCE,
-                )
-            else:
-                rows = datasets.Dataset.from_file(str(file))
-            check_columns(rows.column_names or [], wanted, file)
-            yield from rows.select_columns(wanted).with_format("arrow").iter(batch_size=_ROWS_AT_ONCE)
-        except (pyarrow.ArrowException, OSError, ValueError) as error:
-            raise CannotRun(
-                f"{file}: truncated or damaged ({one_line(error)}); get the file again"
-            ) from error
+    try:
+        if file.suffix == ".parquet":
+            parquet = pyarrow.parquet.ParquetFile(file)
+            check_columns(parquet.schema_arrow.names, wanted, file)
+            yield from parquet.iter_batches(_ROWS_AT_ONCE, columns=wanted)
+        else:
+            stream = pyarrow.ipc.open_stream(pyarrow.memory_map(str(file)))
+            check_columns(stream.schema.names, wanted, file)
+            yield from (batch.select(wanted) for batch in stream)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise CannotRun(f"{file}: truncated or damaged ({one_line(error)}); get the file again") from error
 
 
 def check_columns(found: Sequence[str], wanted: Sequence[str], file: Path) -> None:
@@ -179,23 +152,20 @@ def check_columns(found: Sequence[str], wanted: Sequence[str], file: Path) -> No
 def _decode(spec: DatasetSpec, split: str, found: SourceFiles) -> ImageSet:
     images: list[npt.NDArray[np.uint8]] = []
     labels: list[int] = []
-    with library_mode(offline=True):
-        for file in found.files:
-            file_images, file_labels = _decode_file(file, spec)
-            images += file_images
-            labels += file_labels
+    for file in found.files:
+        file_images, file_labels = _decode_file(file, spec)
+        images += file_images
+        labels += file_labels
     if not images:
-        raise CannotRun(
-            f"{spec.name}: the {split} split is empty ({', '.join(str(file) for file in found.files)})"
-        )
+        raise CannotRun(f"{spec.name}: the {split} split is empty ({', '.join(map(str, found.files))})")
     return image_set(spec.name, split, torch.from_numpy(np.stack(images)), torch.tensor(labels), found.where)
 
 
 def _decode_file(file: Path, spec: DatasetSpec) -> tuple[list[npt.NDArray[np.uint8]], list[int]]:
     images: list[npt.NDArray[np.uint8]] = []
     labels: list[int] = []
-    for table in read_tables(file, spec):
-        column = table.column(spec.image_column)
+    for batch in read_batches(file, spec):
+        column = batch.column(spec.image_column)
         if not (pyarrow.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0):
             raise CannotRun(
                 f"{file}: column {spec.image_column} holds {column.type};"
@@ -204,7 +174,7 @@ def _decode_file(file: Path, spec: DatasetSpec) -> tuple[list[npt.NDArray[np.uin
         for image in column.to_pylist():
             encoded = image["bytes"] if image else None
             images.append(decode_image(encoded, spec, f"{file}, row {len(images)}"))
-        labels += table.column(spec.label_column).to_pylist()
+        labels += batch.column(spec.label_column).to_pylist()
     check_labels(labels, spec, str(file))
     return images, labels
 
@@ -214,9 +184,7 @@ def _nowhere(spec: DatasetSpec, split: str, offline: bool, error: Exception) -> 
     pattern = f"{spec.hub_split(split)}-*.parquet"
     searched = f"{mirror / spec.name} holds no {pattern}" if mirror else "SNNBENCH_DATA is not set"
     hub = "not downloaded before, and offline" if offline else one_line(error)
-    return (
-        f"{spec.name}, {split} split, was not found: {searched}; Hugging Face Hub: {hub}; {spec.how_to_get}"
-    )
+    return f"{spec.name}, {split} split, was not found: {searched}; Hugging Face Hub: {hub}; {spec.how_to_get}"
 
 
 @contextmanager

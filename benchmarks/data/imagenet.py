@@ -13,14 +13,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.data.decoding import check_labels, one_line
 from benchmarks.data.hub import check_columns, hub_files, library_mode, mirror_files
 from benchmarks.data.registry import check_split, dataset_spec, describe_found
-from benchmarks.data.stream import PRESET, Entry, ImageStream, Preset, Source, in_order
+from benchmarks.data.stream import Entry, ImageStream, Source, in_order
 from benchmarks.errors import CannotRun, refuse_broken_link, unreadable
 
 IMAGENET = "ILSVRC/imagenet-1k"
@@ -28,13 +27,13 @@ IMAGENET = "ILSVRC/imagenet-1k"
 _FOLDERS = {"train": "train", "test": "val"}
 
 
-def open_imagenet(split: str, preset: Preset = PRESET, workers: int = 0) -> ImageStream:
+def open_imagenet(split: str) -> ImageStream:
     """ImageNet's ``split`` ("train" or "test") from wherever it is on this machine, else CannotRun."""
     if folder := folder_from_environment(split):
-        return from_folder(folder, split, preset, workers)
+        return from_folder(folder, split)
     spec = dataset_spec(IMAGENET)
     files = mirror_files(spec, split) or hub_files(spec, split, offline=True)
-    return from_tables(files.files, split, files.where, preset, workers)
+    return from_tables(files.files, split, files.where)
 
 
 def folder_from_environment(split: str) -> Path | None:
@@ -46,15 +45,11 @@ def folder_from_environment(split: str) -> Path | None:
     folder = Path(root) / _FOLDERS[split]
     refuse_broken_link(folder)
     if not folder.is_dir():
-        raise CannotRun(
-            f"SNNBENCH_IMAGENET: {folder} is not a folder; it must hold one folder of images per class"
-        )
+        raise CannotRun(f"SNNBENCH_IMAGENET: {folder} is not a folder; it must hold one folder of images per class")
     return folder
 
 
-def from_folder(
-    folder: Path, split: str, preset: Preset = PRESET, workers: int = 0, classes: int = 1000
-) -> ImageStream:
+def from_folder(folder: Path, split: str, classes: int = 1000) -> ImageStream:
     """Images of ``folder/<synset>/``; labels count the synsets in order, as on the Hub.
 
     CannotRun where the folders are not ``classes`` synsets (n01440764, ...), since labels would be wrong.
@@ -77,7 +72,14 @@ def from_folder(
         Entry(path.name, _size(path), label, place)
         for place, (path, (_, label)) in enumerate(zip(paths, listing.samples, strict=True))
     ]
-    return _stream(entries, _Files(tuple(paths)), split, "image folder", preset, workers)
+
+    def read(place: int) -> tuple[bytes, str]:
+        try:
+            return paths[place].read_bytes(), str(paths[place])
+        except OSError as error:
+            raise unreadable(paths[place], error) from error
+
+    return _stream(entries, read, split, "image folder")
 
 
 def _size(path: Path) -> int:
@@ -87,9 +89,7 @@ def _size(path: Path) -> int:
         raise unreadable(path, error) from error
 
 
-def from_tables(
-    files: Sequence[Path], split: str, where: str, preset: Preset = PRESET, workers: int = 0
-) -> ImageStream:
+def from_tables(files: Sequence[Path], split: str, where: str) -> ImageStream:
     """Images of parquet or Arrow files with the Hub's columns, mapped into memory by ``datasets``.
 
     Of parquet files ``datasets`` keeps an Arrow copy, as large as they are, in its own cache.
@@ -107,22 +107,22 @@ def from_tables(
     names = pyarrow.compute.struct_field(images, "path").to_pylist()
     sizes = pyarrow.compute.binary_length(pyarrow.compute.struct_field(images, "bytes")).to_pylist()
     if None in names or None in sizes:
-        raise CannotRun(
-            f"{files[0].parent}: an image has no bytes or no file name, as the Hub's copy has; get it again"
-        )
+        raise CannotRun(f"{files[0].parent}: an image has no bytes or no file name, as the Hub's copy has; get it again")
     entries = [Entry(*row) for row in zip(names, sizes, labels, range(len(labels)), strict=True)]
-    return _stream(
-        entries, _Rows(rows.select_columns(spec.image_column), files[0].parent), split, where, preset, workers
-    )
+    encoded = rows.select_columns(spec.image_column)
+
+    def read(place: int) -> tuple[bytes, str]:
+        image = encoded[place].column(0)[0].as_py()
+        return image["bytes"], f"{files[0].parent}, {image['path']}"
+
+    return _stream(entries, read, split, where)
 
 
 def _mapped_rows(files: Sequence[Path]) -> Any:
     with library_mode(offline=True) as datasets:
         try:
             if files[0].suffix != ".parquet":
-                return datasets.concatenate_datasets(
-                    [datasets.Dataset.from_file(str(file)) for file in files]
-                )
+                return datasets.concatenate_datasets([datasets.Dataset.from_file(str(file)) for file in files])
             return datasets.load_dataset("parquet", data_files=[str(file) for file in files], split="train")
         except Exception as error:  # the library wraps what it meets in errors of its own
             cause = error.__cause__ or error
@@ -132,34 +132,10 @@ def _mapped_rows(files: Sequence[Path]) -> Any:
             ) from error
 
 
-@dataclass(frozen=True)
-class _Files:
-    paths: tuple[Path, ...]
-
-    def read(self, place: int) -> tuple[bytes, str]:
-        path = self.paths[place]
-        try:
-            return path.read_bytes(), str(path)
-        except OSError as error:
-            raise unreadable(path, error) from error
-
-
-@dataclass(frozen=True)
-class _Rows:
-    rows: Any
-    folder: Path
-
-    def read(self, place: int) -> tuple[bytes, str]:
-        image = self.rows[place].column(0)[0].as_py()
-        return image["bytes"], f"{self.folder}, {image['path']}"
-
-
-def _stream(
-    entries: Iterable[Entry], reader: Source, split: str, where: str, preset: Preset, workers: int
-) -> ImageStream:
+def _stream(entries: Iterable[Entry], reader: Source, split: str, where: str) -> ImageStream:
     spec = dataset_spec(IMAGENET)
     ordered = in_order(entries)
     if not ordered:
         raise CannotRun(f"{spec.name}: the {split} split is empty ({where}); {spec.how_to_get}")
     words = describe_found(spec, split, len(ordered))
-    return ImageStream(spec.name, split, ordered, reader, f"{where}: {words}", preset, workers)
+    return ImageStream(spec.name, split, ordered, reader, f"{where}: {words}")

@@ -10,49 +10,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
 
 from benchmarks.errors import CannotRun
 
+if TYPE_CHECKING:
+    from benchmarks.data.stream import ImageStream
+
+Images: TypeAlias = "ImageSet | ImageStream"
 DIGEST_BYTES = 16
-
-
-class Images(Protocol):
-    """What an evaluation needs of labelled images, whether they are in memory or streamed."""
-
-    @property
-    def name(self) -> str:
-        """Name of the data set."""
-
-    @property
-    def split(self) -> str:
-        """``train`` or ``test``."""
-
-    @property
-    def fingerprint(self) -> str:
-        """32 hex digits over the samples."""
-
-    @property
-    def source(self) -> str:
-        """Where the samples came from and how many of the official number they are, in words."""
-
-    @property
-    def channels(self) -> int:
-        """Colour channels, C."""
-
-    def __len__(self) -> int: ...
-
-    def take(self, n: int) -> Images:
-        """The first ``n`` samples."""
-
-    def slice(self, start: int, stop: int) -> Images:
-        """Samples ``start`` .. ``stop`` - 1."""
-
-    def batches(self, mean: Sequence[float], std: Sequence[float], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Normalised images float32 [B, C, H, W], channels-last, and labels int64 [B], in order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +58,9 @@ class ImageSet:
             return self
         images, labels = self.images[start:stop], self.labels[start:stop]
         digests = sample_digests(images, labels)
-        return ImageSet(
-            self.name, self.split, images, labels, fingerprint_of(digests), f"{self.source} [{start}:{stop}]"
-        )
+        return ImageSet(self.name, self.split, images, labels, fingerprint_of(digests), f"{self.source} [{start}:{stop}]")
 
-    def batches(
-        self, mean: Sequence[float], std: Sequence[float], batch_size: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, mean: Sequence[float], std: Sequence[float], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised batches in order; see ``normalised_batches``."""
         shape = (1, self.images.shape[1], 1, 1)
         center = torch.tensor(mean, dtype=torch.float32).reshape(shape)  # [1, C, 1, 1]
@@ -114,9 +79,7 @@ def image_set(name: str, split: str, images: Tensor, labels: Tensor, source: str
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise ValueError(f"images must be uint8 [N, C, H, W], got {images.dtype} {list(images.shape)}")
     if labels.dtype != torch.int64 or labels.shape != images.shape[:1] or not len(labels):
-        raise ValueError(
-            f"labels must be int64 [{len(images)}] and not empty, got {labels.dtype} {list(labels.shape)}"
-        )
+        raise ValueError(f"labels must be int64 [{len(images)}] and not empty, got {labels.dtype} {list(labels.shape)}")
     digests = sample_digests(images, labels)
     order = sorted(range(len(digests)), key=digests.__getitem__)
     fingerprint = fingerprint_of(digests[i] for i in order)
@@ -162,10 +125,8 @@ def normalised_batches(
     length or do not fit the channels, where a ``std`` is not positive, or where ``batch_size`` < 1.
     """
     if not len(mean) == len(std) == images.channels:
-        raise CannotRun(
-            f"{images.name} has {images.channels} channel(s),"
-            f" but mean has {len(mean)} and std {len(std)} values"
-        )
+        found = f"mean has {len(mean)} and std {len(std)} values"
+        raise CannotRun(f"{images.name} has {images.channels} channel(s), but {found}")
     if not all(value > 0 for value in std):
         raise CannotRun(f"{images.name}: every std must be positive, got {list(std)}")
     if batch_size < 1:

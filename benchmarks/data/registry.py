@@ -14,8 +14,8 @@ class DatasetSpec:
     """One image classification data set.
 
     ``size`` is (height, width) in pixels; ``channels`` is 1 (greyscale) or 3 (RGB); labels are 0 ..
-    ``classes`` - 1. ``train_count`` and ``test_count`` are the official numbers of images. ``embedded`` sets
-    need no download. ``test_split`` is the Hub's name of the split that papers test on.
+    ``classes`` - 1. ``train_count`` and ``test_count`` are the official numbers of images. ``test_split`` is the Hub's
+    name of the split that papers test on. ``own_way`` is how to get a data set that is not fetched as the others are.
     """
 
     name: str
@@ -23,14 +23,27 @@ class DatasetSpec:
     classes: int
     channels: int
     size: tuple[int, int]
-    image_column: str
-    label_column: str
     train_count: int
     test_count: int
     licence: str
-    how_to_get: str
-    embedded: bool
+    own_way: str = ""
+    image_column: str = "image"
+    label_column: str = "label"
     test_split: str = "test"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it comes with scikit-learn, so that there is nothing to download."""
+        return self.name.startswith("sklearn/")
+
+    @property
+    def how_to_get(self) -> str:
+        """What to do where it is missing."""
+        return self.own_way or (
+            f"set SNNBENCH_DATA to a folder that holds {self.name}/<split>-*.parquet as on the Hugging Face Hub"
+            f" (hf download {self.name} --repo-type dataset --local-dir $SNNBENCH_DATA/{self.name}),"
+            " or go online: `datasets` downloads it by name"
+        )
 
     def count(self, split: str) -> int:
         """Official number of images of ``split`` ("train" or "test"); CannotRun for another split."""
@@ -49,120 +62,26 @@ def check_split(name: str, split: str) -> None:
         raise CannotRun(f"{name} has no split {split!r}; the splits are {' and '.join(SPLITS)}")
 
 
-def _download(name: str) -> str:
-    return (
-        f"set SNNBENCH_DATA to a folder that holds {name}/<split>-*.parquet as on the Hugging Face Hub"
-        f" (hf download {name} --repo-type dataset --local-dir $SNNBENCH_DATA/{name}),"
-        " or go online: `datasets` downloads it by name"
-    )
-
-
 _IMAGENET = (
     "set SNNBENCH_IMAGENET to a folder with val/<synset>/*.JPEG and train/<synset>/*.JPEG,"
     " or accept the terms at https://huggingface.co/datasets/ILSVRC/imagenet-1k and run:"
     " hf download ILSVRC/imagenet-1k --repo-type dataset"
     ' --include "data/validation-*" --local-dir $SNNBENCH_DATA/ILSVRC/imagenet-1k'
 )
-
+_INSIDE = "nothing to get: it ships inside scikit-learn"
+_GENERATED = "nothing to get: it is generated from the digits inside scikit-learn"
+_UCI = "CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)"
+_KRIZHEVSKY = "for research; cite Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images"
+_TERMS = "non-commercial research and education, under the terms of image-net.org"
 _SPECS = (
+    DatasetSpec("sklearn/digits", "digits", 10, 1, (8, 8), 1198, 599, _UCI, _INSIDE),
+    DatasetSpec("sklearn/digit-pairs", "digit pairs", 100, 1, (8, 16), 4000, 1000, _UCI, _GENERATED),
+    DatasetSpec("ylecun/mnist", "MNIST", 10, 1, (28, 28), 60000, 10000, "CC BY-SA 3.0"),
+    DatasetSpec("zalando-datasets/fashion_mnist", "Fashion-MNIST", 10, 1, (28, 28), 60000, 10000, "MIT"),
+    DatasetSpec("uoft-cs/cifar10", "CIFAR-10", 10, 3, (32, 32), 50000, 10000, _KRIZHEVSKY, "", "img"),
+    DatasetSpec("uoft-cs/cifar100", "CIFAR-100", 100, 3, (32, 32), 50000, 10000, _KRIZHEVSKY, "", "img", "fine_label"),
     DatasetSpec(
-        name="sklearn/digits",
-        paper_name="digits",
-        classes=10,
-        channels=1,
-        size=(8, 8),
-        image_column="image",
-        label_column="label",
-        train_count=1198,
-        test_count=599,
-        licence="CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)",
-        how_to_get="nothing to get: it ships inside scikit-learn",
-        embedded=True,
-    ),
-    DatasetSpec(
-        name="sklearn/digit-pairs",
-        paper_name="digit pairs",
-        classes=100,
-        channels=1,
-        size=(8, 16),
-        image_column="image",
-        label_column="label",
-        train_count=4000,
-        test_count=1000,
-        licence="CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)",
-        how_to_get="nothing to get: it is generated from the digits inside scikit-learn",
-        embedded=True,
-    ),
-    DatasetSpec(
-        name="ylecun/mnist",
-        paper_name="MNIST",
-        classes=10,
-        channels=1,
-        size=(28, 28),
-        image_column="image",
-        label_column="label",
-        train_count=60000,
-        test_count=10000,
-        licence="CC BY-SA 3.0",
-        how_to_get=_download("ylecun/mnist"),
-        embedded=False,
-    ),
-    DatasetSpec(
-        name="zalando-datasets/fashion_mnist",
-        paper_name="Fashion-MNIST",
-        classes=10,
-        channels=1,
-        size=(28, 28),
-        image_column="image",
-        label_column="label",
-        train_count=60000,
-        test_count=10000,
-        licence="MIT",
-        how_to_get=_download("zalando-datasets/fashion_mnist"),
-        embedded=False,
-    ),
-    DatasetSpec(
-        name="uoft-cs/cifar10",
-        paper_name="CIFAR-10",
-        classes=10,
-        channels=3,
-        size=(32, 32),
-        image_column="img",
-        label_column="label",
-        train_count=50000,
-        test_count=10000,
-        licence="for research; cite Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images",
-        how_to_get=_download("uoft-cs/cifar10"),
-        embedded=False,
-    ),
-    DatasetSpec(
-        name="uoft-cs/cifar100",
-        paper_name="CIFAR-100",
-        classes=100,
-        channels=3,
-        size=(32, 32),
-        image_column="img",
-        label_column="fine_label",
-        train_count=50000,
-        test_count=10000,
-        licence="for research; cite Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images",
-        how_to_get=_download("uoft-cs/cifar100"),
-        embedded=False,
-    ),
-    DatasetSpec(
-        name="ILSVRC/imagenet-1k",
-        paper_name="ImageNet",
-        classes=1000,
-        channels=3,
-        size=(224, 224),
-        image_column="image",
-        label_column="label",
-        train_count=1281167,
-        test_count=50000,
-        licence="non-commercial research and education, under the terms of image-net.org",
-        how_to_get=_IMAGENET,
-        embedded=False,
-        test_split="validation",
+        "ILSVRC/imagenet-1k", "ImageNet", 1000, 3, (224, 224), 1281167, 50000, _TERMS, _IMAGENET, test_split="validation"
     ),
 )
 

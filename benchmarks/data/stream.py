@@ -9,18 +9,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from benchmarks.data.decoding import load_pixels, open_image
+from benchmarks.data.decoding import open_image
 from benchmarks.data.images import DIGEST_BYTES, check_range
 
 
@@ -39,11 +38,8 @@ class Entry:
         return re.sub(r"(?<=\d)_n\d{8}$", "", Path(self.file_name).stem)
 
 
-class Source(Protocol):
-    """Where encoded images are read from."""
-
-    def read(self, place: int) -> tuple[bytes, str]:
-        """The bytes of one image, and where it lies in words for messages."""
+Source = Callable[[int], tuple[bytes, str]]
+"""The bytes of one encoded image by its place, and where it lies in words for messages."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +107,7 @@ class ImageStream:
             return self
         return replace(self, entries=self.entries[start:stop], source=f"{self.source} [{start}:{stop}]")
 
-    def batches(
-        self, mean: Sequence[float], std: Sequence[float], batch_size: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, mean: Sequence[float], std: Sequence[float], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised float32 [B, 3, crop, crop] in channels-last memory and int64 labels [B], in order.
 
         CannotRun, naming the image, where one cannot be decoded.
@@ -160,8 +154,8 @@ class _Transformed:
 
     def __call__(self, draw: Draw) -> tuple[Tensor, int]:
         functional, entry, preset = self.functional, self.stream.entries[draw.index], self.stream.preset
-        encoded, at = self.stream.reader.read(entry.place)
-        image = load_pixels(open_image(encoded, at), at).convert("RGB")  # a few are greyscale or CMYK
+        encoded, at = self.stream.reader(entry.place)
+        image = open_image(encoded, at).convert("RGB")  # a few are greyscale or CMYK
         image = functional.resize(image, [preset.resize])
         top, left = (round((extent - preset.crop) / 2) for extent in (image.height, image.width))
         image = functional.crop(image, top + draw.down, left + draw.right, preset.crop, preset.crop)

@@ -6,6 +6,7 @@ torchvision is imported when a network is built, so that everything else works w
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -34,20 +35,29 @@ def torchvision_model(name: str, num_classes: int, in_channels: int) -> nn.Modul
     return models.get_model(name, weights=None, num_classes=num_classes)
 
 
-def pretrained(name: str, weights: str, offline: bool) -> tuple[nn.Module, Path]:
-    """``torchvision/<network>`` with torchvision's own weights, and the file they are in.
+def torchvision_weights(name: str, weights: str) -> tuple[Any, Path]:
+    """An entry such as ``IMAGENET1K_V1`` of torchvision's weights for ``torchvision/<network>``, and where its file is kept.
 
-    ``weights`` is a name in torchvision's enumeration, e.g. ``IMAGENET1K_V1``; ``offline`` keeps off the network.
-    CannotRun for a name that torchvision does not have, NotAvailable where the file is not here and cannot be downloaded.
+    CannotRun for a name that torchvision does not have.
     """
-    from torchvision.models import get_model, get_model_weights
+    from torchvision.models import get_model_weights
 
     network = name.removeprefix("torchvision/")
     try:
         entry = get_model_weights(network)[weights]
     except (KeyError, ValueError) as error:
         raise CannotRun(f"torchvision has no weights {weights!r} for {network}; see torchvision.models.list_models()") from error
-    path = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rsplit("/", 1)[1]
+    return entry, Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rsplit("/", 1)[1]
+
+
+def pretrained(name: str, weights: str, offline: bool) -> tuple[nn.Module, Path]:
+    """``torchvision/<network>`` with torchvision's own weights, and the file they are in; ``offline`` keeps off the network.
+
+    Raises as ``torchvision_weights``, and NotAvailable where the file is not here and cannot be downloaded.
+    """
+    from torchvision.models import get_model
+
+    network, (entry, path) = name.removeprefix("torchvision/"), torchvision_weights(name, weights)
     if offline and not path.exists():
         raise NotAvailable(f"torchvision's weights {weights} of {network} are not here; run once without --offline")
     try:

@@ -14,29 +14,32 @@ from benchmarks.models.imagenet import torchvision_model
 from benchmarks.models.resnet_cifar import ResNet
 from benchmarks.models.vgg_cifar import VGG16
 
-THIN_WIDTHS = (8, 16, 32, 64)
+WIDTHS, THIN_WIDTHS = (64, 128, 256, 512), (8, 16, 32, 64)
 
 
 @dataclass(frozen=True)
 class ModelSpec:
     """One network: ``build(num_classes, in_channels)`` makes it, ``definition`` says in a sentence what it is.
 
-    ``paper_name``: what papers print. ``layers``: the number in that name, which latency formulas use; it can differ
-    from the number of weight layers.
+    ``paper_name``: what papers print.
     """
 
     name: str
     paper_name: str
-    layers: int
     definition: str
     build: Callable[[int, int], nn.Module]
 
+    @property
+    def layers(self) -> int:
+        """The number in the papers' name, which latency formulas use; it can differ from the number of weight layers."""
+        return int(self.paper_name.rpartition("-")[2])
 
+
+_VGG = "CIFAR form: 13 3x3 convolutions of 2x64, 2x128, 3x256, 3x512 and 3x512 channels with BatchNorm, "
 _SPECS = (
     ModelSpec(
         "resnet20",
         "ResNet-20",
-        20,
         "3x3 stem of 16 channels, stages of 16, 32 and 64 channels with 3 basic blocks each, strided 1x1-convolution "
         "shortcuts with BatchNorm, global average pooling, one linear layer.",
         partial(ResNet, widths=(16, 32, 64), blocks=(3, 3, 3), shortcut="conv"),
@@ -44,7 +47,6 @@ _SPECS = (
     ModelSpec(
         "resnet20-pad",
         "ResNet-20",
-        20,
         "3x3 stem of 16 channels, stages of 16, 32 and 64 channels with 3 basic blocks each, shortcuts without parameters "
         "that take every second pixel and add zero channels, half before and half after (He et al., option A), global "
         "average pooling, one linear layer.",
@@ -53,7 +55,6 @@ _SPECS = (
     ModelSpec(
         "resnet20-wide",
         "ResNet-20",
-        20,
         "3x3 stem of 64 channels, stages of 64, 128 and 256 channels with 3 basic blocks each, strided 1x1-convolution "
         "shortcuts with BatchNorm, global average pooling, one linear layer (as in SNN Calibration).",
         partial(ResNet, widths=(64, 128, 256), blocks=(3, 3, 3), shortcut="conv"),
@@ -61,97 +62,75 @@ _SPECS = (
     ModelSpec(
         "resnet20-ternary",
         "ResNet-20",
-        20,
         "Stem of three 3x3 convolutions of 64 channels and a 2x2 average pooling, stages of 64, 128, 256 and 512 channels "
         "with 2 basic blocks each, shortcuts of 2x2 average pooling and 1x1 convolution with BatchNorm, global average "
         "pooling, one linear layer (as in Ternary Spike).",
-        partial(
-            ResNet,
-            widths=(64, 128, 256, 512),
-            blocks=(2, 2, 2, 2),
-            shortcut="avg-conv",
-            stem_convolutions=3,
-            stem_pool=True,
-        ),
+        partial(ResNet, widths=WIDTHS, blocks=(2, 2, 2, 2), shortcut="avg-conv", stem_convolutions=3, stem_pool=True),
     ),
     ModelSpec(
         "resnet18",
         "ResNet-18",
-        18,
         "CIFAR form: 3x3 stem of 64 channels without pooling, stages of 64, 128, 256 and 512 channels with 2 basic blocks "
         "each, strided 1x1-convolution shortcuts with BatchNorm, global average pooling, one linear layer.",
-        partial(ResNet, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), shortcut="conv"),
+        partial(ResNet, widths=WIDTHS, blocks=(2, 2, 2, 2), shortcut="conv"),
     ),
     ModelSpec(
         "vgg16",
         "VGG-16",
-        16,
-        "CIFAR form: 13 3x3 convolutions of 2x64, 2x128, 3x256, 3x512 and 3x512 channels with BatchNorm, 2x2 average "
-        "pooling after each group, one linear layer 512-C.",
+        _VGG + "2x2 average pooling after each group, one linear layer 512-C.",
         partial(VGG16, pooling="avg"),
     ),
     ModelSpec(
         "vgg16-max",
         "VGG-16",
-        16,
-        "CIFAR form: 13 3x3 convolutions of 2x64, 2x128, 3x256, 3x512 and 3x512 channels with BatchNorm, 2x2 max pooling "
-        "after each group, one linear layer 512-C.",
+        _VGG + "2x2 max pooling after each group, one linear layer 512-C.",
         partial(VGG16, pooling="max"),
     ),
     ModelSpec(
         "vgg16-qcfs",
         "VGG-16",
-        16,
-        "CIFAR form: 13 3x3 convolutions of 2x64, 2x128, 3x256, 3x512 and 3x512 channels with BatchNorm, 2x2 average "
-        "pooling after each group, linear layers 512-4096-4096-C with dropout 0.5 (as in QCFS and COS).",
+        _VGG + "2x2 average pooling after each group, linear layers 512-4096-4096-C with dropout 0.5 (as in QCFS and COS).",
         partial(VGG16, pooling="avg", hidden=(4096, 4096), dropout=0.5),
     ),
     ModelSpec(
         "torchvision/resnet34",
         "ResNet-34",
-        34,
         "torchvision.models.resnet34; public weights: ResNet34_Weights.IMAGENET1K_V1.",
         partial(torchvision_model, "resnet34"),
     ),
     ModelSpec(
         "torchvision/resnet50",
         "ResNet-50",
-        50,
         "torchvision.models.resnet50; public weights: ResNet50_Weights.IMAGENET1K_V1 and IMAGENET1K_V2.",
         partial(torchvision_model, "resnet50"),
     ),
     ModelSpec(
         "torchvision/vgg16",
         "VGG-16",
-        16,
         "torchvision.models.vgg16, without BatchNorm, max pooling; public weights: VGG16_Weights.IMAGENET1K_V1.",
         partial(torchvision_model, "vgg16"),
     ),
     ModelSpec(
         "torchvision/vgg16_bn",
         "VGG-16",
-        16,
         "torchvision.models.vgg16_bn, with BatchNorm, max pooling; public weights: VGG16_BN_Weights.IMAGENET1K_V1.",
         partial(torchvision_model, "vgg16_bn"),
     ),
     ModelSpec(
         "resnet20-thin",
         "ResNet-20",
-        20,
         "Stand-in for small images: resnet20 with stages of 8, 16 and 32 channels.",
         partial(ResNet, widths=THIN_WIDTHS[:3], blocks=(3, 3, 3), shortcut="conv"),
     ),
     ModelSpec(
         "resnet18-thin",
         "ResNet-18",
-        18,
         "Stand-in for small images: resnet18 with stages of 8, 16, 32 and 64 channels.",
         partial(ResNet, widths=THIN_WIDTHS, blocks=(2, 2, 2, 2), shortcut="conv"),
     ),
     ModelSpec(
         "resnet34-thin",
         "ResNet-34",
-        34,
         "Stand-in for small images: 3x3 stem of 8 channels without pooling, stages of 8, 16, 32 and 64 channels with 3, 4, 6 "
         "and 3 basic blocks, strided 1x1-convolution shortcuts with BatchNorm, global average pooling, one linear layer.",
         partial(ResNet, widths=THIN_WIDTHS, blocks=(3, 4, 6, 3), shortcut="conv"),
@@ -159,7 +138,6 @@ _SPECS = (
     ModelSpec(
         "vgg16-thin",
         "VGG-16",
-        16,
         "Stand-in for small images: 13 3x3 convolutions of 2x8, 2x16, 3x32, 3x64 and 3x64 channels with BatchNorm, 2x2 "
         "average pooling after the first two groups only, global average pooling, one linear layer 64-C.",
         partial(VGG16, pooling="avg", widths=(8, 16, 32, 64, 64), pooled_groups=2),

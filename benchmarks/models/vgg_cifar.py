@@ -41,11 +41,7 @@ class VGG16(nn.Module):
         channels = in_channels
         for group, (width, count) in enumerate(zip(widths, CONVOLUTIONS, strict=True)):
             for _ in range(count):
-                features += [
-                    nn.Conv2d(channels, width, 3, padding=1, bias=False),
-                    nn.BatchNorm2d(width),
-                    nn.ReLU(),
-                ]
+                features += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
                 channels = width
             if group < pooled_groups:
                 features.append(_pool(pooling))

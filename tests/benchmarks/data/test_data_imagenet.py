@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _stream(folder: Path, preset: Preset = SMALL, workers: int = 0) -> ImageStream:
-    return from_folder(folder, "test", preset, workers, classes=3)
+    return replace(from_folder(folder, "test", classes=3), preset=preset, workers=workers)
 
 
 def _all(stream: ImageStream, batch_size: int = 5) -> tuple[Tensor, Tensor]:
@@ -168,7 +169,7 @@ def test_parquet_and_folder_give_the_same(
             ("image", "label"),
             names=[f"{path.stem}_{path.parent.name}.JPEG" for path in part],
         )
-    streamed, expected = open_imagenet("test", SMALL), _stream(folder)
+    streamed, expected = replace(open_imagenet("test"), preset=SMALL), _stream(folder)
     assert streamed.fingerprint == expected.fingerprint
     assert streamed.source == "local mirror: 12 of 50,000 test images"
     assert all(torch.equal(one, other) for one, other in zip(_all(streamed), _all(expected), strict=True))

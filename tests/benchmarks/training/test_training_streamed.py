@@ -37,7 +37,7 @@ def stream(tmp_path: Path) -> ImageStream:
         pixels[..., number % 2] = 200
         pixels[..., 2] = np.arange(24) * 5 + np.arange(20)[:, None] * 3 + number
         PIL.Image.fromarray(pixels).save(path, quality=95)
-    return from_folder(tmp_path / "train", "train", Preset(resize=20, crop=16), classes=2)
+    return replace(from_folder(tmp_path / "train", "train", classes=2), preset=Preset(resize=20, crop=16))
 
 
 def plain(quick: Recipe) -> Recipe:
