@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,64 +10,46 @@ import typer
 from rich.markup import escape
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.commands.common import (
-    Artifacts,
-    AsJson,
-    Backend,
-    Device,
-    Jobs,
-    Offline,
-    Paper,
-    ProfileName,
-    Results,
-    Rows,
-    Weights,
-    console,
-    make_lab,
-    parallel,
-    parse_rows,
-    print_json,
-    progress,
-    results_folder,
-)
-from benchmarks.harness.compare import Comparison, Difference, compare_tables
+from benchmarks.harness.commands import common
+from benchmarks.harness.commands.common import console, print_json
+from benchmarks.harness.compare import Comparison, compare_tables
 from benchmarks.harness.results import read_correctness, read_table, row_keys
 from benchmarks.harness.run import Run, Table
 from benchmarks.tables.artifacts import select_artifacts
 
 
 def check_command(
-    paper: Paper,
-    artifacts: Artifacts = None,
-    profile: ProfileName = "embedded",
-    rows: Rows = "",
-    weights: Weights = None,
-    jobs: Jobs = 0,
-    device: Device = "cpu",
-    backend: Backend = "loky",
-    offline: Offline = False,
-    results: Results = Path("results"),
+    paper: common.Paper,
+    artifacts: common.Artifacts = None,
+    profile: common.ProfileName = "embedded",
+    rows: common.Rows = "",
+    weights: common.Weights = None,
+    jobs: common.Jobs = 0,
+    device: common.Device = "cpu",
+    backend: common.Backend = "loky",
+    offline: common.Offline = False,
+    results: common.Results = Path("results"),
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not list changes within tolerance.")] = False,
-    as_json: AsJson = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Run again and compare with the stored tables; exit 1 and list the differences where they differ.
 
     Examples: snnbench check tmn | snnbench check tmn table2 --profile workstation --rows 7
     """
-    numbers = parse_rows(rows)
+    numbers = common.parse_rows(rows)
     chosen = select_artifacts(paper, artifacts or [])
     if numbers is not None and len(chosen) != 1:
         raise CannotRun("--rows selects rows of one artifact; name it, e.g. snnbench check tmn table2 --rows 7")
-    lab = make_lab(profile, weights, offline, device)
-    folder = results_folder(results, lab.profile, paper)
+    lab = common.make_lab(profile, weights, offline, device)
+    folder = results / lab.profile.name / paper
     stored = {artifact.name: read_table(folder / f"{artifact.name}.csv", artifact.schema) for artifact in chosen}
-    with progress(parallel(jobs, device), backend, as_json) as execution:
+    with common.progress(common.parallel(jobs, device), backend, as_json) as execution:
         tables = list(Run(lab, chosen, execution, numbers).tables())
     partial = numbers is not None
     compared = {table.artifact.name: _compare(table, stored[table.artifact.name], folder, partial) for table in tables}
     failed = sum(len(c.differences) for c in compared.values())
     if as_json:
-        print_json({name: {"differences": _records(c.differences), "notes": _records(c.notes)} for name, c in compared.items()})
+        print_json({name: asdict(comparison) for name, comparison in compared.items()})
     else:
         for name, comparison in compared.items():
             _print(name, comparison, quiet)
@@ -85,10 +68,6 @@ def _compare(table: Table, stored, folder: Path, partial: bool) -> Comparison:  
         stored = stored[[name in fresh for name in row_keys(stored, schema)]].reset_index(drop=True)
         correct = {name: value for name, value in correct.items() if name.rpartition("#")[0] in fresh}
     return compare_tables(stored, table.frame, schema, correct, table.correct)
-
-
-def _records(differences: list[Difference]) -> list[dict[str, str]]:
-    return [vars(difference) for difference in differences]
 
 
 def _print(name: str, comparison: Comparison, quiet: bool) -> None:

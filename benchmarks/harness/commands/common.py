@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,7 @@ from benchmarks.errors import CannotRun
 from benchmarks.harness.progress import LogLines
 from benchmarks.harness.run import Execution
 from benchmarks.measurements.lab import Lab
-from benchmarks.profiles import Profile, load_profile
+from benchmarks.profiles import load_profile
 from benchmarks.tables.artifacts import PAPERS
 
 LAST_ROW = 100_000
@@ -111,11 +113,18 @@ def progress(jobs: int, backend: str, quiet: bool) -> Iterator[Execution]:
         yield Execution(jobs, backend, report)
 
 
+def interleaved(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Median seconds of CPU time of each; taking turns, so that a busy machine disturbs all alike."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for repeat in range(repeats + 1):
+        for name, call in calls.items():
+            start = time.process_time()
+            call()
+            if repeat:  # the first round warms up
+                times[name].append(time.process_time() - start)
+    return {name: statistics.median(each) for name, each in times.items()}
+
+
 def print_json(value: Any) -> None:
     """Write JSON to standard output."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
-
-def results_folder(root: Path, profile: Profile, paper: str) -> Path:
-    """``<root>/<profile>/<paper>``."""
-    return root / profile.name / paper

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.table import Table
 
-from benchmarks.data import locate, open_images
+from benchmarks.data import Located, locate, open_images
 from benchmarks.harness.commands.common import AsJson, Offline, ProfileName, Weights, console, make_lab, print_json
 from benchmarks.measurements.lab import TORCHVISION
+from benchmarks.models.imagenet import torchvision_weights
 from benchmarks.models.weights import find_checkpoint
-from benchmarks.profiles import NetworkChoice, profile_names
+from benchmarks.profiles import profile_names
 from benchmarks.tables.artifacts import datasets_of
 
 
@@ -47,41 +48,19 @@ def _needs(profile: str, weights: list[str] | None, offline: bool, fingerprint: 
         for split in ("train", "test"):
             located = locate(dataset, split)
             digest = open_images(dataset, split, offline).fingerprint if fingerprint and located.found else ""
-            needs.append(
-                {
-                    "need": f"{dataset} {split}",
-                    "found": located.found,
-                    "where": located.where,
-                    "how_to_get": located.how_to_get,
-                    "fingerprint": digest,
-                }
-            )
+            needs.append({"need": f"{dataset} {split}", **asdict(located), "fingerprint": digest})
     explicit = {name: Path(path) for name, path in lab.weights}
     for choice in lab.profile.networks:
         if choice.weights is None:
             continue
         if choice.weights.startswith(TORCHVISION):
-            path, how = _torchvision_file(choice), "torchvision downloads it when it is first run"
+            weights_file = torchvision_weights(choice.architecture, choice.weights.removeprefix(TORCHVISION))[1]
+            path = weights_file if weights_file.exists() else None
+            how = "torchvision downloads it when it is first run"
         else:
             path = find_checkpoint(choice.weights, explicit)
             how = f"--weights {choice.weights}=FILE, or SNNBENCH_WEIGHTS/{choice.weights}.safetensors"
         recipe = f"; else trained by recipe {choice.recipe}" if choice.recipe else ""
-        needs.append(
-            {
-                "need": f"weights {choice.weights}",
-                "found": path is not None,
-                "where": str(path or ""),
-                "how_to_get": how + recipe,
-                "fingerprint": "",
-            }
-        )
+        located = Located(path is not None, str(path or ""), how + recipe)
+        needs.append({"need": f"weights {choice.weights}", **asdict(located), "fingerprint": ""})
     return needs
-
-
-def _torchvision_file(choice: NetworkChoice) -> Path | None:
-    """Where torchvision keeps the weights of a choice, None if they are not there yet."""
-    from torchvision.models import get_model_weights
-
-    entry = get_model_weights(choice.architecture.removeprefix("torchvision/"))[str(choice.weights).removeprefix(TORCHVISION)]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rsplit("/", 1)[1]
-    return path if path.exists() else None

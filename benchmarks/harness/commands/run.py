@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,49 +12,28 @@ from rich.markup import escape
 from rich.table import Table as Printed
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.commands.common import (
-    Artifacts,
-    AsJson,
-    Backend,
-    Device,
-    Jobs,
-    Offline,
-    Paper,
-    ProfileName,
-    Reports,
-    Results,
-    Rows,
-    Weights,
-    console,
-    errors,
-    make_lab,
-    parallel,
-    parse_rows,
-    print_json,
-    progress,
-    results_folder,
-)
+from benchmarks.harness.commands import common
+from benchmarks.harness.commands.common import console, print_json
 from benchmarks.harness.results import format_rows
 from benchmarks.harness.run import Run, Table, check_writable, write
 from benchmarks.tables.artifacts import select_artifacts
 from benchmarks.tables.markdown import count
-from benchmarks.tables.schema import TableSchema
 
 
 def run_command(
-    paper: Paper,
-    artifacts: Artifacts = None,
-    profile: ProfileName = "embedded",
-    rows: Rows = "",
-    weights: Weights = None,
-    jobs: Jobs = 0,
-    device: Device = "cpu",
-    backend: Backend = "loky",
-    offline: Offline = False,
-    results: Results = Path("results"),
-    reports: Reports = Path("reports"),
+    paper: common.Paper,
+    artifacts: common.Artifacts = None,
+    profile: common.ProfileName = "embedded",
+    rows: common.Rows = "",
+    weights: common.Weights = None,
+    jobs: common.Jobs = 0,
+    device: common.Device = "cpu",
+    backend: common.Backend = "loky",
+    offline: common.Offline = False,
+    results: common.Results = Path("results"),
+    reports: common.Reports = Path("reports"),
     no_report: Annotated[bool, typer.Option("--no-report", help="Write the tables only.")] = False,
-    as_json: AsJson = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Measure artifacts of a paper, write their tables and render the report; a killed run resumes.
 
@@ -62,7 +42,7 @@ def run_command(
     Examples: snnbench run tmn | snnbench run tmn table2 --profile workstation --rows 7,15 | snnbench run tmn --profile gpu
     --device cuda --jobs 4
     """
-    numbers = parse_rows(rows)
+    numbers = common.parse_rows(rows)
     chosen = select_artifacts(paper, artifacts or [])
     if numbers is not None and len(chosen) != 1:
         raise CannotRun("--rows selects rows of one artifact; name it, e.g. snnbench run tmn table2 --rows 7")
@@ -70,9 +50,9 @@ def run_command(
         from benchmarks.tables.pages import check_page  # matplotlib takes a second to import
 
         check_page(paper)
-    lab = make_lab(profile, weights, offline, device)
-    folder = results_folder(results, lab.profile, paper)
-    with progress(parallel(jobs, device), backend, as_json) as execution:
+    lab = common.make_lab(profile, weights, offline, device)
+    folder = results / lab.profile.name / paper
+    with common.progress(common.parallel(jobs, device), backend, as_json) as execution:
         run = Run(lab, chosen, execution, numbers)
         if not artifacts:
             _check_any(run, paper)
@@ -95,7 +75,7 @@ def run_command(
             _print(table, changed[table.artifact.name], folder)
         if not no_report:
             console.print(f"report: {reports / lab.profile.name / f'{paper}.md'}")
-    if numbers is not None and all(_not_run(table) for table in tables):
+    if numbers is not None and all(table.frame["status"].str.startswith("not run").all() for table in tables):
         reason = tables[0].frame["status"].iloc[0]
         raise CannotRun(f"none of the rows {rows} could be run: {reason.removeprefix('not run: ')}")
 
@@ -116,11 +96,7 @@ def _write_finished(table: Table, run: Run, folder: Path) -> None:
         said = f"{rows} in {folder / table.artifact.name}.csv"
     except CannotRun as error:
         said = f"{rows} not written: {error}"
-    errors.print(said, highlight=False, markup=False, soft_wrap=True)
-
-
-def _not_run(table: Table) -> bool:
-    return bool(table.frame["status"].str.startswith("not run").all())
+    common.errors.print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 def _record(table: Table, changed: bool) -> dict[str, Any]:
@@ -130,56 +106,11 @@ def _record(table: Table, changed: bool) -> dict[str, Any]:
     return {"artifact": table.artifact.name, "changed": changed, "rows": rows}
 
 
-LABELS = {
-    "row": "row",
-    "claim": "claim",
-    "quantity": "quantity",
-    "case": "case",
-    "value": "value",
-    "code": "code",
-    "capacity": "values",
-    "enumerated": "enumerated",
-    "dataset": "dataset",
-    "network": "network",
-    "method": "method",
-    "variant": "variant",
-    "architecture": "network",
-    "initialization": "initialisation",
-    "average_pooling": "average pooling",
-    "encoding": "input",
-    "decoder": "weights",
-    "trained": "trained",
-    "layer": "layer",
-    "seed": "seed",
-    "calibration": "calibration",
-    "predictive_spiking": "predictive",
-    "precharge_steps": "pre-charge",
-    "ratio": "ratio",
-    "scope": "neurons",
-    "mean_abs": "mean |u|/v",
-    "mean_square": "mean (u/v)^2",
-    "timesteps": "T",
-    "accuracy_paper": "paper %",
-    "snn_metric_paper": "paper SNN %",
-    "ann_metric": "ANN %",
-    "snn_metric": "SNN %",
-    "std": "std",
-    "accuracy_forced": "forced %",
-    "accuracy_free": "free %",
-    "gain_free": "gain",
-    "fired": "fires",
-    "current_variance": "Var(X)",
-    "median": "median |gradient|",
-    "decision_step": "decision step",
-    "spikes_per_neuron": "spikes/neuron",
-    "tied_percent": "ties %",
-    "loss": "loss",
-    "spike_rate": "spike rate",
-    "energy_mj": "mJ",
-    "energy_exit_mj": "mJ, early exit",
-    "status": "status",
-}
-"""Columns that are worth a look in the terminal, unless they are empty; the files have all of them."""
+DETAILS = re.compile(
+    r".*ci95.*|.*_used|seeds|n_test|latency.*|presimulation_steps|provenance|reference|source|coding|printed_method|no_quant|no_cal|"
+    r"validation|epochs|training_images|acs.*|macs.*|signs|energy_\w+_mj"
+)
+"""Columns that the terminal does not show; the files have all of them."""
 MOST_LINES = 64
 
 
@@ -191,19 +122,13 @@ def _print(table: Table, changed: bool, folder: Path) -> None:
     console.print(escape(title), soft_wrap=True)
     if len(lines) > MOST_LINES:
         return
-    shown = [i for i, name in enumerate(schema.names) if name in LABELS and any(line[i] for line in lines)]
     printed = Printed(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = [i for i, name in enumerate(schema.names) if not DETAILS.fullmatch(name) and any(line[i] for line in lines)]
     for i in shown:
-        name, reason = schema.names[i], schema.names[i] == "status"  # a reason may be long: it alone gives way
-        widest = max(len(LABELS[name]), *(len(line[i]) for line in lines))
-        side = _side(schema, name)
-        printed.add_column(LABELS[name], no_wrap=not reason, min_width=None if reason else widest, justify=side)
+        column, reason = schema.columns[i], schema.names[i] == "status"  # a reason may be long: it alone gives way
+        widest = max(len(column.name), *(len(line[i]) for line in lines))
+        side: Literal["left", "right"] = "left" if column.kind == "text" else "right"  # last digits under each other
+        printed.add_column(column.name, no_wrap=not reason, min_width=None if reason else widest, justify=side)
     for line in lines:
         printed.add_row(*(escape(line[i]) for i in shown))
     console.print(printed)
-
-
-def _side(schema: TableSchema, name: str) -> Literal["left", "right"]:
-    """Numbers stand under each other's last digit."""
-    kinds = {column.name: column.kind for column in (*schema.keys, *schema.measures)}
-    return "left" if kinds[name] == "text" else "right"

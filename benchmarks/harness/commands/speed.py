@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -14,7 +12,7 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.commands.common import AsJson, console, print_json
+from benchmarks.harness.commands.common import AsJson, console, interleaved, print_json
 from benchmarks.models import build_model, model_spec
 from snncore import SpikingNetwork, convert, opi, rate, tmn, tsa
 from snncore.conversion import ConversionError, OperationCounter
@@ -41,13 +39,16 @@ def speed_command(
     torch.manual_seed(0)
     images = torch.randn(batch, 3, size, size).to(memory_format=torch.channels_last)
     ann = build_model(model_spec(network).name, 10).eval().to(memory_format=torch.channels_last)
-    with torch.no_grad(), _refusal(network, size):
-        candidates: dict[str, Callable[[Tensor], Any]] = {"trained network": ann}
-        for method in (tmn(), tsa(), rate(), opi()):
-            candidates[f"{method.name}, multi-step"] = convert(ann, [images], method, timesteps)
-        candidates["TMN, multi-step, counted"] = _counted(convert(ann, [images], tmn(), timesteps))
-        candidates["TMN, single-step"] = convert(ann, [images], tmn(), timesteps, mode="single-step")
-        times = _interleaved(candidates, images, repeats)
+    candidates: dict[str, Callable[[Tensor], Any]] = {"trained network": ann}
+    with torch.no_grad():
+        try:
+            for method in (tmn(), tsa(), rate(), opi()):
+                candidates[f"{method.name}, multi-step"] = convert(ann, [images], method, timesteps)
+            candidates["TMN, multi-step, counted"] = _counted(convert(ann, [images], tmn(), timesteps))
+            candidates["TMN, single-step"] = convert(ann, [images], tmn(), timesteps, mode="single-step")
+        except ConversionError as error:
+            raise CannotRun(f"{network} cannot be timed on {size}x{size} images: {error}") from error
+        times = interleaved({name: partial(run, images) for name, run in candidates.items()}, repeats)
     base, overhead = times["trained network"], times["TMN, multi-step, counted"] / times["TMN, multi-step"] - 1
     rows: list[dict[str, Any]] = [
         {"network": name, "ms": seconds * 1e3, "ratio": seconds / base, "ratio_per_timestep": seconds / base / timesteps}
@@ -74,23 +75,3 @@ def _counted(network: SpikingNetwork) -> Callable[[Tensor], Any]:
             return network(images)
 
     return run
-
-
-@contextmanager
-def _refusal(network: str, size: int) -> Iterator[None]:
-    try:
-        yield
-    except ConversionError as error:
-        raise CannotRun(f"{network} cannot be timed on {size}x{size} images: {error}") from error
-
-
-def _interleaved(candidates: dict[str, Callable[[Tensor], Any]], images: Tensor, repeats: int) -> dict[str, float]:
-    """Median seconds of CPU time of each; taking turns, so that a busy machine disturbs all alike."""
-    times: dict[str, list[float]] = {name: [] for name in candidates}
-    for repeat in range(repeats + 1):
-        for name, run in candidates.items():
-            start = time.process_time()
-            run(images)
-            if repeat:  # the first round warms up
-                times[name].append(time.process_time() - start)
-    return {name: statistics.median(each) for name, each in times.items()}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib
 import resource
-import statistics
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -17,7 +15,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.commands.common import AsJson, console, print_json
+from benchmarks.harness.commands.common import AsJson, console, interleaved, print_json
 from benchmarks.methods.ettfs import ETTFS
 from snncore.neurons.first_spike import FirstSpikeNeuron
 
@@ -50,7 +48,8 @@ def speed_training_command(
     memory = _peak_mb()
     loop = _loop(ours)
     _same_gradients(ours, loop, images, labels)
-    times = _interleaved({"here": ours, "SpikingJelly, single-step": loop}, images, labels, repeats)
+    networks = {"here": ours, "SpikingJelly, single-step": loop}
+    times = interleaved({name: partial(_step, network, images, labels) for name, network in networks.items()}, repeats)
     ratio = times["here"] / times["SpikingJelly, single-step"]
     if as_json:
         setting = {"layout": layout, "timesteps": timesteps, "batch": batch, "threads": threads}
@@ -122,20 +121,6 @@ def _same_gradients(ours: nn.Module, loop: nn.Module, images: Tensor, labels: Te
         # Potentials that differ in their last bits may cross the threshold at another step in a few neurons.
         if float((mine - theirs).norm()) > 0.02 * float(theirs.norm()):
             raise CannotRun("the two networks have different gradients, so that their times cannot be compared")
-
-
-def _interleaved(
-    networks: dict[str, nn.Module], images: Tensor, labels: Tensor, repeats: int, clock: Callable[[], float] = time.process_time
-) -> dict[str, float]:
-    """Median seconds of a step of each; taking turns, so that a busy machine disturbs all alike."""
-    times: dict[str, list[float]] = {name: [] for name in networks}
-    for repeat in range(repeats + 1):
-        for name, network in networks.items():
-            start = clock()
-            _step(network, images, labels)
-            if repeat:  # the first round warms up
-                times[name].append(clock() - start)
-    return {name: statistics.median(each) for name, each in times.items()}
 
 
 def _peak_mb() -> float:

@@ -20,7 +20,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.harness import files
+from benchmarks import files
 from benchmarks.measurements import ConversionLoss, lab
 from benchmarks.models import build_model, registry
 from benchmarks.models.checkpoint_files import write_checkpoint
@@ -158,24 +158,24 @@ FIGURE4B = '[papers.tmn.figure4b]\nnetwork = ["CIFAR-10", "ResNet-20"]\ntimestep
         ('name = "tiny"', 'name = "tiny', "is not valid TOML"),
         ('name = "tiny"', "", "lacks the entry 'name'"),
         ('name = "tiny"', 'name = "../tiny"', "'../tiny' cannot name a folder"),
-        ('name = "tiny"', "name = 3", "name must be a text, got 3"),
+        ('name = "tiny"', "name = 3", "name must be a valid string, got 3"),
         ('name = "tiny"', 'name = "embedded"', "'embedded' is that of a profile of the project"),
-        ('name = "tiny"', 'name = "tiny"\ncolour = 1', "unknown entries: colour"),
+        ('name = "tiny"', 'name = "tiny"\ncolour = 1', "has the unknown entry 'colour'"),
         ('"percentile-99.99"', '"median"', "unknown calibration 'median'; known: percentile-99.9"),
-        ('"percentile-99.99"', "99.99", "calibration must be a text"),
-        ("batch = 20", "batch = 0", "batch must be a whole number of at least 1, got 0"),
-        ("batch = 20", 'batch = "20"', "batch must be a whole number, got '20'"),
-        ("shard = 20", 'shard = 20\nprecision = "float16"', "precision must be one of float32, float64, got 'float16'"),
-        ("shard = 20", "shard = 2.5", "shard must be a whole number, got 2.5"),
-        ("calibration_images = 40", "calibration_images = true", "calibration_images must be a whole number, got True"),
+        ('"percentile-99.99"', "99.99", "calibration must be a valid string, got 99.99"),
+        ("batch = 20", "batch = 0", "batch must be greater than or equal to 1, got 0"),
+        ("batch = 20", 'batch = "20"', "batch must be a valid integer, got '20'"),
+        ("shard = 20", 'shard = 20\nprecision = "float16"', "precision must be 'float32' or 'float64', got 'float16'"),
+        ("shard = 20", "shard = 2.5", "shard must be a valid integer, got 2.5"),
+        ("calibration_images = 40", "calibration_images = true", "calibration_images must be a valid integer, got True"),
         ('dataset = "sklearn/digits"', 'dataset = "sklearn/letters"', "no data set is called 'sklearn/letters'"),
         ('architecture = "resnet20-thin"', 'architecture = "resnet9"', "there is no network called 'resnet9'"),
-        ('weights = "tiny"', "weights = 3", "weights must be a text, got 3"),
+        ('weights = "tiny"', "weights = 3", "[[networks]]: weights must be a valid string, got 3"),
         ('weights = "tiny"', 'recipe = "magic"', "there is no training recipe called 'magic'"),
-        ('weights = "tiny"', 'seed = "a"', "seed must be a whole number, got 'a'"),
-        ('weights = "tiny"', "colour = 3", "has the unknown key 'colour'"),
-        ('dataset = "sklearn/digits"\n', "\n", "lacks 'dataset'"),
-        ('"CIFAR-100" = "too large for a test"', '"CIFAR-100" = 3', "'CIFAR-100' in [missing] must be a text"),
+        ('weights = "tiny"', 'seed = "a"', "[[networks]]: seed must be a valid integer, got 'a'"),
+        ('weights = "tiny"', "colour = 3", "[[networks]]: has the unknown entry 'colour'"),
+        ('dataset = "sklearn/digits"\n', "\n", "[[networks]]: lacks the entry 'dataset'"),
+        ('"CIFAR-100" = "too large for a test"', '"CIFAR-100" = 3', "missing.CIFAR-100 must be a valid string, got 3"),
         ("[papers.tmn.figure4b]", "[papers.tnm.figure4b]", "unknown paper 'tnm'; known: css, ettfs, tmn"),
         ("[papers.tmn.figure4b]", "[papers.tmn.figure5]", "has the unknown entry 'figure5'; known: table2, table3, energy, timesteps"),
         (FIGURE4B, FIGURE4B.replace("[2]", "[0]"), "timesteps must be a list of different whole numbers of at least 1, got [0]"),
@@ -392,7 +392,7 @@ class Overflowing(Sine):
 
 def own_network(bench: Any, kind: type[Sine]) -> str:
     """A profile whose ResNet-20 is another module; its checkpoint is there."""
-    spec = registry.ModelSpec("sine", "ResNet-20", 20, "of a test", kind)
+    spec = registry.ModelSpec("sine", "ResNet-20", "of a test", kind)
     bench.patch.setattr(registry, "MODELS", dict(registry.MODELS) | {"sine": spec})
     (bench.folder / "weights").mkdir()
     torch.manual_seed(0)
