@@ -20,9 +20,7 @@ def published_papers() -> list[str]:
 
 def published_tables(paper: str) -> list[str]:
     """Names of the tables of ``paper``, sorted; ``CannotRun`` when there is no such paper."""
-    return sorted(
-        entry.name.removesuffix(".csv") for entry in _folder(paper).iterdir() if entry.name.endswith(".csv")
-    )
+    return sorted(entry.name.removesuffix(".csv") for entry in _folder(paper).iterdir() if entry.name.endswith(".csv"))
 
 
 def read_published(paper: str, table: str, as_text: bool = False) -> pd.DataFrame:

@@ -54,13 +54,9 @@ _ACCURACIES = frozenset(accuracy_columns(None, np.ones(1, dtype=np.bool_))) - {"
 
 @dataclass(frozen=True)
 class Difference:
-    """One place where the tables differ, and by which rule.
+    """One place where the tables differ: the row's key cells, the column, the two cells as printed, and by which rule.
 
-    Args:
-        row: the row's name, its key cells as in the CSV.
-        column: the column, or ``rows`` or ``correctness`` where no column is at fault.
-        stored, fresh: the two cells as printed.
-        reason: what was compared, with the tolerance.
+    ``column`` is ``rows`` or ``correctness`` where no column is at fault.
     """
 
     row: str
@@ -82,35 +78,20 @@ class Comparison:
 
 
 def compare_tables(
-    stored: pd.DataFrame,
-    fresh: pd.DataFrame,
-    schema: TableSchema,
-    stored_correct: Correctness,
-    fresh_correct: Correctness,
+    stored: pd.DataFrame, fresh: pd.DataFrame, schema: TableSchema, stored_correct: Correctness, fresh_correct: Correctness
 ) -> Comparison:
-    """Compare a stored table with that of a re-run, by the rules at the head of this module.
+    """Compare a stored table with that of a re-run, whose values may have more digits, by the rules at the head of this module.
 
-    Args:
-        stored: as `read_table` gave it.
-        fresh: of the re-run; its values may have more digits than are printed.
-        schema: of both.
-        stored_correct: name -> bool[N], as `read_correctness` gave it; names are those of
-            `correctness_key`.
-        fresh_correct: the same of the re-run.
-
-    Raises:
-        CannotRun: one of the tables breaks the schema.
+    Correctness is by `correctness_key`. CannotRun where one of the tables breaks the schema.
     """
     before, after = _rows(stored, schema, "stored"), _rows(fresh, schema, "fresh")
     found: list[tuple[bool, Difference]] = [(True, difference) for difference in _row_sets(before, after)]
     for key, old in before.items():
-        found += [(True, it) for it in _inconsistent(key, old, schema, stored_correct, "stored")]
         if key in after:
             found += _compare_row(key, old, after[key], schema, stored_correct, fresh_correct)
-    for key, new in after.items():
-        found += [(True, it) for it in _inconsistent(key, new, schema, fresh_correct, "fresh")]
-    found += [(True, it) for it in _orphans(before, stored_correct, "stored")]
-    found += [(True, it) for it in _orphans(after, fresh_correct, "fresh")]
+    for which, rows, correct in (("stored", before, stored_correct), ("fresh", after, fresh_correct)):
+        wrong = [it for key, row in rows.items() for it in _inconsistent(key, row, schema, correct, which)]
+        found += [(True, it) for it in (*wrong, *_orphans(rows, correct, which))]
     return Comparison([it for fails, it in found if fails], [it for fails, it in found if not fails])
 
 
@@ -125,14 +106,13 @@ def _rows(frame: pd.DataFrame, schema: TableSchema, which: str) -> dict[str, dic
 
 
 def _row_sets(before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[Difference]:
-    for key in before:
-        if key not in after:
-            yield Difference(key, "rows", "present", "absent", "the re-run does not have this row")
-    for key in after:
-        if key not in before:
-            yield Difference(key, "rows", "absent", "present", "the stored table does not have this row")
-    common_before, common_after = [k for k in before if k in after], [k for k in after if k in before]
-    for old, new in zip(common_before, common_after, strict=True):
+    for key in dict.fromkeys([*before, *after]):
+        there, again = key in before, key in after
+        if there != again:
+            which = "re-run" if there else "stored table"
+            found = ("present" if there else "absent", "present" if again else "absent")
+            yield Difference(key, "rows", *found, f"the {which} does not have this row")
+    for old, new in zip((key for key in before if key in after), (key for key in after if key in before), strict=True):
         if old != new:
             yield Difference(old, "rows", old, new, "the order of rows differs, first here")
             return

@@ -6,14 +6,3 @@ from benchmarks.measurements.encoding_error import EncodingError
 from benchmarks.measurements.live_memory import LiveMemory
 from benchmarks.measurements.pipelined_accuracy import PipelinedAccuracy
 from benchmarks.measurements.residual_potential import ResidualPotential
-
-__all__ = [
-    "Arrays",
-    "ConversionLoss",
-    "EncodingError",
-    "LiveMemory",
-    "Measurement",
-    "PipelinedAccuracy",
-    "ResidualPotential",
-    "merge",
-]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -163,15 +165,12 @@ def evaluate(network: SpikingClassifier, test: ImageSet) -> Arrays:
     }
 
 
-class _forced_switched:
-    """Switch the forced last spike of first-spike neurons over while it is entered."""
-
-    def __init__(self, neurons: list[nn.Module]) -> None:
-        self.neurons = [neuron for neuron in neurons if isinstance(neuron, FirstSpikeNeuron)]
-
-    def __enter__(self) -> None:
-        for neuron in self.neurons:
-            neuron.forced_spike = not neuron.forced_spike
-
-    def __exit__(self, *_: object) -> None:
-        self.__enter__()
+@contextmanager
+def _forced_switched(neurons: list[nn.Module]) -> Iterator[None]:
+    """Switch the forced last spike of first-spike neurons over inside the block."""
+    switched = [neuron for neuron in neurons if isinstance(neuron, FirstSpikeNeuron)]
+    for neuron in switched:
+        neuron.forced_spike = not neuron.forced_spike
+    yield
+    for neuron in switched:
+        neuron.forced_spike = not neuron.forced_spike

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +13,6 @@ from benchmarks.measurements.base import Arrays, Measurement
 from benchmarks.measurements.lab import Lab
 from snncore.conversion import activations
 from snncore.neurons import SpikingNeuron
-from snncore.neurons.base import Observer
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class EncodingError(Measurement):
             error = {name: torch.zeros((), dtype=torch.float64, device=lab.device) for name in snn.neurons}
             values = dict.fromkeys(snn.neurons, 0.0)
             for name, neuron in snn.neurons.items():
-                neuron.observer = _comparison(expected, error, name)
+                neuron.observer = partial(_compare, expected, error, name)
             for images, _ in lab.test_batches(self.network, start, stop):
                 expected.update(activations(lab.calibration(self.network).network, images))
                 snn(images)
@@ -56,9 +56,8 @@ class EncodingError(Measurement):
         }
 
 
-def _comparison(expected: dict[str, Tensor], error: dict[str, Tensor], name: str) -> Observer:
-    def compare(neuron: SpikingNeuron, spikes: Tensor, _: Tensor) -> None:
-        decoded = neuron.code.decode(spikes, neuron.threshold)
-        error[name] += ((decoded - expected[name]) / neuron.threshold).double().square().sum()
-
-    return compare
+def _compare(
+    expected: dict[str, Tensor], error: dict[str, Tensor], name: str, neuron: SpikingNeuron, spikes: Tensor, _: Tensor
+) -> None:
+    decoded = neuron.code.decode(spikes, neuron.threshold)
+    error[name] += ((decoded - expected[name]) / neuron.threshold).double().square().sum()

@@ -73,8 +73,7 @@ class InitialState(Experiment):
 
     def _samples(self, lab: Lab) -> tuple[Tensor, Tensor, tuple[int, ...], int]:
         data = lab.images(self.dataset, "train").take(self.images)
-        images = torch.cat([x for x, _ in data.batches([0.0] * data.channels, [1.0] * data.channels, self.images)])
-        labels = torch.cat([y for _, y in data.batches([0.0] * data.channels, [1.0] * data.channels, self.images)])
+        images, labels = next(data.batches([0.0] * data.channels, [1.0] * data.channels, self.images))
         return images.double(), labels, tuple(images.shape[1:]), dataset_spec(self.dataset).classes
 
     def _encoded(self, images: Tensor, encode: Any) -> Tensor:

@@ -17,9 +17,8 @@ from benchmarks.data import ImageSet, dataset_spec, load, open_images
 from benchmarks.data.stream import ImageStream
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import method, threshold_rule
-from benchmarks.models import build_model, load_checkpoint, read_metadata
+from benchmarks.models import build_model, checkpoint_hash, find_checkpoint, load_checkpoint, read_metadata
 from benchmarks.models.imagenet import IMAGENET_MEAN, IMAGENET_STD, pretrained
-from benchmarks.models.weights import checkpoint_hash, find_checkpoint
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.training import QuantizedTask, quantized_network, trained_network
 from benchmarks.training.source_digest import code_digest
@@ -29,6 +28,7 @@ TORCHVISION = "torchvision:"
 """Weights of this prefix are torchvision's own, e.g. ``torchvision:IMAGENET1K_V1``."""
 
 Progress = Callable[[int, int], None]
+Options = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TrainedNetwork:
 
 @dataclass(frozen=True)
 class Lab:
-    """Resolves what measurements need. Cheap to copy to another process, where it starts empty.
+    """Resolves what measurements need, once each. Cheap to copy to another process, where it starts empty.
 
     ``weights`` maps names to checkpoint files given by the user. ``offline`` keeps data off the network. ``device`` is where
     networks are calibrated, converted and measured; where they are trained is up to their recipes.
@@ -56,12 +56,8 @@ class Lab:
     device: str = "cpu"
     _made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"profile": self.profile, "weights": self.weights, "offline": self.offline, "device": self.device}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in (state | {"_made": {}}).items():
-            object.__setattr__(self, name, value)
+    def __reduce__(self) -> tuple[type[Lab], tuple[Any, ...]]:
+        return type(self), (self.profile, self.weights, self.offline, self.device)
 
     @property
     def precision(self) -> torch.dtype:
@@ -76,28 +72,19 @@ class Lab:
     def trained(self, choice: NetworkChoice, progress: Progress | None = None) -> TrainedNetwork:
         """The network of a choice: from a checkpoint, else trained by its recipe.
 
-        Raises:
-            NotAvailable: no checkpoint, and no recipe that can run here.
-            CannotRun: a checkpoint or data that are damaged.
+        NotAvailable where there is no checkpoint, and no recipe that can run here; CannotRun for damaged checkpoints and data.
         """
-        names = (choice.weights, choice.recipe, choice.seed, choice.fine_tuning, choice.quantizer)
-        key = ("trained", choice.dataset, choice.architecture, *names)
 
         def make() -> TrainedNetwork:
             found = self._trained(choice, progress)
             found.model.to(self.device, self.precision)
             return found
 
-        return self._once(key, make)
+        return self._once(("trained", choice.unnamed), make)
 
     def network(self, choice: NetworkChoice) -> nn.Module:
         """The trained network itself, channels-last."""
         return self.trained(choice).model
-
-    def test_images(self, choice: NetworkChoice, limit: int | None) -> int:
-        """Number of test images that a measurement with this limit uses."""
-        available = len(self.images(choice.dataset, "test"))
-        return available if limit is None else min(limit, available)
 
     def test_batches(self, choice: NetworkChoice, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised test images ``start`` to ``stop`` in canonical order, on the device; their labels, on the CPU."""
@@ -121,18 +108,9 @@ class Lab:
         return (x.to(self.device, self.precision) for x, _ in used.batches(trained.mean, trained.std, self.profile.batch))
 
     def converted(
-        self,
-        choice: NetworkChoice,
-        calibration: str,
-        method_name: str,
-        options: tuple[tuple[str, Any], ...],
-        timesteps: int,
+        self, choice: NetworkChoice, calibration: str, method_name: str, options: Options, timesteps: int
     ) -> SpikingNetwork:
-        """The network of a choice, converted by a method. The last few are kept.
-
-        Raises:
-            NotAvailable: the network has an operation that the method cannot convert.
-        """
+        """The network of a choice, converted by a method; the last few are kept. NotAvailable where it cannot be converted."""
         key = ("converted", choice, calibration, method_name, options, timesteps)
         kept = [k for k in self._made if k[0] == "converted"]
         if key not in self._made and len(kept) >= 8:
@@ -174,9 +152,8 @@ class Lab:
             return progress and (lambda done, total: progress(done + offset * total, 2 * total))
 
         base = self.trained(choice.full_precision, half(0))
-        task = QuantizedTask(
-            choice.architecture, base.digest, base.mean, base.std, choice.quantizer, choice.fine_tuning, choice.seed
-        )
+        how = choice.quantizer, choice.fine_tuning, choice.seed
+        task = QuantizedTask(choice.architecture, base.digest, base.mean, base.std, *how)
         try:
             made = quantized_network(base.model, self.images(choice.dataset, "train"), task, half(1))
         except ConversionError as error:
@@ -227,8 +204,7 @@ def _finished(model: nn.Module, metadata: dict[str, str], name: str, digest: str
     try:
         mean, std = (tuple(float(x) for x in json.loads(metadata[key])) for key in ("mean", "std"))
     except (KeyError, ValueError, TypeError) as error:
-        raise CannotRun(
-            f"{path}: its metadata lack mean and std of the images ({error}); save it as safetensors with both as JSON lists"
-        ) from error
+        advice = "save it as safetensors with both as JSON lists"
+        raise CannotRun(f"{path}: its metadata lack mean and std of the images ({error}); {advice}") from error
     model = model.eval().to(memory_format=torch.channels_last)
     return TrainedNetwork(model.requires_grad_(False), mean, std, name, digest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ class ResidualPotential(Measurement):
         sums = torch.zeros(len(SCOPES), 5, dtype=torch.float64, device=lab.device)
         per_neuron: dict[str, Tensor] = {}
 
-        def observe(name: str, spikes: Tensor, residual: Tensor) -> None:
+        def observe(name: str, _: SpikingNeuron, spikes: Tensor, residual: Tensor) -> None:
             spiking = (spikes != 0).any(0)
             for scope, mask in enumerate((torch.ones_like(spiking), spiking)):
                 size = torch.where(mask, residual.abs(), 0.0).double()
@@ -53,11 +54,8 @@ class ResidualPotential(Measurement):
             total = residual.abs().double().sum(0).flatten()
             per_neuron[name] = per_neuron.get(name, torch.zeros_like(total)) + total
 
-        def attach(name: str, neuron: SpikingNeuron) -> None:
-            neuron.observer = lambda _, spikes, residual: observe(name, spikes, residual)
-
         for name, neuron in snn.neurons.items():
-            attach(name, neuron)
+            neuron.observer = partial(observe, name)
         for images, _ in lab.test_batches(self.network, start, stop):
             snn(images)
         for neuron in snn.neurons.values():

@@ -16,15 +16,8 @@ PARTLY = "partly"
 NOT_REPRODUCED = "not reproduced"
 NOT_TESTED = "not tested"
 STAND_IN = "stand-in: "
-STATUSES = (
-    REPRODUCED,
-    PARTLY,
-    NOT_REPRODUCED,
-    STAND_IN + REPRODUCED,
-    STAND_IN + PARTLY,
-    STAND_IN + NOT_REPRODUCED,
-    NOT_TESTED,
-)
+_TESTED = (REPRODUCED, PARTLY, NOT_REPRODUCED)
+STATUSES = (*_TESTED, *(STAND_IN + status for status in _TESTED), NOT_TESTED)
 
 Tables = Mapping[str, pd.DataFrame]
 """Stored tables by artifact; an artifact that was not run is absent."""

@@ -1,7 +1,8 @@
 """Accuracies and conversion losses with their confidence intervals.
 
-Pure functions over per-sample correctness; each returns the point estimate and its interval together. All
-accuracies are in percent, all differences in percentage points.
+Pure functions over per-sample correctness, bool[N], whether each sample was classified rightly; each returns the point estimate
+and its interval together, which covers with the given confidence. All accuracies are in percent, all differences in percentage
+points. ValueError where there is no sample, where networks were run on others, and for a confidence outside (0, 1).
 """
 
 from __future__ import annotations
@@ -26,18 +27,7 @@ class Interval:
 
 
 def wilson(correct: Correct, confidence: float = 0.95) -> Interval:
-    """Accuracy with Wilson's score interval (E. B. Wilson, 1927, JASA 22, 209-212).
-
-    Args:
-        correct: bool[N], whether each sample was classified rightly.
-        confidence: coverage aimed at, in (0, 1).
-
-    Returns:
-        Percent in [0, 100].
-
-    Raises:
-        ValueError: no sample, not a vector of bool, or a confidence outside (0, 1).
-    """
+    """Accuracy with Wilson's score interval (E. B. Wilson, 1927, JASA 22, 209-212)."""
     _check(confidence, correct)
     right, n = int(correct.sum()), len(correct)
     interval = binomtest(right, n).proportion_ci(confidence_level=confidence, method="wilson")
@@ -45,7 +35,7 @@ def wilson(correct: Correct, confidence: float = 0.95) -> Interval:
 
 
 def paired_loss(ann_correct: Correct, snn_correct: Correct, confidence: float = 0.95) -> Interval:
-    """Conversion loss, accuracy of the ANN minus accuracy of the SNN on the same samples.
+    """Conversion loss, accuracy of the ANN minus accuracy of the SNN on the same samples; positive where the SNN is worse.
 
     With b samples that only the ANN classifies rightly, and c that only the SNN does, the loss is
     ``(b - c) / N``. Its interval is the adjusted Wald interval of Agresti and Min (2005, Statistics in
@@ -54,17 +44,6 @@ def paired_loss(ann_correct: Correct, snn_correct: Correct, confidence: float = 
 
         b' = b + 1/2, c' = c + 1/2, N' = N + 2
         (b' - c') / N'  +-  z sqrt(b' + c' - (b' - c')^2 / N') / N'
-
-    Args:
-        ann_correct: bool[N], for the ANN.
-        snn_correct: bool[N], for the SNN, in the same order of samples.
-        confidence: coverage aimed at, in (0, 1).
-
-    Returns:
-        Percentage points in [-100, 100]; positive where the SNN is worse.
-
-    Raises:
-        ValueError: no sample, not vectors of bool of one length, or a confidence outside (0, 1).
     """
     _check(confidence, ann_correct, snn_correct)
     b, c, n = _only(ann_correct, snn_correct), _only(snn_correct, ann_correct), len(ann_correct)
@@ -77,20 +56,10 @@ def paired_loss(ann_correct: Correct, snn_correct: Correct, confidence: float = 
 
 
 def mcnemar_exact(a: Correct, b: Correct) -> float:
-    """Two-sided exact p-value that two classifiers differ (Q. McNemar, 1947, Psychometrika 12, 153-157).
+    """Two-sided exact p-value that two classifiers differ (Q. McNemar, 1947, Psychometrika 12, 153-157), in (0, 1].
 
     Where they do not differ, each sample that just one of them classifies rightly is a fair coin; the test
-    is the exact binomial one over these samples.
-
-    Args:
-        a: bool[N], correctness of one classifier.
-        b: bool[N], correctness of the other, in the same order of samples.
-
-    Returns:
-        p in (0, 1]; 1 where no sample is discordant.
-
-    Raises:
-        ValueError: no sample, or not vectors of bool of one length.
+    is the exact binomial one over these samples, and 1 where there are none.
     """
     _check(0.5, a, b)
     only_a, only_b = _only(a, b), _only(b, a)
@@ -98,18 +67,11 @@ def mcnemar_exact(a: Correct, b: Correct) -> float:
 
 
 def accuracy_columns(ann_correct: Correct | None, snn_correct: Correct | None) -> dict[str, float]:
-    """The columns of a table row that follow from per-sample correctness, by name; absent ones are NaN.
+    """The columns of a table row that follow from per-sample correctness of an ANN, an SNN or both, by name; absent ones are NaN.
 
     This is their only definition: a run fills a row with it, and the check recomputes a stored row with it.
     ``ci95_low`` and ``ci95_high`` are the interval of ``snn_metric``; ``loss_ci95_low`` and
     ``loss_ci95_high`` that of ``loss``. A row without an ANN (or SNN) has no loss.
-
-    Args:
-        ann_correct: bool[N] or None, for the ANN.
-        snn_correct: bool[N] or None, for the SNN, in the same order of samples.
-
-    Raises:
-        ValueError: both are None, or an array is not as `wilson` and `paired_loss` need it.
     """
     present = ann_correct if snn_correct is None else snn_correct
     if present is None:
@@ -147,19 +109,9 @@ def _check(confidence: float, *arrays: Correct) -> None:
 
 
 def over_seeds(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[Interval, float]:
-    """Mean over training runs with Student's t interval, and the standard deviation.
+    """Mean over training runs, float[S], with Student's t interval, and the standard deviation with S - 1; NaN for one seed.
 
     The interval says where the mean over all seeds lies, for the data at hand; it is not that of one network's accuracy.
-
-    Args:
-        values: float[S], one per seed.
-        confidence: coverage aimed at, in (0, 1).
-
-    Returns:
-        the interval, and the standard deviation with S - 1; both ends and the deviation are NaN for one seed.
-
-    Raises:
-        ValueError: no value.
     """
     if len(values) == 0:
         raise ValueError("a mean over seeds needs at least one value")
@@ -172,16 +124,9 @@ def over_seeds(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[I
 
 
 def paired_difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[Interval, float]:
-    """Mean of ``a - b`` over seeds with its 95 % interval, and the two-sided p-value of the paired t test.
+    """Mean of ``a - b`` over the same seeds with its 95 % interval, and p of the two-sided paired t test (one seed: NaN).
 
-    Args:
-        a, b: float[S], the same seeds in the same order.
-
-    Returns:
-        interval and p-value; ends and p are NaN for one seed. Differences that are all equal have p 0, or 1 if they are 0.
-
-    Raises:
-        ValueError: other lengths, or no value.
+    Differences that are all equal have p 0, or 1 if they are 0.
     """
     if len(a) != len(b):
         raise ValueError(f"paired differences need the same seeds: {len(a)} and {len(b)} values")

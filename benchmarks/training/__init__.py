@@ -5,17 +5,3 @@ from benchmarks.training.labelled import LabelledImages
 from benchmarks.training.quantized import QuantizedTask, quantized_network, quantizer
 from benchmarks.training.recipes import Recipe, recipe, recipe_names
 from benchmarks.training.train import channel_statistics, train
-
-__all__ = [
-    "LabelledImages",
-    "QuantizedTask",
-    "Recipe",
-    "TrainedNetwork",
-    "channel_statistics",
-    "quantized_network",
-    "quantizer",
-    "recipe",
-    "recipe_names",
-    "train",
-    "trained_network",
-]

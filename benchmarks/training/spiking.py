@@ -70,18 +70,10 @@ def train_spiking(
     tolerant: bool = False,
     progress: Progress | None = None,
 ) -> tuple[SpikingClassifier, History]:
-    """Train a network; see the module docstring.
+    """Train a network of a layout such as ``784-400-10``, by a recipe with ``timesteps``; see the module docstring.
 
-    Args:
-        method: builds and initialises the network, with the recipe's options.
-        layout: of the network, e.g. ``784-400-10``.
-        classes: number of classes.
-        data: what to train and to validate on.
-        recipe: how; its ``options`` hold ``timesteps``.
-        seed: every random stream is derived from it.
-        checkpoint: written after every epoch and resumed from; removed by nobody.
-        tolerant: go on although layers are silent (to show that a network does not learn).
-        progress: called with the number of finished steps and of all steps.
+    ``checkpoint`` is written after every epoch and resumed from, and removed by nobody; ``tolerant``: go on although layers are
+    silent (to show that a network does not learn); ``progress(done, total)`` is called after every step.
 
     Returns:
         the network on the CPU in float32, and what was noted on the way: ``train_loss``, ``train_accuracy`` ``[E]``, over the
