@@ -64,16 +64,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Execution:
-    """How to run: number of parallel ``jobs`` (0: one per core), joblib ``backend``, and whom to tell about progress."""
+    """How to run: number of parallel ``jobs``, joblib ``backend``, and whom to tell about progress."""
 
-    jobs: int = 0
+    jobs: int = 1
     backend: str = "loky"
     report: Report = field(default=lambda stage, done, total, text: None)
-
-    @property
-    def workers(self) -> int:
-        """Number of parallel processes: as asked for, else one per core."""
-        return self.jobs or joblib.cpu_count()
 
 
 @dataclass(frozen=True)
@@ -202,7 +197,7 @@ class Run:
         """Results in order; each call gets a ``Note`` as its last argument; progress as they come."""
         total, done = math.fsum(costs), 0.0
         found: list[Any] = [None] * len(costs)
-        workers = min(self.execution.workers, len(costs))
+        workers = min(self.execution.jobs, len(costs))
         if not costs:
             return found
         self.execution.report(stage, 0.0, total, "")

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import joblib
 import torch
 import typer
 from rich.console import Console
@@ -70,8 +71,8 @@ def make_lab(profile: str, weights: list[str] | None, offline: bool, device: str
 
 
 def parallel(jobs: int, device: str) -> int:
-    """Number of processes: as asked for; else one on a GPU, which they would share, and one per core (0) on a CPU."""
-    return jobs or (0 if device == "cpu" else 1)
+    """Number of processes: as asked for; else one on a GPU, which they would share, and one per core on a CPU."""
+    return jobs or (joblib.cpu_count() if device == "cpu" else 1)
 
 
 def parse_rows(text: str) -> set[int] | None:

@@ -108,7 +108,7 @@ def _record(table: Table, changed: bool) -> dict[str, Any]:
 
 DETAILS = re.compile(
     r".*ci95.*|.*_used|seeds|n_test|latency.*|presimulation_steps|provenance|reference|source|coding|printed_method|no_quant|no_cal|"
-    r"validation|epochs|training_images|acs.*|macs.*|signs|energy_\w+_mj"
+    r"quantizer|validation|epochs|training_images|silent_percent|acs.*|macs.*|signs|energy_\w+_mj"
 )
 """Columns that the terminal does not show; the files have all of them."""
 MOST_LINES = 64
@@ -126,9 +126,10 @@ def _print(table: Table, changed: bool, folder: Path) -> None:
     shown = [i for i, name in enumerate(schema.names) if not DETAILS.fullmatch(name) and any(line[i] for line in lines)]
     for i in shown:
         column, reason = schema.columns[i], schema.names[i] == "status"  # a reason may be long: it alone gives way
-        widest = max(len(column.name), *(len(line[i]) for line in lines))
+        heading = column.name.replace("_", "\n")
+        widest = max(map(len, [*heading.split("\n"), *(line[i] for line in lines)]))
         side: Literal["left", "right"] = "left" if column.kind == "text" else "right"  # last digits under each other
-        printed.add_column(column.name, no_wrap=not reason, min_width=None if reason else widest, justify=side)
+        printed.add_column(heading, no_wrap=not reason, min_width=None if reason else widest, justify=side)
     for line in lines:
         printed.add_row(*(escape(line[i]) for i in shown))
     console.print(printed)
