@@ -7,6 +7,7 @@ import functools
 import pytest
 import torch
 import torch.nn.functional as F
+from small_networks import watching
 from synapse_loops import by_loops, images
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -137,15 +138,13 @@ class Functional(nn.Module):
 @pytest.mark.parametrize("mode", ["multi-step", "single-step"])
 def test_functional_operations_count(mode: str) -> None:
     batch, timesteps = images(6), 3
-    trains: dict[str, Tensor] = {}
     reference = convert(recorded(Functional), [batch], tmn(), timesteps)
-    for name, neuron in reference.neurons.items():
-        neuron.register_forward_hook(lambda _, __, out, name=name: trains.__setitem__(name, out.clone()))
-    reference(batch)
+    with watching(reference.neurons.values()) as trains:
+        reference(batch)
     snn = convert(recorded(Functional), [batch], tmn(), timesteps, mode=mode)  # type: ignore[arg-type]
     with OperationCounter(snn) as counts:
         snn(batch)
-    first, second = (train.flatten(0, 1).abs() for train in trains.values())
+    first, second = (train.flatten(0, 1).abs() for train in trains)
     assert first.sum() > 0 and second.sum() > 0
     kernel = nn.Conv2d(4, 4, 3, stride=2, padding=1, groups=2)
     found = counts.accumulates
@@ -291,11 +290,6 @@ def synapses_of(layer: nn.Module, x: Tensor) -> Synapses:
     network = nn.Sequential(nn.ReLU(), layer, nn.ReLU()).eval()
     snn = convert(network, [x], timesteps=2)
     return next(module for module in snn.layers.values() if isinstance(module, Synapses))
-
-
-def test_fan_out_of_a_corner_is_less_than_that_of_the_centre() -> None:
-    fan = fan_out(synapses_of(nn.Conv2d(1, 7, 3, padding=1), torch.rand(2, 1, 4, 4)), (1, 4, 4))
-    assert fan[0, 0, 0] == 4 * 7 and fan[0, 0, 1] == 6 * 7 and fan[0, 1, 1] == 9 * 7
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch import nn
 from snncore import ConversionMethod, MomentumNeuron, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
 from snncore.conversion import Calibration, Maximum, Percentile
 
-BLOCKS = ["residual", "dense", "arithmetic", "max-pooled branch", "pre-activation"]
+BLOCKS = ["residual", "dense", "arithmetic", "max pooled branch", "pre activation"]
 
 
 @pytest.fixture(scope="module")

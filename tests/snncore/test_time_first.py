@@ -37,9 +37,6 @@ def test_every_timestep_is_an_image(layer: nn.Module, plain: nn.Module) -> None:
     assert torch.allclose(layer(x[:1]), out[:1], atol=1e-6)
 
 
-# ---- pooling and single spikes ----------------------------------------------------------------------------------------
-
-
 @quick
 @given(st.integers(0, 10**6), st.integers(1, 3))
 def test_an_average_of_single_spikes_sums_to_at_most_one(seed: int, window: int) -> None:

@@ -132,16 +132,6 @@ def test_a_kill_in_the_middle_keeps_the_old_file_and_the_next_write_works(tmp_pa
     assert path.read_bytes() == b"new"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(CannotRun, match="make the folder writable"):
-            atomic_write_bytes(tmp_path / "table.csv", b"new")
-    finally:
-        tmp_path.chmod(0o700)
-
-
 def test_a_folder_or_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"")

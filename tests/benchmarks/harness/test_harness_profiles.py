@@ -100,8 +100,6 @@ def test_files_that_are_no_profile(tmp_path: Path, content: bytes) -> None:
         load_profile(str(tmp_path / "own.toml"))
 
 
-# ---- quantised networks -----------------------------------------------------------------------------------------------
-
 QUANTIZED = 'fine_tuning = "digits-quantized"\nquantizers = { default = "qcfs-4", TMN = "uniform-3" }\n'
 
 

@@ -99,13 +99,6 @@ def test_a_second_run_changes_no_byte_and_measures_nothing(finished: Any) -> Non
     assert finished.files() == before
 
 
-def test_a_second_run_with_an_empty_cache_gives_the_same_bytes(finished: Any) -> None:
-    before = finished.files()
-    finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
-    assert finished.run("timesteps", "figure4b", "figure4c").code == 0
-    assert finished.files() == before
-
-
 # ---- killed -----------------------------------------------------------------------------------------------------------
 
 
@@ -405,23 +398,6 @@ def test_check_sees_another_predictive_threshold(finished: Any) -> None:
     (preset,) = differences(ran, "analytic")
     assert preset["row"].endswith("method TMN") and preset["column"] == "value"
     assert (float(preset["stored"]), float(preset["fresh"])) == (0.5, 0.55)
-
-
-def test_check_names_a_missing_row(finished: Any) -> None:
-    path = finished.results / "figure4c.csv"
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    path.write_text("".join(lines[:1] + lines[2:]), encoding="utf-8")
-    ran = finished.check("figure4c")
-    assert ran.code == 1
-    assert [(d["row"], d["column"]) for d in differences(ran, "figure4c")] == [("0.40,all", "rows")]
-
-
-def test_check_names_what_has_no_correctness(finished: Any) -> None:
-    (finished.results / "timesteps.npz").unlink()
-    ran = finished.check("timesteps")
-    assert ran.code == 1
-    assert {d["column"] for d in differences(ran, "timesteps")} == {"ann_metric", "snn_metric"}
-    assert "no stored per-sample correctness" in differences(ran, "timesteps")[0]["reason"]
 
 
 def test_check_of_some_rows_looks_at_those_alone(finished: Any) -> None:

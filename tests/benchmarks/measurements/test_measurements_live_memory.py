@@ -24,9 +24,6 @@ def kilobytes(count: int = 1) -> Tensor:
     return torch.zeros(250 * count)
 
 
-# ---- the counter ------------------------------------------------------------------------------------------------------
-
-
 def test_sizes_of_tensors_add_up() -> None:
     with LiveBytes() as live:
         first = kilobytes()
@@ -68,11 +65,8 @@ def test_freed_memory_leaves_and_the_peak_stays() -> None:
             kilobytes()
         assert live.alive == KB and len(z) == 250
     assert live.peak == 3 * KB * 2
-
-
-def test_a_temporary_of_an_operation_counts_while_it_is_there() -> None:
     with LiveBytes() as live:
-        x = (kilobytes() + 1) * 2
+        x = (kilobytes() + 1) * 2  # a temporary counts while it is there
     assert (live.alive, live.peak) == (KB, 2 * KB) and len(x) == 250
 
 
@@ -96,9 +90,6 @@ def test_several_outputs_of_one_operation_are_all_seen() -> None:
         assert live.alive == 0
         values, indices = x.sort()
     assert live.alive == KB + 250 * 8 and len(parts) == 5 and len(values) == len(indices)
-
-
-# ---- networks ---------------------------------------------------------------------------------------------------------
 
 
 class Bench:

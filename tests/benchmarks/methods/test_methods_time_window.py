@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import BLOCKS, Step, build, conv, fill, images, multi_step_spikes, relative_error, single_step_spikes
+from small_networks import BLOCKS, Step, build, conv, fill, fired, images, multi_step_spikes, relative_error, single_step_spikes
 from torch import Tensor, nn
 
 from benchmarks.methods.time_window import TimeCode, TimeWindowNeuron
@@ -114,16 +114,15 @@ def test_by_hand() -> None:
 @pytest.mark.parametrize("grid", ["nearest", "down", "continuous"])
 def test_one_spike_at_most_and_what_it_leaves(grid: Any) -> None:
     x = torch.linspace(-1, 3, 401, dtype=torch.float64)
-    neuron, residuals = TimeWindowNeuron(2, 16, grid), []
-    neuron.observer = lambda _, __, residual: residuals.append(residual)
-    spikes = neuron(x.expand(16, -1))
+    neuron = TimeWindowNeuron(2, 16, grid)
+    spikes, residual = fired(neuron, x.expand(16, -1))
     assert spikes.min() >= 0 and spikes.sum(0).max() <= 1 + 1e-12
     if grid != "continuous":
         assert set(spikes.unique().tolist()) == {0, 1}
     decoded = neuron.code.decode(spikes, neuron.threshold)
     worst = {"nearest": 1 / 16, "down": 1 / 8, "continuous": 1e-12}[grid]
     assert (decoded - x.clamp(0, 2)).abs().max() <= worst * (1 + 1e-9)
-    assert torch.allclose(residuals[0], (x - decoded) / 2, atol=1e-12)
+    assert torch.allclose(residual, (x - decoded) / 2, atol=1e-12)
 
 
 def test_a_code_of_times() -> None:
@@ -145,7 +144,7 @@ def ttfs(grid: Any = "nearest") -> ConversionMethod:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("timesteps", [2, 7])
 def test_networks_with_exact_times_are_exact(timesteps: int, dtype: torch.dtype) -> None:
-    blocks = ["normalised", "max pool", "projected residual", "max-pooled branch", "average pool", "dense"]
+    blocks = ["normalised", "max pool", "projected residual", "max pooled branch", "average pool", "dense"]
     network, x = build(blocks, "joined", "module", seed=4).to(dtype), images(4).to(dtype)
     with torch.no_grad():
         expected = network(x)
@@ -201,7 +200,7 @@ def test_graded_currents_of_a_time_code() -> None:
     assert torch.allclose(code.decode(pooled), pool(code.decode(currents)), atol=1e-12)
 
 
-@pytest.mark.parametrize("shortcut", ["residual", "projected residual", "padded residual", "dense", "max pool", "max-pooled branch"])
+@pytest.mark.parametrize("shortcut", ["residual", "projected residual", "padded residual", "dense", "max pool", "max pooled branch"])
 def test_streams_the_same_spikes_and_pools_the_earliest(shortcut: str) -> None:
     def power_of_two(histogram: ActivationHistogram, code: Code) -> float:
         return 2.0 ** torch.tensor(histogram.maximum).log2().floor().item() if histogram.maximum else 0.0

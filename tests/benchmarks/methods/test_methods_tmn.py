@@ -44,16 +44,6 @@ def test_a_2_bit_network_comes_out_exactly_whatever_the_timesteps(seed: int, mod
         assert torch.allclose(snn(x), expected, atol=1e-12), timesteps
 
 
-def test_a_2_bit_layer_of_constant_input_needs_one_silent_step() -> None:
-    mlp, x = quantized_mlp(1, 3, (3, 40, 4)), points(2)
-    mlp[1] = UniformQuantizer(2, mlp[1].clip.item()).double()
-    network = off_the_ties(mlp)
-    calibration = calibrate(network, [x])
-    for timesteps in (2, 3, 4, 8):
-        with torch.no_grad():
-            assert torch.allclose(converted(calibration, timesteps, x)(x), network(x), atol=1e-12), timesteps
-
-
 def test_the_error_on_a_clipped_network_falls_with_the_timesteps() -> None:
     torch.manual_seed(0)
     ann = nn.Sequential(nn.Linear(3, 30), nn.ReLU(), nn.Linear(30, 30), nn.ReLU(), nn.Linear(30, 4)).double().eval()

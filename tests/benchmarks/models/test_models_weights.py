@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,7 +158,7 @@ def test_another_network_is_refused_with_what_differs(model: nn.Module, tmp_path
     write_checkpoint(path, build_model("resnet18-thin", 10, 1).state_dict(), {})
     message = refused(model, path)
     assert "resnet20-thin" in message
-    assert "missing layer1.2.conv1.weight, layer1.2.bn1.weight" in message
+    assert "does not fit" in message and "missing layer1.2.conv1.weight, layer1.2.bn1.weight" in message
     assert "unexpected layer4.0" in message
     assert "more" in message
 
@@ -187,7 +188,7 @@ def test_weights_that_are_not_finite_are_refused(trained: nn.Module, model: nn.M
     state["layer2.0.bn1.running_var"][3] = value
     path = tmp_path / "net.safetensors"
     write_checkpoint(path, state, {})
-    assert "layer2.0.bn1.running_var" in refused(model, path)
+    assert re.search(r"layer2\.0\.bn1\.running_var.* holds values that are not finite", refused(model, path))
 
 
 def test_a_missing_file_and_another_kind_of_file_are_refused(model: nn.Module, tmp_path: Path) -> None:
