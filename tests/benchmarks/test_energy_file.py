@@ -1,7 +1,5 @@
 """Energy tables in files of users."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

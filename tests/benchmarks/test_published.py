@@ -1,7 +1,5 @@
 """Published tables: read as printed, and in agreement with what the papers say about them in prose."""
 
-from __future__ import annotations
-
 import csv
 import re
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """The paper that CONTRIBUTING adds runs as it stands there."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

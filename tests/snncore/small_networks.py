@@ -1,7 +1,5 @@
 """Small trained-looking networks, put together from the blocks that real ones are made of, and how to look inside them."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

@@ -1,7 +1,5 @@
 """Thresholds from activations: percentiles, their robustness to order and batching, and bad data."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

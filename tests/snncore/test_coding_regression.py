@@ -1,7 +1,5 @@
 """Numbers that an independent simulation gave, and the formulas behind them."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Converted networks compute what the trained ones do, on spikes."""
 
-from __future__ import annotations
-
 import copy
 import math
 from typing import Any

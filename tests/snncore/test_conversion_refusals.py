@@ -1,7 +1,5 @@
 """What cannot be converted is refused in one line that names the operation and says what can be done."""
 
-from __future__ import annotations
-
 import operator
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Synaptic operations: counted synapse by synapse in plain loops."""
 
-from __future__ import annotations
-
 import functools
 
 import pytest

@@ -1,7 +1,5 @@
 """Temporal weighting: weights by hand, and who wins, also with ties and silence."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """The first-spike neuron against exact arithmetic, by hand, against plain autograd and against SpikingJelly."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from functools import partial
 from typing import Any

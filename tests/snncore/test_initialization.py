@@ -1,7 +1,5 @@
 """Initialisation: variances by fan-in, the same bits every time, and what a stack of first-spike layers makes of them."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

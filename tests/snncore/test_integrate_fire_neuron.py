@@ -1,7 +1,5 @@
 """The integrate-and-fire neuron against rational arithmetic, by hand, and against SpikingJelly."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from itertools import product
 

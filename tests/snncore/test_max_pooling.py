@@ -1,7 +1,5 @@
 """Max-pooling of spike trains is max-pooling of what they stand for, and spikes stay spikes."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import pickle

@@ -1,7 +1,5 @@
 """The momentum neuron against a slow reference in rational arithmetic, and by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction

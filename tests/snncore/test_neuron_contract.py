@@ -1,7 +1,5 @@
 """The contract of neurons: a step is pure; layouts, updates in place and streaming change the speed, never the spikes."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Operations that real networks are made of, each converted in both modes and held to the trained network."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

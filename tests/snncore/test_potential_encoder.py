@@ -1,7 +1,5 @@
 """Spike trains from an initial potential, against exact fractions and by hand; networks that take their images this way."""
 
-from __future__ import annotations
-
 import functools
 from fractions import Fraction
 

@@ -1,7 +1,5 @@
 """Quantised activations against exact arithmetic and hand-written derivatives, and how they get into a network."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from fractions import Fraction

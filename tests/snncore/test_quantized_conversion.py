@@ -1,7 +1,5 @@
 """Conversion of quantised networks by methods that convert any network."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pytest

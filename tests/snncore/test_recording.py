@@ -1,7 +1,5 @@
 """Recording a network: every spelling, folded batch norms, in-place operations without surprises, and whatever wraps it."""
 
-from __future__ import annotations
-
 import threading
 import time
 import types

@@ -1,7 +1,5 @@
 """Every operation and every spelling of it: converted, held to the trained network, and on spikes where that can be."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

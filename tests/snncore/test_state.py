@@ -1,7 +1,5 @@
 """What one can keep of a converted network: state dicts, files, copies; and what print shows."""
 
-from __future__ import annotations
-
 import io
 import re
 from typing import Any

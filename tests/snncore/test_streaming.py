@@ -1,7 +1,5 @@
 """Single-step mode: the spikes of multi-step mode, bit for bit, in memory that does not grow with T."""
 
-from __future__ import annotations
-
 import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

@@ -1,7 +1,5 @@
 """The arc tangent surrogate: the derivative of what it stands for, and SpikingJelly's."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

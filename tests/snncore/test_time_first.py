@@ -1,7 +1,5 @@
 """Layers on spike trains: pooling and the single-spike property."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """A machine without network, downloads or mirrors, and small mirrors to put on it."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The registry of data sets, and finding and loading them by name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Data sets in the Hub's layout: where they are looked for, what is checked, what is cached."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

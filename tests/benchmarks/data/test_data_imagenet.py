@@ -1,7 +1,5 @@
 """ImageNet, streamed from an image folder or from parquet files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Canonical order, fingerprints, subsets and normalised batches."""
 
-from __future__ import annotations
-
 import hashlib
 
 import pytest

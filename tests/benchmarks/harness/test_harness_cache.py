@@ -1,7 +1,5 @@
 """The cache: the same arrays back, nothing damaged or stale, from several processes too."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The command line: whatever is wrong ends in one line and exit code 2, and nothing that was finished is lost."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -1,7 +1,5 @@
 """Atomic writes: old bytes or new bytes, never a mixture, and nothing left behind."""
 
-from __future__ import annotations
-
 import errno
 import io
 import os

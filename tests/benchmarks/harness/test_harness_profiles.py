@@ -1,7 +1,5 @@
 """The profiles that come with the project: complete, consistent and runnable."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

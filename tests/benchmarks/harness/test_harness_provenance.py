@@ -1,7 +1,5 @@
 """Provenance: complete, silent about whose machine it was, and written only with its table."""
 
-from __future__ import annotations
-
 import getpass
 import json
 import os

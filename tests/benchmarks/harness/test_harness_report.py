@@ -1,7 +1,5 @@
 """Reports: complete, well-formed, the same bytes each time, and honest about what was not run or not on the paper's setting."""
 
-from __future__ import annotations
-
 import json
 import platform
 import re

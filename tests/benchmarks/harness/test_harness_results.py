@@ -1,7 +1,5 @@
 """Tables: one form in bytes, the same frame back, and no nonsense in or out."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

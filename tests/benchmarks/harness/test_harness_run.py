@@ -1,7 +1,5 @@
 """Running: the same bytes however often it is repeated, killed, sharded or shared between processes."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """Measurements: held to slow, direct computations on a network of four layers."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Iterator
 from typing import Any

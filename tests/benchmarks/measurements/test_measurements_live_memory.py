@@ -1,7 +1,5 @@
 """Bytes of live tensors: known sizes by hand, and what the two ways of running a converted network need."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Average pooling merged into weights."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from hypothesis import given, settings

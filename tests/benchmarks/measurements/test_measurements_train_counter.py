@@ -1,7 +1,5 @@
 """Operations of networks of time-first layers, counted synapse by synapse in plain loops."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from small_networks import watching

@@ -1,7 +1,5 @@
 """A training run with its test, and networks before training: held to direct computations, image by image."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from itertools import product

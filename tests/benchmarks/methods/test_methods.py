@@ -1,7 +1,5 @@
 """Methods: found by name, import path or entry point, and how they count their steps."""
 
-from __future__ import annotations
-
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Every method on a GPU, where there is one, as on a CPU."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pytest

@@ -1,7 +1,5 @@
 """Methods of direct training: found by name, what ETTFS builds, how its options change it, and what it refuses."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Fast-SNN's fine-tuning: layer by layer towards the quantised network, and no further away."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pytest

@@ -1,7 +1,5 @@
 """The integrate-and-fire family: each held to a slow loop over time, layer by layer, on small networks."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

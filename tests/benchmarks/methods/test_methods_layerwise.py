@@ -1,7 +1,5 @@
 """Calibration layer by layer: a rule sees what the finished network does, and what it chooses is what the network runs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """Rate codes of quantised networks, held to slow restatements of the published rules, layer by layer and spike by spike."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial

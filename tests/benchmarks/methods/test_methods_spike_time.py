@@ -1,7 +1,5 @@
 """Neurons trained through spike times: by hand, against exact event-driven references, and against the published rules."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """The neuron that fires once in its layer's window: against simulations of both published neurons in rational arithmetic."""
 
-from __future__ import annotations
-
 import math
 from fractions import Fraction
 from typing import Any

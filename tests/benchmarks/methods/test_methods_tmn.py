@@ -1,7 +1,5 @@
 """TMN on quantised networks: as many levels as the network has, whatever T."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pytest

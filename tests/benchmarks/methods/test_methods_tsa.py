@@ -1,7 +1,5 @@
 """Amplitude adjustment: the factors of the paper by hand, and rounds that are recomputed from outside."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

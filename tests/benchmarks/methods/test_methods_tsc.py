@@ -1,7 +1,5 @@
 """Temporal switch coding: the simulated levels are those of neurons that integrate a running current from pairs of spikes."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 import pytest

@@ -1,7 +1,5 @@
 """The networks: sizes against the published definitions, shapes, and what a converter relies on."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

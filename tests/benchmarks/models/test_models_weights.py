@@ -1,7 +1,5 @@
 """Checkpoints: what is loaded, what is refused, and that the same content gives the same bytes."""
 
-from __future__ import annotations
-
 import copy
 import os
 import pickle

@@ -1,7 +1,5 @@
 """Trained networks in the cache: trained once, the same bytes again, one file per everything that matters."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import logging

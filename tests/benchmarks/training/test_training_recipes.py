@@ -1,7 +1,5 @@
 """Recipes: complete, checked, and every value with its source."""
 
-from __future__ import annotations
-
 import tomllib
 from dataclasses import fields, replace
 from importlib import resources

@@ -1,7 +1,5 @@
 """Direct training: the same bits for the same seed, resumed or not; failures that say why; the cache of trained networks."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

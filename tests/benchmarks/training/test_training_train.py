@@ -1,7 +1,5 @@
 """Training: the same network every time, on one thread or two; clear refusals; nothing left behind."""
 
-from __future__ import annotations
-
 import importlib
 import math
 from dataclasses import replace
