@@ -18,7 +18,6 @@ ROOT = Path(benchmarks.__file__).parent.parent
 BLOCK = re.compile(r"```\w+\n(?:# |\{# )(benchmarks/nibble/\S+?)(?: #\})?\n(.*?)```", re.DOTALL)
 
 
-
 def test_the_skeleton_of_a_paper_is_measured_and_reported(tmp_path: Path) -> None:
     for package in ("benchmarks", "snncore"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))

@@ -309,12 +309,11 @@ def build(blocks: Sequence[str], head: str, relu: str | Sequence[str], seed: int
         part, shape = BLOCKS[name](shape, next(spellings))
         parts.append(part)
     network = nn.Sequential(*parts, HEADS[head](shape, next(spellings))).double()
-    fill(network, seed, exact)
-    return network.eval()
+    return fill(network, seed, exact).eval()
 
 
-def fill(network: nn.Module, seed: int, exact: bool = False) -> None:
-    """Weights of a trained-looking scale: He-normal weights, small biases, batch norms away from the identity."""
+def fill(network: nn.Module, seed: int = 0, exact: bool = False) -> nn.Module:
+    """A network with weights of a trained-looking scale: He-normal weights, small biases, batch norms away from the identity."""
     random = torch.Generator().manual_seed(seed)
 
     def dyadic(x: Tensor) -> Tensor:
@@ -338,6 +337,7 @@ def fill(network: nn.Module, seed: int, exact: bool = False) -> None:
                 module.running_mean.copy_(normal(module.running_mean, 0.2))
                 if module.weight is not None:
                     module.weight.copy_(dyadic(torch.rand(module.weight.shape, generator=random) + 0.5))
+    return network
 
 
 def images(seed: int, count: int = 3, side: int | None = None, exact: bool = False) -> Tensor:
@@ -506,8 +506,7 @@ def trained_output(network: nn.Module, x: Tensor) -> Any:
 
 
 def assert_converts(network: nn.Module, x: Tensor, tolerance: float = 2e-3) -> SpikingNetwork:
-    network = network.double().eval()
-    fill(network, 0)
+    network = fill(network.double().eval())
     expected = trained_output(network, x)
     converted = convert(network, [x], full_precharge(14), 14)
     for mode in ("single-step", "multi-step"):

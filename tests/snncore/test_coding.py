@@ -40,12 +40,6 @@ def test_decode_takes_an_amplitude_per_channel() -> None:
     assert CSSCode(2).decode(spikes, torch.tensor([1.0, 2.0, 4.0])).tolist() == [[1.0, 2.0, 4.0]] * 5
 
 
-def test_decode_keeps_shape_and_dtype() -> None:
-    decoded = CSSCode(3).decode(torch.ones(3, 2, 4, 5, dtype=torch.float32))
-    assert decoded.shape == (2, 4, 5)
-    assert decoded.dtype == torch.float32
-
-
 @quick
 @given(st.sampled_from([1.0, 1.5, 2.0]), st.lists(st.integers(-1, 1), min_size=1, max_size=8))
 def test_every_prefix_decodes_as_a_code_of_its_own_length(beta: float, train: list[int]) -> None:
@@ -99,12 +93,12 @@ def test_css_ties_fire_and_clip() -> None:
     assert spikes.T.tolist() == [[1, -1], [-1, 1], [0, 0], [1, 1], [-1, -1]]
 
 
-def test_encoding_keeps_dtype_and_leaves_its_input() -> None:
+@pytest.mark.parametrize("code", [CSSCode(4), RateCode(4)])
+def test_codes_keep_shape_and_dtype_and_leave_their_input(code: CSSCode | RateCode) -> None:
     x = torch.rand(3, 4)
-    before = x.clone()
-    assert CSSCode(4).encode(x).dtype == torch.float32
-    assert RateCode(4).encode(x).dtype == torch.float32
-    assert CSSCode(4).encode(x).shape == (4, 3, 4)
+    before, spikes = x.clone(), code.encode(x)
+    assert (spikes.dtype, spikes.shape) == (torch.float32, (4, 3, 4))
+    assert (code.decode(spikes).dtype, code.decode(spikes).shape) == (torch.float32, (3, 4))
     assert torch.equal(x, before)
 
 

@@ -21,7 +21,7 @@ from small_networks import (
 )
 from torch import nn
 
-from snncore import ConversionMethod, MomentumNeuron, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
+from snncore import ConversionMethod, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
 from snncore.conversion import Maximum
 from snncore.conversion.operations import ChannelAffine, Operation, Sum, SumPool, Synapses
 
@@ -148,13 +148,6 @@ def test_weights_are_those_of_algorithm_2_up_to_the_factor_of_the_layer() -> Non
     for neuron, activation in zip(converted.neurons.values(), (net[:2], net[:4], net), strict=True):
         sorted_activations = trained_output(activation, x).flatten().numpy()
         assert neuron.threshold == pytest.approx(torch.tensor(sorted_activations).quantile(0.9999).item(), rel=2**-10)
-
-
-def test_scaling_a_layer_and_its_threshold_together_changes_no_spike() -> None:
-    """The factor of a layer is free: dividing weights, bias and threshold by v gives Algorithm 2 to the letter."""
-    z = torch.randn(6, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    v = 0.25
-    assert torch.equal(MomentumNeuron.tmn(v, 6)(z), MomentumNeuron.tmn(1.0, 6)(z / v))
 
 
 # ---- the converted network as an object -------------------------------------------------------------------------------

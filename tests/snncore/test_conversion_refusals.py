@@ -22,13 +22,8 @@ def points(count: int = 6, width: int = 4) -> Tensor:
     return torch.rand(count, width, generator=torch.Generator().manual_seed(0))
 
 
-def filled(network: nn.Module) -> nn.Module:
-    fill(network, 0)
-    return network
-
-
 def mlp(middle: nn.Module) -> nn.Module:
-    return filled(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), middle, nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)))
+    return fill(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), middle, nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)))
 
 
 def followed(first: nn.Module, function: Callable[[Tensor], Any], x: Tensor) -> nn.Module:
@@ -40,7 +35,7 @@ def followed(first: nn.Module, function: Callable[[Tensor], Any], x: Tensor) -> 
 
     network = Step(forward, first=first, middle=function, hidden=nn.LazyLinear(3))
     network.to(x.dtype).eval()(x)
-    return filled(network)
+    return fill(network)
 
 
 def on_spikes(function: Callable[[Tensor], Any]) -> nn.Module:
@@ -117,7 +112,7 @@ OPERATIONS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
 def test_operations_without_spiking_counterpart(name: str) -> None:
     function, node, why = OPERATIONS[name]
     message = refusal(on_spikes(function))
-    assert message.startswith(f"{PLACE}{node}")
+    assert message.startswith(PLACE + node.removesuffix(")"))  # versions of torch number their nodes differently
     assert why in message
     assert re.fullmatch(r".*\)? [^;]+; [^;]+", message)  # what is wrong; what to do
 
@@ -306,14 +301,13 @@ def test_batch_norm_without_running_statistics() -> None:
     assert refusal(network) == "1 (BatchNorm1d): batch normalisation without running statistics depends on the batch; train with them"
 
 
-@pytest.mark.parametrize("network", [nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4), nn.Flatten(), nn.Linear(4, 2))])
+LINEAR = [nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4), nn.Flatten(), nn.Linear(4, 2))]
+NOTHING = [Step(lambda _, x: 3), Step(lambda _, x: x.size(1)), Step(lambda _, x: x)]
+
+
+@pytest.mark.parametrize("network", LINEAR + NOTHING)
 def test_no_relu_at_all(network: nn.Module) -> None:
     assert refusal(network) == "the network has no ReLU to replace by spiking neurons: there is nothing to convert"
-
-
-@pytest.mark.parametrize("output", [lambda _: 3, lambda x: x.size(1), lambda x: x], ids=["constant", "size", "image"])
-def test_no_operation_at_all(output: Callable[[Tensor], Any]) -> None:
-    assert "has no ReLU to replace" in refusal(Step(lambda _, x: output(x)))
 
 
 def test_one_output_without_relu() -> None:

@@ -15,7 +15,6 @@ from snncore import ConversionMethod, convert, rate, tmn
 from snncore.conversion import Counts, OperationCounter, RecordedNetwork, record
 from snncore.conversion.counting import SYNAPTIC, fan_out
 from snncore.conversion.operations import Synapses
-from snncore.neurons import MomentumNeuron
 
 
 class Plain(nn.Module):
@@ -152,7 +151,7 @@ def test_functional_operations_count(mode: str) -> None:
     assert sum(1 for layer in counts.layers.values() if layer.input == "spikes") == 5
     # the image times 0.5 and the first convolution once; the product of currents at each step
     assert counts.multiplications == {"mul": 2 * 36.0, "conv2d": 2 * 4 * 9 * 36.0}
-    assert counts.current_multiplications == {"mul_1": 2.0 * timesteps * 4 * 9}
+    assert {name.split("_")[0]: n for name, n in counts.current_multiplications.items()} == {"mul": 2.0 * timesteps * 4 * 9}
 
 
 def test_a_layer_behind_currents_multiplies_at_each_step() -> None:
@@ -236,14 +235,6 @@ def test_counting_does_not_change_the_output() -> None:
             assert torch.equal(snn(images(), every_step=True), plain)
 
 
-def test_multiplications_are_those_of_the_first_layer_once() -> None:
-    for timesteps in (1, 4):
-        counts, _ = counted(recorded(Plain), tmn(), timesteps, images())
-        # weights times output positions, padding and bias included: 2 images of 2 x 5 x 5 outputs
-        assert counts.multiplications == {"conv2d": 2 * (2 * 1 * 9 * 25 + 2 * 25)}
-        assert counts.images == 2
-
-
 def test_spikes_and_neurons_are_those_that_an_observer_sees() -> None:
     batch = images()
     snn = convert(recorded(Residual), [batch], tmn(), 4)
@@ -316,16 +307,3 @@ def test_fan_out_is_the_gradient_of_ones(layer: nn.Module) -> None:
 def test_circular_padding_is_a_copy_in_front_of_the_layer() -> None:
     layer = nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular")
     assert fan_out(synapses_of(layer, torch.rand(2, 2, 5, 5)), (2, 7, 7))[:, 3, 3].tolist() == [27, 27]
-
-
-def test_a_silent_network_accumulates_nothing() -> None:
-    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
-    with torch.no_grad():
-        net[0].bias.fill_(5.0)
-    snn = convert(net, [torch.randn(4, 3)], tmn(), 3)
-    for neuron in snn.neurons.values():
-        assert isinstance(neuron, MomentumNeuron)
-        neuron.reset = 1e9
-    with OperationCounter(snn) as counts:
-        snn(torch.randn(2, 3))
-    assert sum(counts.accumulates.values()) == 0 and counts.multiplications == {"linear": 2 * (3 * 4 + 4)}

@@ -131,23 +131,15 @@ def named(times: list[list[int]], currents: list[list[float]], decoder: str = "e
     return winner(TemporalWeighting(weights(decoder, timesteps))(spikes), constant, spikes).tolist()
 
 
-def test_nobody_wins_where_nobody_fires() -> None:
+def test_silence_and_ties() -> None:
+    """Nobody wins where nobody fires; the highest potential at the spike wins a tie, and the first neuron an exact one."""
     assert named([[0, 0, 0], [0, 0, 4]], [[9.0, 9.0, 0.0]]) == [-1, 2]
     assert named([[0, 0, 0]], [[9.0, 9.0, 0.0]], "uniform") == [-1]
-
-
-def test_a_tie_is_won_by_the_highest_potential_at_the_spike() -> None:
     assert named([[2, 2, 2], [3, 2, 2]], [[0.5, 0.7, 0.6]]) == [1, 1]
     assert named([[2, 2, 3], [2, 3, 2]], [[0.5, 0.4, 0.9]]) == [0, 2]  # neuron 2 of the first sample fires later
     assert named([[2, 2, 0]], [[-0.5, -0.4, 0.9]]) == [1]
-
-
-def test_with_uniform_weights_time_counts_by_the_potential_alone() -> None:
-    assert named([[1, 3]], [[0.5, 0.4]], "uniform") == [1]  # 0.5 against 1.2
+    assert named([[1, 3]], [[0.5, 0.4]], "uniform") == [1]  # 0.5 against 1.2: time counts by the potential alone
     assert named([[1, 0]], [[0.5, 0.4]], "uniform") == [0]
-
-
-def test_an_exact_tie_goes_to_the_first() -> None:
     assert named([[0, 2, 2]], [[0.5, 0.5, 0.5]]) == [1]
 
 

@@ -33,11 +33,6 @@ def test_the_fan_in_is_the_number_of_inputs_of_one_output(layer: nn.Module, inpu
     assert fan_in(layer.weight) == inputs
 
 
-def test_variances() -> None:
-    assert ettfs(8)(400) == 8 / 400 and kaiming(400) == 2 / 400
-    assert ettfs(2)(50) == kaiming(50)
-
-
 @pytest.mark.parametrize("timesteps", [0, -1, 2.5, True])
 def test_bad_timesteps(timesteps: object) -> None:
     with pytest.raises(ValueError, match="timesteps must be a whole number"):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import Recorder, Step, conv, fill, images, layer_of, relative_error
+from small_networks import Recorder, Step, conv, fill, images, layer_of, relative_error, trained_output
 from torch import Tensor, nn
 
 from snncore import ConversionMethod, CSSCode, MomentumNeuron, RateCode, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
@@ -70,15 +70,9 @@ def vgg() -> nn.Module:
     return nn.Sequential(layers, nn.Flatten(), nn.Linear(24, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 3))
 
 
-def prepared(network: nn.Module, seed: int = 0) -> nn.Module:
-    network = network.double().eval()
-    fill(network, seed)
-    return network
-
-
 @functools.cache
 def pooled() -> tuple[nn.Module, Tensor, Calibration]:
-    network, x = prepared(vgg()), images(0)
+    network, x = fill(vgg().double().eval()), images(0)
     return network, x, calibrate(network, [x])
 
 
@@ -90,8 +84,7 @@ def trains_of(converted: SpikingNetwork, x: Tensor) -> list[Tensor]:
 def test_every_code_pools(name: str) -> None:
     network, x, calibration = pooled()
     method, steps, tolerance = METHODS[name]
-    with torch.no_grad():
-        expected = network(x)
+    expected = trained_output(network, x)
     converted = convert(network, calibration, method, steps)
     for mode in ("single-step", "multi-step"):
         converted.mode = mode  # type: ignore[assignment]
@@ -113,9 +106,8 @@ def test_pools_of_residual_sums_of_concatenations_and_of_everything() -> None:
         return self.out(F.adaptive_max_pool2d(torch.cat([self.c(both)[:, :, ::2, ::2], summed], 1), 1).flatten(1))
 
     parts = {"a": conv(2, 3), "b": conv(3, 3), "c": conv(6, 3), "out": nn.Linear(6, 3), "pool": nn.MaxPool2d(2)}
-    network, x = prepared(Step(forward, **parts)), images(0)
-    with torch.no_grad():
-        expected = network(x)
+    network, x = fill(Step(forward, **parts).double().eval()), images(0)
+    expected = trained_output(network, x)
     calibration = calibrate(network, [x])
     for method, steps, tolerance in METHODS.values():
         for mode in ("multi-step", "single-step"):
@@ -125,7 +117,7 @@ def test_pools_of_residual_sums_of_concatenations_and_of_everything() -> None:
 
 def test_where_a_pool_would_break_spikes_it_comes_before_the_neuron() -> None:
     """beta = 1.5: the pooled sum of a window can change by something else than a spike."""
-    network, x = prepared(nn.Sequential(conv(2, 3), nn.ReLU(), conv(3, 3), nn.ReLU(), nn.MaxPool2d(2), conv(3, 3))), images(0)
+    network, x = fill(nn.Sequential(conv(2, 3), nn.ReLU(), conv(3, 3), nn.ReLU(), nn.MaxPool2d(2), conv(3, 3)).double().eval()), images(0)
     for method, pooled_first in ((tsa(), True), (tmn(), False)):
         converted = convert(network, [x], method, 6)
         layers = [layer_of(converted, step.name) for step in converted.steps]
@@ -138,9 +130,8 @@ def test_of_negative_amplitudes_currents_are_pooled() -> None:
     def forward(self: Any, x: Tensor) -> Tensor:
         return self.out(F.max_pool2d(-F.relu(self.a(x)), 2).flatten(1))
 
-    network, x = prepared(Step(forward, a=conv(2, 3), out=nn.Linear(27, 3))), images(0)
-    with torch.no_grad():
-        expected = network(x)
+    network, x = fill(Step(forward, a=conv(2, 3), out=nn.Linear(27, 3)).double().eval()), images(0)
+    expected = trained_output(network, x)
     assert relative_error(convert(network, [x], tmn(threshold=Maximum()), 12)(x), expected) < 5e-3
 
 
@@ -150,7 +141,7 @@ def test_series_and_volumes() -> None:
     for network, shape in ((series, (3, 2, 10)), (volumes, (3, 2, 6, 6, 6))):
         x = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         with torch.no_grad():
-            expected = prepared(network)(x)
+            expected = fill(network.double().eval())(x)
         assert relative_error(convert(network, [x], tmn(threshold=Maximum()), 12)(x), expected) < 5e-3
 
 

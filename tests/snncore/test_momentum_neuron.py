@@ -272,12 +272,6 @@ def test_tsa_gate_with_full_precharge_is_a_relu_to_half_a_step(timesteps: int, b
     assert error.abs().max() <= 0.5 / code.total * (1 + 1e-9)
 
 
-def test_tsa_gate_codes_the_train_that_fools_the_first_spike() -> None:
-    s = torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64)[:, None]
-    for precharge in (2, 3):
-        assert not MomentumNeuron.tsa(1.0, 3, precharge)(s).any()
-
-
 # ---- few spikes: exact binary expansions ------------------------------------------------------------------------------
 
 

@@ -223,21 +223,6 @@ def test_learned_weights_of_a_fusion(spelling: str) -> None:
     assert relative_error(again(images(0)), trained_output(network, images(0))) < 2e-3
 
 
-def test_a_unit_of_shufflenet() -> None:
-    def forward(self: Any, x: Tensor) -> Tensor:
-        left, right = F.relu(self.first(x)).chunk(2, 1)
-        y = torch.cat([left, F.relu(self.second(self.depthwise(right)))], 1)
-        b, c, h, w = y.size()
-        y = y.view(b, 2, c // 2, h, w).transpose(1, 2).contiguous().view(b, -1, h, w)
-        return self.out(F.relu(self.grouped(y)).mean([2, 3]))
-
-    parts = {"first": conv(2, 8), "depthwise": nn.Conv2d(4, 4, 3, padding=1, groups=4), "second": conv(4, 4, kernel=1)}
-    network = Step(forward, **parts, grouped=nn.Conv2d(8, 8, 3, padding=1, groups=2), out=nn.Linear(8, 3))
-    converted = assert_converts(network, images(0))
-    assert [converted.kind(step.inputs[0]) for step in converted.steps if step.name == "linear"] == ["spikes"]
-    assert converted.dense_layers == ["conv2d_2"]  # a convolution right behind another; not the one behind the shuffle
-
-
 HEADS_BEHIND: dict[str, Any] = {
     "softmax": lambda z: z.softmax(1),
     "log_softmax": lambda z: F.log_softmax(z, dim=-1),
@@ -252,8 +237,7 @@ HEADS_BEHIND: dict[str, Any] = {
 @pytest.mark.parametrize("name", list(HEADS_BEHIND))
 def test_what_comes_after_the_last_layer_runs_on_the_decoded_output(name: str) -> None:
     network = Step(lambda self, x: HEADS_BEHIND[name](self.out(F.relu(self.first(x)).flatten(1))), first=conv(2, 4), out=nn.Linear(144, 3))
-    network = network.double().eval()
-    fill(network, 0)
+    network = fill(network.double().eval())
     x = images(0)
     converted = convert(network, [x], full_precharge(14), 14)
     expected = trained_output(network, x)

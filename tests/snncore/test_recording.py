@@ -31,11 +31,6 @@ def recorded_equals(network: nn.Module, x: Tensor) -> RecordedNetwork:
     return made
 
 
-def filled(network: nn.Module) -> nn.Module:
-    fill(network, 0)
-    return network
-
-
 def operations(made: RecordedNetwork, *kinds: str) -> list[str]:
     """Operations in order, the input left out; of some kinds alone where these are given."""
     found = [node.operation for node in made.nodes.values() if node.operation != "input"]
@@ -73,7 +68,7 @@ def test_batch_norm_that_cannot_fold_stays_an_affine_map() -> None:
         y = self.conv(x)
         return self.norm(y) + y  # folding would change what the sum sees
 
-    made = recorded_equals(filled(Step(forward, conv=conv(2, 4), norm=nn.BatchNorm2d(4))), images(0))
+    made = recorded_equals(fill(Step(forward, conv=conv(2, 4), norm=nn.BatchNorm2d(4))), images(0))
     assert operations(made) == ["conv2d", "affine", "add"]
 
 
@@ -83,21 +78,21 @@ def test_a_layer_before_two_batch_norms_and_two_batch_norms_in_a_row() -> None:
         return self.one(y) * 2 + self.two(self.three(self.conv(x)))
 
     parts = {name: nn.BatchNorm2d(4) for name in ("one", "two", "three")}
-    made = recorded_equals(filled(Step(forward, conv=conv(2, 4), **parts)), images(0))
+    made = recorded_equals(fill(Step(forward, conv=conv(2, 4), **parts)), images(0))
     assert operations(made, "affine", "batch_norm") == []
 
 
 def test_batch_norm_without_affine_part() -> None:
-    network = filled(nn.Sequential(conv(2, 4), nn.BatchNorm2d(4), nn.ReLU()))
+    network = fill(nn.Sequential(conv(2, 4), nn.BatchNorm2d(4), nn.ReLU()))
     plain = nn.Sequential(network[0], nn.BatchNorm2d(4, affine=False), nn.ReLU(), nn.BatchNorm2d(4, affine=False))
     recorded_equals(plain, images(0))
 
 
 def test_batch_norm_after_a_linear_layer_over_tokens_keeps_its_dimension() -> None:
-    network = filled(nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.ReLU()))
+    network = fill(nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.ReLU()))
     made = recorded_equals(network, torch.randn(4, 6, 6, dtype=torch.float64))
     assert operations(made) == ["linear", "affine", "relu"]
-    made = recorded_equals(filled(nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.ReLU())), features())
+    made = recorded_equals(fill(nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.ReLU())), features())
     assert operations(made) == ["linear", "relu"]
 
 
@@ -115,7 +110,7 @@ def test_what_does_nothing_at_inference_is_dropped() -> None:
         return F.relu(y[:].view(y.shape).expand_as(y)[:, 0:])
 
     parts = {"identity": nn.Identity(), "dropout": nn.Dropout2d(), "alpha": nn.FeatureAlphaDropout()}
-    made = recorded_equals(filled(Step(forward, conv=conv(2, 4), **parts)), images(0))
+    made = recorded_equals(fill(Step(forward, conv=conv(2, 4), **parts)), images(0))
     assert set(operations(made)) <= {"conv2d", "reshape", "select", "relu"}
     assert operations(made)[-1] == "relu"
 
@@ -129,7 +124,7 @@ def test_functional_layers_and_unused_ones() -> None:
 
     shapes = {"weight": (4, 1, 3, 3), "bias": (4,), "plain": (2, 4, 1, 1), "last": (3, 18), "last_bias": (3,)}
     parameters = {name: nn.Parameter(torch.zeros(shape)) for name, shape in shapes.items()}
-    made = recorded_equals(filled(Step(forward, **parameters, unused=conv(2, 2))), images(0))
+    made = recorded_equals(fill(Step(forward, **parameters, unused=conv(2, 2))), images(0))
     assert operations(made) == ["conv2d", "conv2d", "reshape", "linear"]
     assert {tuple(tensor.shape) for tensor in made.state_dict().values()} == set(shapes.values())
     assert all(isinstance(tensor, nn.Parameter) for tensor in made.parameters())
@@ -142,7 +137,7 @@ def test_expressions_of_parameters_are_computed_once() -> None:
         weight[0] = weight[1] * 2
         return F.conv2d(x * scale, weight, padding=1) + (self.scale[:1] * 2 - 1)
 
-    network = filled(Step(forward, scale=nn.Parameter(torch.zeros(2)), weight=nn.Parameter(torch.zeros(3, 2, 3, 3))))
+    network = fill(Step(forward, scale=nn.Parameter(torch.zeros(2)), weight=nn.Parameter(torch.zeros(3, 2, 3, 3))))
     made = recorded_equals(network, images(0))
     assert operations(made) == ["mul", "conv2d", "add"]
 
@@ -254,13 +249,13 @@ def dropped_maps_share_memory(self: Any, x: Tensor) -> Tensor:
     ids=lambda f: f.__name__,
 )
 def test_in_place_operations_mean_what_they_do(forward: Any) -> None:
-    recorded_equals(filled(Step(forward, **layers())), features())
+    recorded_equals(fill(Step(forward, **layers())), features())
 
 
 @pytest.mark.parametrize("forward", [slice_changed, out_argument, dropped_maps_share_memory], ids=lambda f: f.__name__)
 def test_other_writes_into_memory_are_recorded_as_they_are_or_refused(forward: Any) -> None:
     try:
-        recorded_equals(filled(Step(forward, **layers())), features())
+        recorded_equals(fill(Step(forward, **layers())), features())
     except ConversionError as error:
         assert "\n" not in str(error)
 
@@ -269,7 +264,7 @@ def test_other_writes_into_memory_are_recorded_as_they_are_or_refused(forward: A
 
 
 def classifier() -> nn.Module:
-    return filled(nn.Sequential(conv(2, 4), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))).double().eval()
+    return fill(nn.Sequential(conv(2, 4), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))).double().eval()
 
 
 class Flagged(nn.Module):
@@ -328,8 +323,7 @@ def deep(operations: int) -> nn.Module:
     layers: list[nn.Module] = []
     for _ in range(operations // 2):
         layers += [nn.Linear(8, 8), nn.ReLU(inplace=True)]
-    network = nn.Sequential(*layers, nn.Linear(8, 3)).double().eval()
-    fill(network, 0)
+    network = fill(nn.Sequential(*layers, nn.Linear(8, 3)).double().eval())
     return network
 
 

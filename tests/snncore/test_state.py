@@ -100,8 +100,7 @@ def test_print_lists_layers_kinds_and_dense_layers() -> None:
         return self.out(self.pool(z).flatten(1)).softmax(1)
 
     parts = {"first": conv(2, 4), "second": conv(4, 4), "third": conv(4, 4), "pool": nn.AvgPool2d(6), "out": nn.Linear(4, 3)}
-    network = Step(forward, **parts).double().eval()
-    fill(network, 0)
+    network = fill(Step(forward, **parts).double().eval())
     converted = convert(network, [images(0)], tmn(threshold=Maximum()), 4)
     lines = str(converted).splitlines()
     assert lines[0] == "SpikingNetwork: T = 4, latency 6, 2 layers of neurons"

@@ -89,11 +89,6 @@ def test_found_nowhere_says_how_to_get_it(mirror: Path, monkeypatch: pytest.Monk
     assert "SNNBENCH_DATA is not set" in _refused()
 
 
-def test_mirror_that_is_no_folder_is_refused_rather_than_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SNNBENCH_DATA", str(tmp_path / "mistyped"))
-    assert "mistyped is not a folder" in _refused()
-
-
 def test_same_split_in_two_folders_is_refused(mirror: Path, write_parquet: WriteParquet) -> None:
     write_parquet(mirror / FILE, _images(1), [0])
     write_parquet(mirror / CIFAR / "plain_text" / "test-00000-of-00001.parquet", _images(1), [0])

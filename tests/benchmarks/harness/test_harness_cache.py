@@ -59,13 +59,6 @@ def test_an_entry_that_cannot_be_read_is_not_missing(tmp_path: Path) -> None:
     assert str(entry) in str(caught.value)
 
 
-def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(CannotRun, match="cannot be written") as caught:
-        MeasurementCache(tmp_path / "file" / "cache").put(KEY, ARRAYS)
-    assert str(tmp_path / "file") in str(caught.value)
-
-
 def test_objects_and_foreign_keys_are_refused(tmp_path: Path) -> None:
     cache = MeasurementCache(tmp_path)
     with pytest.raises(ValueError, match="Object arrays"):

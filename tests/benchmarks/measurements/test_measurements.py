@@ -68,9 +68,7 @@ class Bench:
         return found.convert(self.calibrated, threshold_rule(rule), timesteps, lambda limit: [self.images], **dict(options))
 
     def test_batches(self, choice: NetworkChoice, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for first in range(start, stop, BATCH):
-            part = slice(first, min(first + BATCH, stop))
-            yield self.images[part], self.labels[part]
+        yield from zip(self.images[start:stop].split(BATCH), self.labels[start:stop].split(BATCH), strict=True)
 
 
 @pytest.fixture

@@ -8,7 +8,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import BLOCKS, Step, build, conv, fill, fired, images, multi_step_spikes, relative_error, single_step_spikes
+from small_networks import (
+    BLOCKS,
+    Step,
+    build,
+    conv,
+    fill,
+    fired,
+    images,
+    multi_step_spikes,
+    relative_error,
+    single_step_spikes,
+    trained_output,
+)
 from torch import Tensor, nn
 
 from benchmarks.methods.time_window import TimeCode, TimeWindowNeuron
@@ -144,8 +156,7 @@ def ttfs(grid: Any = "nearest") -> ConversionMethod:
 def test_networks_with_exact_times_are_exact(timesteps: int, dtype: torch.dtype) -> None:
     blocks = ["normalised", "max pool", "projected residual", "max pooled branch", "average pool", "dense"]
     network, x = build(blocks, "joined", "module", seed=4).to(dtype), images(4).to(dtype)
-    with torch.no_grad():
-        expected = network(x)
+    expected = trained_output(network, x)
     for mode in ("multi-step", "single-step"):
         converted = convert(network, [x], ttfs("continuous"), timesteps, mode)  # type: ignore[arg-type]
         assert relative_error(converted(x), expected) < 1e-5
@@ -155,15 +166,13 @@ def test_networks_with_exact_times_are_exact(timesteps: int, dtype: torch.dtype)
 @given(st.sampled_from(sorted(BLOCKS)), st.integers(0, 2**16))
 def test_any_block_with_exact_times_is_exact(block: str, seed: int) -> None:
     network, x = build(["plain", block, "residual"], "mean", "module", seed), images(seed)
-    with torch.no_grad():
-        expected = network(x)
+    expected = trained_output(network, x)
     assert relative_error(convert(network, [x], ttfs("continuous"), 3)(x), expected) < 1e-5
 
 
 def test_the_grid_halves_its_error_with_twice_the_steps() -> None:
     network, x = build(["normalised", "max pool", "residual"], "mean", "module", seed=1), images(1, count=8)
-    with torch.no_grad():
-        expected = network(x)
+    expected = trained_output(network, x)
     coarse, fine = (relative_error(convert(network, [x], ttfs(), t)(x), expected) for t in (16, 256))
     assert coarse < 0.2 and fine < coarse / 6
 

@@ -244,6 +244,8 @@ def test_an_explicit_checkpoint_comes_first(tmp_path: Path, monkeypatch: pytest.
     assert find_checkpoint("other", {}) == tmp_path / "other.pth"
     assert find_checkpoint("torchvision/vgg16", {}) == tmp_path / "torchvision" / "vgg16.pt"
     assert find_checkpoint("none", {}) is None
+    monkeypatch.delenv("SNNBENCH_WEIGHTS")
+    assert find_checkpoint("net", {}) is None
 
 
 @pytest.mark.parametrize("link", ["", "torchvision", "torchvision/vgg16.safetensors", "torchvision/vgg16.pt"])
@@ -260,11 +262,6 @@ def test_a_link_that_points_nowhere_is_named(tmp_path: Path, monkeypatch: pytest
         for read in (checkpoint_hash, read_metadata, lambda path: find_checkpoint("net", {"net": path})):
             with pytest.raises(CannotRun, match=said):
                 read(path)
-
-
-def test_without_a_folder_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SNNBENCH_WEIGHTS", raising=False)
-    assert find_checkpoint("net", {}) is None
 
 
 def test_a_missing_explicit_file_or_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,12 +157,6 @@ def test_a_convolutional_network_is_trained(parts: Split, small: Recipe) -> None
         assert all(p.is_contiguous() for p in network.parameters())
 
 
-def test_progress_counts_every_step(parts: Split, small: Recipe) -> None:
-    seen: list[tuple[int, int]] = []
-    trained(parts, small, progress=lambda step, steps: seen.append((step, steps)))
-    assert seen == [(step, 6) for step in range(1, 7)]
-
-
 def test_the_number_of_threads_is_that_of_before(parts: Split, small: Recipe) -> None:
     before = torch.get_num_threads()
     trained(parts, replace(small, threads=1, epochs=1))
