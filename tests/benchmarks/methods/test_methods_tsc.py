@@ -110,6 +110,12 @@ def test_one_begins_with_the_window_and_the_other_spreads() -> None:
     assert spread.tolist() == [0, 1, 0, 1, 0, 1, 0, 1]
 
 
+@pytest.mark.parametrize("amplitude", [0.0, -1.0, float("inf"), float("nan")])
+def test_bad_amplitude(amplitude: float) -> None:
+    with pytest.raises(ValueError, match="amplitude must be positive and finite"):
+        SwitchEncoder(amplitude, 3)
+
+
 @pytest.mark.parametrize("mode", ["multi-step", "single-step"])
 def test_what_is_counted_are_the_spikes_that_switch(mode: Mode) -> None:
     """The levels, of which there are many more, cost nothing while they last."""
