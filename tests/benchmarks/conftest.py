@@ -1,7 +1,5 @@
 """Small tables of the TMN room, valid under its schemas, for tests of claims, figures and reports."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """The page of public networks that can be converted; the networks themselves are slow tests."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Energy tables in files of users."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -24,8 +22,6 @@ def test_a_table_from_a_file(tmp_path: Path, encoding: str) -> None:
     ("text", "said"),
     [
         (GOOD.replace("\nac_pj = 0.1", ""), "lacks ac_pj"),
-        (GOOD + "joule = 1", "unknown constants joule"),
-        (GOOD.replace("0.5", "'much'"), "update_pj must be a number"),
         ("mac_pj = ", "is not valid TOML"),
         (None, "cannot be read"),
     ],

@@ -1,7 +1,5 @@
 """What every paper's room keeps: published files alike, claims that are checked, and rows that make valid tables."""
 
-from __future__ import annotations
-
 import csv
 import re
 from importlib.resources import files

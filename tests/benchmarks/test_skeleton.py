@@ -1,7 +1,5 @@
 """The paper that CONTRIBUTING adds runs as it stands there."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -18,7 +16,6 @@ from benchmarks.models.checkpoint_files import write_checkpoint
 
 ROOT = Path(benchmarks.__file__).parent.parent
 BLOCK = re.compile(r"```\w+\n(?:# |\{# )(benchmarks/nibble/\S+?)(?: #\})?\n(.*?)```", re.DOTALL)
-
 
 
 def test_the_skeleton_of_a_paper_is_measured_and_reported(tmp_path: Path) -> None:

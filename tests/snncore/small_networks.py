@@ -1,11 +1,10 @@
 """Small trained-looking networks, put together from the blocks that real ones are made of, and how to look inside them."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from snncore import ConversionMethod, SpikingNetwork, calibrate, convert, tmn
 from snncore.conversion import Calibration, Maximum
 from snncore.conversion.network import Mode
 from snncore.conversion.operations import SpikingLayer
+from snncore.neurons import SpikingNeuron
 from snncore.quantization import ClipFloorShift
 
 RELUS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
@@ -97,6 +97,11 @@ class Shape:
 
 def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3, bias: bool = True) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
+
+
+def named(*functions: Any) -> dict[str, Any]:
+    """Functions by what they are called in a list of blocks."""
+    return {function.__name__.removesuffix("_head").replace("_", " "): function for function in functions}
 
 
 # Each block: (shape, spelling of ReLU) -> (module, shape behind it).
@@ -231,28 +236,11 @@ def nothing(shape: Shape, relu: str) -> tuple[nn.Module, Shape]:
 
 
 # Blocks whose arithmetic is exact in floating point once all weights are small dyadic numbers.
-EXACT_BLOCKS: dict[str, Block] = {
-    "plain": plain,
-    "normalised": normalised,
-    "pre-activation": pre_activation,
-    "residual": residual,
-    "projected residual": projected_residual,
-    "padded residual": padded_residual,
-    "dense": dense,
-    "two branches": two_branches,
-    "shared": shared,
-    "functional": functional,
-    "arithmetic": arithmetic,
-    "average pool": average_pool,
-    "max pool": max_pool,
-    "max-pooled branch": max_pooled_branch,
-    "nothing": nothing,
-}
-BLOCKS: dict[str, Block] = EXACT_BLOCKS | {
-    "padded average pool": padded_average_pool,
-    "uneven average pool": uneven_average_pool,
-    "adaptive pool": adaptive_pool,
-}
+EXACT_BLOCKS: dict[str, Block] = named(
+    *(plain, normalised, pre_activation, residual, projected_residual, padded_residual, dense, two_branches, shared, functional),
+    *(arithmetic, average_pool, max_pool, max_pooled_branch, nothing),
+)
+BLOCKS: dict[str, Block] = EXACT_BLOCKS | named(padded_average_pool, uneven_average_pool, adaptive_pool)
 
 Head = Callable[[Shape, str], nn.Module]
 
@@ -303,16 +291,9 @@ def dictionary_head(shape: Shape, relu: str) -> nn.Module:
     return Step(lambda self, x: {"out": self.out(x.mean((2, 3))), "aux": [x.flatten(2)]}, out=nn.Linear(shape.channels, 3))
 
 
-HEADS: dict[str, Head] = {
-    "flatten": flatten_head,
-    "view": view_head,
-    "mean": mean_head,
-    "two means": two_means_head,
-    "global pool": global_pool_head,
-    "joined": joined_head,
-    "tuple": tuple_head,
-    "dictionary": dictionary_head,
-}
+HEADS: dict[str, Head] = named(
+    flatten_head, view_head, mean_head, two_means_head, global_pool_head, joined_head, tuple_head, dictionary_head
+)
 
 
 def build(blocks: Sequence[str], head: str, relu: str | Sequence[str], seed: int, exact: bool = False) -> nn.Module:
@@ -328,12 +309,11 @@ def build(blocks: Sequence[str], head: str, relu: str | Sequence[str], seed: int
         part, shape = BLOCKS[name](shape, next(spellings))
         parts.append(part)
     network = nn.Sequential(*parts, HEADS[head](shape, next(spellings))).double()
-    fill(network, seed, exact)
-    return network.eval()
+    return fill(network, seed, exact).eval()
 
 
-def fill(network: nn.Module, seed: int, exact: bool = False) -> None:
-    """Weights of a trained-looking scale: He-normal weights, small biases, batch norms away from the identity."""
+def fill(network: nn.Module, seed: int = 0, exact: bool = False) -> nn.Module:
+    """A network with weights of a trained-looking scale: He-normal weights, small biases, batch norms away from the identity."""
     random = torch.Generator().manual_seed(seed)
 
     def dyadic(x: Tensor) -> Tensor:
@@ -357,6 +337,7 @@ def fill(network: nn.Module, seed: int, exact: bool = False) -> None:
                 module.running_mean.copy_(normal(module.running_mean, 0.2))
                 if module.weight is not None:
                     module.weight.copy_(dyadic(torch.rand(module.weight.shape, generator=random) + 0.5))
+    return network
 
 
 def images(seed: int, count: int = 3, side: int | None = None, exact: bool = False) -> Tensor:
@@ -438,6 +419,27 @@ def relative_error(output: Any, expected: Any) -> float:
     return float((x - y).norm() / y.norm())
 
 
+@contextmanager
+def watching(modules: Iterable[nn.Module], inputs: bool = False) -> Iterator[list[Tensor]]:
+    """What modules put out while the block runs, or take, in the order of their calls."""
+    seen: list[Tensor] = []
+
+    def note(_: nn.Module, given: Any, *out: Tensor) -> None:
+        seen.append((given[0] if inputs else out[0]).detach().clone())
+
+    handles = [m.register_forward_pre_hook(note) if inputs else m.register_forward_hook(note) for m in modules]
+    yield seen
+    for handle in handles:
+        handle.remove()
+
+
+def fired(neuron: SpikingNeuron, currents: Tensor) -> tuple[Tensor, Tensor]:
+    """Spikes of a neuron, and what they leave."""
+    left: list[Tensor] = []
+    neuron.observer = lambda _, __, residual: left.append(residual)
+    return neuron(currents), left[0]
+
+
 class Recorder:
     """Runs a converted network and keeps what every step puts out: ``outputs`` as they come, with their timesteps."""
 
@@ -504,8 +506,7 @@ def trained_output(network: nn.Module, x: Tensor) -> Any:
 
 
 def assert_converts(network: nn.Module, x: Tensor, tolerance: float = 2e-3) -> SpikingNetwork:
-    network = network.double().eval()
-    fill(network, 0)
+    network = fill(network.double().eval())
     expected = trained_output(network, x)
     converted = convert(network, [x], full_precharge(14), 14)
     for mode in ("single-step", "multi-step"):

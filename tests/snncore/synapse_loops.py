@@ -1,7 +1,5 @@
 """Synaptic operations counted one synapse at a time, in plain loops."""
 
-from __future__ import annotations
-
 from itertools import product
 
 import torch

@@ -1,7 +1,5 @@
 """Numbers that an independent simulation gave, and the formulas behind them."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Callable
@@ -14,8 +12,7 @@ from snncore import ConversionMethod, IntegrateFireNeuron, MomentumNeuron, conve
 from snncore.conversion import RecordedNetwork, activations, record
 from snncore.neurons import SpikingNeuron
 
-# ---- direct coding of x ~ U(0, 1) with v = 1: mean squared error of the decoded value ----------------------------------
-
+# Direct coding of x ~ U(0, 1) with v = 1: mean squared error of the decoded value.
 UNIFORM = (torch.arange(40_000, dtype=torch.float64) + 0.5) / 40_000
 
 
@@ -60,9 +57,7 @@ def test_error_follows_the_formulas(steps: int) -> None:
     assert direct_error(IntegrateFireNeuron(1.0, slots, 0.5)) == pytest.approx(1 / (12 * slots**2), rel=2e-2)
 
 
-# ---- a random ReLU network, 10 layers of 256 --------------------------------------------------------------------------
-
-
+# A random ReLU network, 10 layers of 256.
 @functools.cache
 def deep(depth: int = 10) -> tuple[RecordedNetwork, Tensor]:
     """He weights, biases of standard deviation 0.1, uniform inputs; its first layers, recorded once."""
@@ -113,14 +108,7 @@ def test_error_over_depth(row: str) -> None:
         assert errors[depth - 1] == pytest.approx(value, rel=0.25), depth
 
 
-def test_tmn_with_t_steps_beats_rate_coding_with_2_to_the_t() -> None:
-    ours, theirs = depth_errors(*deep(), tmn(1), 6), depth_errors(*deep(), rate(), 64)
-    assert all(a < b for a, b in zip(ours, theirs, strict=True))
-
-
-# ---- residual potential and predictive threshold (TMN, T = 6, 6 layers) ------------------------------------------------
-
-
+# Residual potential and predictive threshold (TMN, T = 6, 6 layers).
 def residuals(network: RecordedNetwork, x: Tensor, precharge: int, ratio: float) -> Tensor:
     converted = convert(network, [x], tmn(precharge, ratio=ratio), 6)
     left: list[Tensor] = []

@@ -1,15 +1,11 @@
 """Converted networks compute what the trained ones do, on spikes."""
 
-from __future__ import annotations
-
 import copy
-import io
 import math
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from small_networks import (
     ASSORTED,
     Recorder,
@@ -23,12 +19,10 @@ from small_networks import (
     relative_error,
     trained_output,
 )
-from torch import Tensor, nn
+from torch import nn
 
-from snncore import ConversionMethod, MomentumNeuron, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
-from snncore.coding import Code
+from snncore import ConversionMethod, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
 from snncore.conversion import Maximum
-from snncore.conversion.calibration import ActivationHistogram
 from snncore.conversion.operations import ChannelAffine, Operation, Sum, SumPool, Synapses
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no calibration image activates")
@@ -53,17 +47,6 @@ def test_the_default_method_and_the_others_agree_with_the_trained_network(name: 
     assert relative_error(convert(network, calibration, tmn(2, threshold=Maximum()), 14)(x), expected) < 0.05
     assert relative_error(convert(network, calibration, tsa(3, threshold=Maximum()), 20)(x), expected) < 0.02
     assert relative_error(convert(network, calibration, opi(Maximum()), 256)(x), expected) < 0.1
-
-
-@pytest.mark.parametrize("method", [method(threshold=Maximum()) for method in (tmn, tsa, rate, opi)], ids=lambda m: m.name)
-def test_convergence_of_a_plain_network(method: ConversionMethod) -> None:
-    network, x = build(["normalised", "plain"], "mean", "module", seed=3), images(3, count=8)
-    calibration = calibrate(network, [x])
-    steps = (4, 16, 64) if method.anytime else (4, 8, 12)
-    expected = trained_output(network, x)
-    coarse, middle, fine = (relative_error(convert(network, calibration, method, t)(x), expected) for t in steps)
-    assert coarse > 2 * middle > 4 * fine
-    assert fine < 0.05
 
 
 # ---- (b) spikes only --------------------------------------------------------------------------------------------------
@@ -100,7 +83,7 @@ def test_what_is_called_spikes_is_integer_and_what_is_analog_has_no_time(name: s
 
 
 RESIDUALS = ["normalised", "residual", "projected residual", "padded residual"]
-DENSE = ["plain", "pre-activation", "dense", "average pool", "plain"]
+DENSE = ["plain", "pre activation", "dense", "average pool", "plain"]
 BRANCHES = ["plain", "padded average pool", "two branches", "functional", "shared"]
 
 
@@ -115,34 +98,13 @@ BRANCHES = ["plain", "padded average pool", "two branches", "functional", "share
 def test_every_synaptic_layer_but_the_first_sees_spikes_alone(blocks: list[str], head: str) -> None:
     network, x = build(blocks, head, "F.relu", seed=1), images(1)
     converted = convert(network, [x], timesteps=5)
-    outputs = Recorder(converted).run(x)
-    seen: dict[str, tuple[int, Tensor]] = {}
-    analog, layers = [], []
-    for step in converted.steps:
-        if not isinstance(layer_of(converted, step.name), (Synapses, ChannelAffine)):
-            continue
-        (source,) = step.inputs
-        layers.append(step.name)
-        if converted.kind(source) == "analog":
-            analog.append(step.name)
-        else:
-            seen[step.name] = counts_behind(converted, source), outputs[source]
+    sources = [step.inputs[0] for step in converted.steps if isinstance(layer_of(converted, step.name), (Synapses, ChannelAffine))]
+    assert [converted.kind(source) for source in sources] == ["analog", *["spikes"] * (len(sources) - 1)]
     assert converted.dense_layers == []
-    assert analog == layers[:1]  # the image
-    assert sorted(seen) == sorted(layers[1:])
-    for name, (most, spikes) in seen.items():
-        assert set(spikes.unique().tolist()) <= set(range(-most, most + 1)), name
-    ternary = [spikes for most, spikes in seen.values() if most == 1]
+    outputs = Recorder(converted).run(x)
+    ternary = [outputs[source] for source in sources[1:] if counts_behind(converted, source) == 1]
     assert len(ternary) >= 2  # counts only behind a sum pooling
     assert any((spikes < 0).any() for spikes in ternary)
-
-
-def test_rate_coding_is_binary() -> None:
-    network, x = build(["residual", "plain"], "flatten", "module", seed=1), images(1)
-    converted = convert(network, [x], rate(), 8)
-    trains = [v for n, v in Recorder(converted).run(x).items() if converted.kind(n) == "spikes"]
-    assert len(trains) >= 3
-    assert all(set(train.unique().tolist()) <= {0.0, 1.0} for train in trains)
 
 
 # ---- (c) the trained network is left alone ----------------------------------------------------------------------------
@@ -188,57 +150,6 @@ def test_weights_are_those_of_algorithm_2_up_to_the_factor_of_the_layer() -> Non
         assert neuron.threshold == pytest.approx(torch.tensor(sorted_activations).quantile(0.9999).item(), rel=2**-10)
 
 
-def test_scaling_a_layer_and_its_threshold_together_changes_no_spike() -> None:
-    """The factor of a layer is free: dividing weights, bias and threshold by v gives Algorithm 2 to the letter."""
-    z = torch.randn(6, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    v = 0.25
-    assert torch.equal(MomentumNeuron.tmn(v, 6)(z), MomentumNeuron.tmn(1.0, 6)(z / v))
-
-
-# ---- (e) quantised networks are converted without error ---------------------------------------------------------------
-
-
-class Quantised(nn.Module):
-    """Activations are whole multiples of ``unit`` up to ``levels * unit``: integer weights on integer inputs."""
-
-    def __init__(self, seed: int, unit: float) -> None:
-        super().__init__()
-        random = torch.Generator().manual_seed(seed)
-        self.first, self.second, self.third = nn.Linear(6, 12), nn.Linear(12, 9), nn.Linear(9, 4)
-        for layer in (self.first, self.second, self.third):
-            weight = torch.randint(-1, 2, layer.weight.shape, generator=random)
-            bias = torch.randint(-2, 3, layer.bias.shape, generator=random)
-            with torch.no_grad():
-                layer.weight.copy_(weight)
-                layer.bias.copy_(bias * unit)
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = F.relu(self.second(F.relu(self.first(x))))
-        return self.third(hidden) + hidden[:, :4]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_quantised_levels_are_sent_exactly(seed: int) -> None:
-    """Levels ``k v / (2**T - 1)`` with T = ceil(log2(levels + 1)): no conversion error at all (Quantised ANNs, T = bits)."""
-    unit = 0.25
-    network = Quantised(seed, unit).double().eval()
-    x = torch.randint(-2, 3, (50, 6), generator=torch.Generator().manual_seed(seed)).double() * unit
-
-    def quantiser(histogram: ActivationHistogram, code: Code) -> float:
-        assert histogram.maximum <= code.total * unit
-        return code.total * unit
-
-    expected = trained_output(network, x)
-    first_layer = nn.Sequential(network.first, nn.ReLU(), network.third.__class__(12, 2).double())
-    whole, part = calibrate(network, [x]), calibrate(first_layer, [x])
-    for bits in (6, 8):
-        converted = convert(network, whole, tmn(precharge=bits, threshold=quantiser), bits)
-        assert torch.equal((converted(x) / unit).round() * unit, expected)
-        assert torch.allclose(converted(x), expected, rtol=1e-13, atol=1e-13)
-        one_step = convert(first_layer, part, tmn(threshold=quantiser), bits)  # a constant current needs L = 1 only
-        assert torch.allclose(one_step(x), first_layer(x), rtol=1e-12, atol=1e-12)
-
-
 # ---- the converted network as an object -------------------------------------------------------------------------------
 
 
@@ -271,29 +182,6 @@ def test_latency_counts_the_neurons_on_the_longest_path() -> None:
         assert residual.latency == 6 + 5 * precharge  # two per block and one in the head
         assert residual.timesteps == 6
     assert convert(build(["residual"], "mean", "module", 0), [x], rate(), 9).latency == 9
-
-
-def test_neurons_are_named_after_their_relu_in_order() -> None:
-    calibration = calibrate(build(["plain", "residual"], "view", "module", 0), [images(0)])
-    converted = convert(calibration.network, calibration, timesteps=4)
-    assert [type(n).__name__ for n in converted.neurons.values()] == ["MomentumNeuron"] * 4
-    assert list(converted.neurons) == ["relu", "relu_1", "relu_2", "relu_3"]
-    assert list(converted.neurons) == list(calibration.histograms)
-
-
-@pytest.mark.parametrize("mode", ["multi-step", "single-step"])
-def test_copies_and_pickles_run_as_the_original(mode: Any) -> None:
-    network, x = build(["residual", "padded residual"], "joined", "module", 0), images(0)
-    converted = convert(network, [x], timesteps=4, mode=mode)
-    expected = converted(x)
-    file = io.BytesIO()
-    torch.save(converted, file)
-    file.seek(0)
-    for other in (copy.deepcopy(converted), torch.load(file, weights_only=False)):
-        assert torch.equal(other(x), expected)
-        other.mode = "single-step" if mode == "multi-step" else "multi-step"
-        assert torch.allclose(other(x), expected, rtol=1e-12)
-        assert other.latency == converted.latency
 
 
 def test_batches_of_any_size_and_no_gradients() -> None:
@@ -332,7 +220,7 @@ def test_images_of_another_size_and_one_without_its_batch_are_refused(head: str)
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
 def test_networks_on_an_accelerator() -> None:
-    for blocks in (["residual", "two branches", "pre-activation"], ["dense", "arithmetic", "adaptive pool"]):
+    for blocks in (["residual", "two branches", "pre activation"], ["dense", "arithmetic", "adaptive pool"]):
         network, x = build(blocks, "joined", "module", 0), images(0)
         on_cpu = convert(network, [x], timesteps=6)(x)
         for mode in ("multi-step", "single-step"):

@@ -1,12 +1,11 @@
 """Synaptic operations: counted synapse by synapse in plain loops."""
 
-from __future__ import annotations
-
 import functools
 
 import pytest
 import torch
 import torch.nn.functional as F
+from small_networks import watching
 from synapse_loops import by_loops, images
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -16,7 +15,6 @@ from snncore import ConversionMethod, convert, rate, tmn
 from snncore.conversion import Counts, OperationCounter, RecordedNetwork, record
 from snncore.conversion.counting import SYNAPTIC, fan_out
 from snncore.conversion.operations import Synapses
-from snncore.neurons import MomentumNeuron
 
 
 class Plain(nn.Module):
@@ -137,15 +135,13 @@ class Functional(nn.Module):
 @pytest.mark.parametrize("mode", ["multi-step", "single-step"])
 def test_functional_operations_count(mode: str) -> None:
     batch, timesteps = images(6), 3
-    trains: dict[str, Tensor] = {}
     reference = convert(recorded(Functional), [batch], tmn(), timesteps)
-    for name, neuron in reference.neurons.items():
-        neuron.register_forward_hook(lambda _, __, out, name=name: trains.__setitem__(name, out.clone()))
-    reference(batch)
+    with watching(reference.neurons.values()) as trains:
+        reference(batch)
     snn = convert(recorded(Functional), [batch], tmn(), timesteps, mode=mode)  # type: ignore[arg-type]
     with OperationCounter(snn) as counts:
         snn(batch)
-    first, second = (train.flatten(0, 1).abs() for train in trains.values())
+    first, second = (train.flatten(0, 1).abs() for train in trains)
     assert first.sum() > 0 and second.sum() > 0
     kernel = nn.Conv2d(4, 4, 3, stride=2, padding=1, groups=2)
     found = counts.accumulates
@@ -155,7 +151,7 @@ def test_functional_operations_count(mode: str) -> None:
     assert sum(1 for layer in counts.layers.values() if layer.input == "spikes") == 5
     # the image times 0.5 and the first convolution once; the product of currents at each step
     assert counts.multiplications == {"mul": 2 * 36.0, "conv2d": 2 * 4 * 9 * 36.0}
-    assert counts.current_multiplications == {"mul_1": 2.0 * timesteps * 4 * 9}
+    assert {name.split("_")[0]: n for name, n in counts.current_multiplications.items()} == {"mul": 2.0 * timesteps * 4 * 9}
 
 
 def test_a_layer_behind_currents_multiplies_at_each_step() -> None:
@@ -239,14 +235,6 @@ def test_counting_does_not_change_the_output() -> None:
             assert torch.equal(snn(images(), every_step=True), plain)
 
 
-def test_multiplications_are_those_of_the_first_layer_once() -> None:
-    for timesteps in (1, 4):
-        counts, _ = counted(recorded(Plain), tmn(), timesteps, images())
-        # weights times output positions, padding and bias included: 2 images of 2 x 5 x 5 outputs
-        assert counts.multiplications == {"conv2d": 2 * (2 * 1 * 9 * 25 + 2 * 25)}
-        assert counts.images == 2
-
-
 def test_spikes_and_neurons_are_those_that_an_observer_sees() -> None:
     batch = images()
     snn = convert(recorded(Residual), [batch], tmn(), 4)
@@ -293,11 +281,6 @@ def synapses_of(layer: nn.Module, x: Tensor) -> Synapses:
     return next(module for module in snn.layers.values() if isinstance(module, Synapses))
 
 
-def test_fan_out_of_a_corner_is_less_than_that_of_the_centre() -> None:
-    fan = fan_out(synapses_of(nn.Conv2d(1, 7, 3, padding=1), torch.rand(2, 1, 4, 4)), (1, 4, 4))
-    assert fan[0, 0, 0] == 4 * 7 and fan[0, 0, 1] == 6 * 7 and fan[0, 1, 1] == 9 * 7
-
-
 @pytest.mark.parametrize(
     "layer",
     [
@@ -324,16 +307,3 @@ def test_fan_out_is_the_gradient_of_ones(layer: nn.Module) -> None:
 def test_circular_padding_is_a_copy_in_front_of_the_layer() -> None:
     layer = nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular")
     assert fan_out(synapses_of(layer, torch.rand(2, 2, 5, 5)), (2, 7, 7))[:, 3, 3].tolist() == [27, 27]
-
-
-def test_a_silent_network_accumulates_nothing() -> None:
-    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
-    with torch.no_grad():
-        net[0].bias.fill_(5.0)
-    snn = convert(net, [torch.randn(4, 3)], tmn(), 3)
-    for neuron in snn.neurons.values():
-        assert isinstance(neuron, MomentumNeuron)
-        neuron.reset = 1e9
-    with OperationCounter(snn) as counts:
-        snn(torch.randn(2, 3))
-    assert sum(counts.accumulates.values()) == 0 and counts.multiplications == {"linear": 2 * (3 * 4 + 4)}

@@ -1,7 +1,5 @@
 """Energy tables: the printed energies of both papers, and tables of a user."""
 
-from __future__ import annotations
-
 import pytest
 
 from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, EnergyTable, Operations

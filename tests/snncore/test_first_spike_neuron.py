@@ -1,7 +1,5 @@
 """The first-spike neuron against exact arithmetic, by hand, against plain autograd and against SpikingJelly."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -87,24 +85,6 @@ def test_traces_by_hand(currents: tuple[float, ...], free: tuple[int, ...], forc
 
 
 @quick
-@given(st.integers(2, 9), seeds, st.floats(0.1, 5), st.booleans())
-def test_at_most_one_spike_and_exactly_one_if_forced(timesteps: int, seed: int, threshold: float, forced: bool) -> None:
-    currents = random_currents(timesteps, 4, 11, seed=seed)
-    spikes = FirstSpikeNeuron(threshold, timesteps, forced_spike=forced)(currents)
-    assert ((spikes == 0) | (spikes == 1)).all()
-    counts = spikes.sum(0)
-    assert (counts == 1).all() if forced else (counts <= 1).all()
-
-
-def test_a_forced_spike_only_adds_spikes_at_the_last_step() -> None:
-    currents = random_currents(6, 3, 50)
-    free, forced = FirstSpikeNeuron(1.0, 6)(currents), FirstSpikeNeuron(1.0, 6, forced_spike=True)(currents)
-    assert torch.equal(free[:-1], forced[:-1])
-    assert torch.equal(forced[-1], 1 - free[:-1].sum(0))
-    assert 0 < free.sum(0).mean() < 1
-
-
-@quick
 @given(seeds, st.integers(2, 6), st.booleans(), st.sampled_from([(7,), (3, 4), (2, 3, 4, 5)]), st.booleans())
 def test_multi_step_is_single_step(seed: int, timesteps: int, forced: bool, shape: tuple[int, ...], last: bool) -> None:
     currents = random_currents(timesteps, *shape, seed=seed)
@@ -128,13 +108,6 @@ def test_channels_last_currents_give_channels_last_spikes() -> None:
         spikes = FirstSpikeNeuron(1.0, 4)(given_currents)
         assert spikes.shape == (4, 2, 3, 5, 5)
         assert spikes.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
-
-
-def test_currents_are_not_changed() -> None:
-    currents = random_currents(4, 3, 5).requires_grad_()
-    before = currents.detach().clone()
-    FirstSpikeNeuron(1.0, 4)(currents).sum().backward()
-    assert torch.equal(currents, before)
 
 
 # ---- gradients --------------------------------------------------------------------------------------------------------
@@ -213,10 +186,11 @@ def test_the_gradient_does_not_depend_on_the_memory_format(steps: int) -> None:
         assert torch.equal(gradient, gradients[0])
 
 
-def test_an_upstream_gradient_that_is_expanded_is_accepted() -> None:
+def test_an_expanded_upstream_gradient_is_accepted_and_currents_are_not_changed() -> None:
     currents = random_currents(4, 3, 5).requires_grad_()
-    FirstSpikeNeuron(1.0, 4)(currents).sum().backward()
     expected = currents.detach().clone().requires_grad_()
+    FirstSpikeNeuron(1.0, 4)(currents).sum().backward()
+    assert torch.equal(currents, expected)
     unrolled(expected, 1.0, 2.0, False, True).sum().backward()
     assert torch.allclose(currents.grad, expected.grad)
 
@@ -306,22 +280,9 @@ def test_a_network_agrees_with_spikingjelly_in_spikes_and_gradients(threshold: f
 # ---- bad input --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("timesteps", "threshold", "message"),
-    [
-        (1, 1.0, "at least 2 timesteps: one step carries no time"),
-        (0, 1.0, "timesteps must be a whole number"),
-        (2.0, 1.0, "timesteps must be a whole number"),
-        (True, 1.0, "timesteps must be a whole number"),
-        (4, 0.0, "threshold must be positive and finite"),
-        (4, -1.0, "threshold must be positive and finite"),
-        (4, float("inf"), "threshold must be positive and finite"),
-        (4, float("nan"), "threshold must be positive and finite"),
-    ],
-)
-def test_bad_parameters(timesteps: Any, threshold: float, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        FirstSpikeNeuron(threshold, timesteps)
+def test_one_step_carries_no_time() -> None:
+    with pytest.raises(ValueError, match="at least 2 timesteps: one step carries no time"):
+        FirstSpikeNeuron(1.0, 1)
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 5), (5, 2), (0, 2), ()])

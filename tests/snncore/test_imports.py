@@ -1,7 +1,5 @@
 """Which module may import which: the core needs torch alone, and conversion stands on top of it."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 import pkgutil

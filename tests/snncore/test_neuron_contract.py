@@ -1,7 +1,5 @@
 """The contract of neurons: a step is pure; layouts, updates in place and streaming change the speed, never the spikes."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from snncore import IntegrateFireNeuron, MomentumNeuron
-from snncore.neurons import SpikingNeuron, blocks
-from snncore.neurons.base import largest_below
-from snncore.neurons.blocks import column_blocks, flat, train_strides
+from snncore.neurons import FirstSpikeNeuron, SpikingNeuron, blocks
+from snncore.neurons.blocks import column_blocks
 
 quick = settings(deadline=None, derandomize=True, max_examples=100)
 SEEDS = st.integers(0, 2**16)
@@ -200,28 +197,18 @@ def test_gradients_do_not_flow_and_leaves_are_accepted() -> None:
     assert not NEURONS["TMN"](3)(z).requires_grad
 
 
+@pytest.mark.parametrize("make", [MomentumNeuron, MomentumNeuron.few_spikes, IntegrateFireNeuron, FirstSpikeNeuron])
+def test_parameters_out_of_range(make: Callable[[Any, Any], nn.Module]) -> None:
+    for threshold in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="threshold must be positive and finite"):
+            make(threshold, 4)
+    for timesteps in (0, -3, 2.0, 2.5, True):
+        with pytest.raises(ValueError, match="timesteps must be a whole number"):
+            make(1.0, timesteps)
+
+
 @pytest.mark.parametrize("shape", [(), (4,), (3, 2), (5, 2)])
 def test_another_number_of_timesteps_is_refused(shape: tuple[int, ...]) -> None:
     for make in NEURONS.values():
         with pytest.raises(ValueError, match=r"expected currents \[T=4, B, ...\], got a tensor of shape"):
             make(4)(torch.zeros(shape))
-
-
-@pytest.mark.parametrize("layout", sorted(LAYOUTS))
-def test_flat_trains_are_views_in_memory_order(layout: str) -> None:
-    z = LAYOUTS[layout](currents((2, 2, 3, 2, 2)))
-    strides = train_strides(z)
-    train = z.new_empty_strided(z.shape, strides)
-    rows = flat(train, strides)
-    assert rows.shape == (2, 24) and rows.data_ptr() == train.data_ptr()
-    rows.copy_(flat(z, strides))
-    assert torch.equal(train, z)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("value", [0.5, 1.0, 0.1, 1e-20, 3e7, 2.0**-3 * 3])
-def test_largest_below_is_the_next_number_down(value: float, dtype: torch.dtype) -> None:
-    rounded = torch.tensor(value, dtype=dtype)
-    below = torch.tensor(largest_below(value, dtype), dtype=dtype)
-    assert below < rounded
-    assert torch.nextafter(below, torch.tensor(float("inf"), dtype=dtype)) == rounded

@@ -1,7 +1,5 @@
 """Operations that real networks are made of, each converted in both modes and held to the trained network."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 
@@ -23,16 +21,9 @@ from small_networks import (
 from torch import Tensor, nn
 
 from snncore import convert
-from snncore.conversion.operations import ChannelAffine, Sum, SumPool, Synapses
+from snncore.conversion.operations import Sum, SumPool, Synapses
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no calibration image activates")
-
-
-def test_mlp_with_batch_norm_dropout_and_images_viewed_by_their_size() -> None:
-    layers = nn.Sequential(nn.Linear(72, 20), nn.BatchNorm1d(20), nn.ReLU(), nn.Dropout(0.3), nn.Linear(20, 10), nn.ReLU())
-    mlp = Step(lambda self, x: self.out(self.layers(x.view(x.size(0), -1))), layers=layers, out=nn.Linear(10, 3))
-    converted = assert_converts(mlp, images(0))
-    assert not any(isinstance(m, ChannelAffine) for m in converted.modules())  # folded
 
 
 def test_convolutions_over_time_series() -> None:
@@ -66,46 +57,6 @@ def test_amplitudes_of_a_concatenation_reach_grouped_convolutions_and_batch_norm
     converted = assert_converts(network, images(0))
     left, right, *_ = (neuron.threshold for neuron in converted.neurons.values())
     assert right > 3 * left
-
-
-def test_concatenation_of_features_and_along_other_dimensions() -> None:
-    def forward(self: Any, x: Tensor) -> Tensor:
-        a, b = self.relu(self.left(x)), self.relu(self.right(x) * 5)
-        features = torch.cat([a.flatten(1), torch.flatten(b, 1)], dim=-1)
-        wide = torch.cat([a, b, a - b], dim=3)
-        return self.out(features) + self.other(wide.mean((2, 3)))
-
-    parts = {"left": conv(2, 3), "right": conv(2, 3), "out": nn.Linear(216, 4), "other": nn.Linear(3, 4)}
-    assert_converts(Step(forward, **parts, relu=nn.ReLU()), images(0))
-
-
-def test_shape_operations() -> None:
-    def forward(self: Any, x: Tensor) -> Tensor:
-        y = self.relu(self.conv(x))
-        b, c, h, w = y.shape
-        tokens = y.reshape(b, c, h * w).transpose(1, 2)
-        y = self.relu(self.mix(tokens)).permute(0, 2, 1).reshape(b, c, h, w)
-        y = F.interpolate(self.shuffle(F.pad(y, (1, 1))), scale_factor=2)
-        y = y[:, None].squeeze(1)[..., 1:, :].contiguous().clone()
-        return self.out(F.adaptive_avg_pool2d(self.relu(y), 1).squeeze())
-
-    parts = {"conv": conv(2, 4), "mix": nn.Linear(4, 4), "shuffle": nn.ChannelShuffle(2), "out": nn.Linear(4, 3)}
-    assert_converts(Step(forward, **parts, relu=nn.ReLU()), images(0))
-
-
-def test_sizes_other_than_that_of_the_batch() -> None:
-    def forward(self: Any, x: Tensor) -> Tensor:
-        y = self.relu(self.conv(x)) / x.size(1)
-        (b, c), (h, w) = y.shape[:2], y.shape[2:]
-        y = self.relu(y.view(x.shape[0], c, -1) * (c / y.shape[1:].numel()) + h).view(y.shape[:1] + (c, h, w))
-        y = y.reshape((b, -1)) - y.size()[-1] / y.ndim * self.gain.size(0) / self.gain.abs().shape[0]
-        return self.out(torch.reshape(y.view(y.size(0), -1), shape=(y.size(0), c, h * w)).reshape(y.shape))
-
-    gain = nn.Parameter(torch.ones(2))
-    network = Step(forward, conv=conv(2, 4), out=nn.Linear(144, 3), relu=nn.ReLU(), gain=gain)
-    converted = assert_converts(network, images(0))
-    more = images(1, count=7)
-    assert relative_error(converted(more), trained_output(network, more)) < 5e-2
 
 
 SERIES_POOLS: dict[str, Any] = {
@@ -179,18 +130,6 @@ def test_splitting_channels(name: str) -> None:
     assert {"spikes", "analog"} <= set(kinds)
 
 
-def test_a_split_network_of_two_paths() -> None:
-    """As in ShuffleNet and CSPNet: one half is left alone."""
-
-    def forward(self: Any, x: Tensor) -> Tensor:
-        left, right = self.relu(self.first(x)).chunk(2, dim=1)
-        return self.out(self.shuffle(torch.cat([left, self.relu(self.second(right))], 1)).sum((2, 3)))
-
-    parts = {"first": conv(2, 8), "second": conv(4, 4), "shuffle": nn.ChannelShuffle(2), "out": nn.Linear(8, 3)}
-    converted = assert_converts(Step(forward, **parts, relu=nn.ReLU()), images(0))
-    assert len(converted.neurons) == 2
-
-
 def test_sums_over_dimensions() -> None:
     def forward(self: Any, x: Tensor) -> Tensor:
         y = self.relu(self.conv(x))
@@ -201,12 +140,6 @@ def test_sums_over_dimensions() -> None:
     network = Step(forward, conv=conv(2, 4), out=nn.Linear(4 + 8 + 36 + 24, 3), relu=nn.ReLU())
     converted = assert_converts(network, images(0))
     assert len([module for module in converted.modules() if isinstance(module, Sum)]) == 2
-
-
-@pytest.mark.parametrize("negate", [torch.neg, torch.negative, lambda x: x.neg(), lambda x: x.clone().neg_()])
-def test_negation(negate: Any) -> None:
-    network = Step(lambda self, x: self.out(F.relu(negate(F.relu(self.conv(x))) + 1)), conv=conv(2, 4), out=conv(4, 3))
-    assert_converts(network, images(0))
 
 
 def test_linear_layers_over_tokens_with_batch_norm_along_dimension_1() -> None:
@@ -226,28 +159,6 @@ def test_per_channel_amplitudes_before_a_linear_layer_over_tokens() -> None:
     assert_converts(Step(forward, **parts, relu=nn.ReLU()), x)
 
 
-def test_expressions_of_parameters() -> None:
-    def forward(self: Any, x: Tensor) -> Tensor:
-        y = self.relu(self.conv(x)) * self.gain.exp().view(1, -1, 1, 1) + self.position[:, :, :6].abs()
-        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
-        return self.relu(F.conv2d(y, weight, padding=1) / self.gain.exp()[:, None, None] - self.position[0, :, :1, :1])
-
-    parts = {"gain": torch.zeros(4), "position": torch.zeros(1, 4, 8, 6), "weight": torch.zeros(4, 4, 3, 3)}
-    network = Step(forward, conv=conv(2, 4), relu=nn.ReLU(), **{k: nn.Parameter(v) for k, v in parts.items()})
-    assert_converts(network, images(0))
-
-
-def test_calls_by_keyword() -> None:
-    def forward(self: Any, x: Tensor) -> Tensor:
-        y = F.relu(input=self.conv(input=x), inplace=True)
-        pooled = F.avg_pool2d(input=y, kernel_size=2, stride=1, padding=1)[:, :, 1:, 1:]
-        y = torch.add(input=pooled, other=torch.mul(y, other=0.5))
-        y = torch.cat(tensors=[y, F.relu(input=-y + 1)], dim=1)
-        return self.out(input=torch.mean(input=y, dim=(2, 3)))
-
-    assert_converts(Step(forward, conv=conv(2, 4), out=nn.Linear(8, 3)), images(0))
-
-
 def test_relu_of_a_relu_is_no_second_neuron() -> None:
     network = nn.Sequential(conv(2, 4), nn.ReLU(), nn.AvgPool2d(2), nn.ReLU(), nn.Flatten(), nn.ReLU(), nn.Linear(36, 3))
     assert len(assert_converts(network, images(0)).neurons) == 1
@@ -263,24 +174,6 @@ def test_a_shared_layer_keeps_one_set_of_weights_in_the_trained_network_and_two_
     assert not torch.equal(weights[1], weights[2])
 
 
-def test_max_pooling_right_behind_the_first_relu() -> None:
-    """As in the stem of the torchvision ResNets."""
-
-    def forward(self: Any, x: Tensor) -> Tensor:
-        y = self.pool(self.relu(self.norm(self.conv(x))))
-        return self.out(torch.flatten(self.relu(self.second(y) + y), 1))
-
-    parts = {"conv": conv(2, 4, bias=False), "norm": nn.BatchNorm2d(4), "second": conv(4, 4), "out": nn.Linear(36, 3)}
-    network = Step(forward, **parts, pool=nn.MaxPool2d(3, 2, 1), relu=nn.ReLU(inplace=True))
-    converted = assert_converts(network, images(0))
-    assert len(converted.neurons) == 2
-    layers = {"conv": conv(2, 4), "out": nn.Linear(36, 3)}
-    functional = Step(lambda self, x: self.out(F.max_pool2d(F.relu(self.conv(x)), 2).flatten(1)), **layers)
-    assert_converts(functional, images(0))
-    before = nn.Sequential(nn.MaxPool2d(2), conv(2, 4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
-    assert_converts(before, images(0))
-
-
 def test_outputs_keep_their_structure() -> None:
     def forward(self: Any, x: Tensor) -> Any:
         y = self.relu(self.conv(x))
@@ -292,14 +185,6 @@ def test_outputs_keep_their_structure() -> None:
     assert list(output) == ["features", "scores"]
     assert isinstance(output["scores"], (list, tuple))
     assert isinstance(output["scores"][1], tuple)
-
-
-def test_float32_networks() -> None:
-    network, x = build(["residual", "plain"], "mean", "module", 0).float(), images(0).float()
-    converted = convert(network, [x], full_precharge(12), 12)
-    output = converted(x)
-    assert output.dtype == torch.float32
-    assert relative_error(output, trained_output(network, x)) < 1e-3
 
 
 def test_channels_last_networks_give_the_same_output() -> None:
@@ -338,21 +223,6 @@ def test_learned_weights_of_a_fusion(spelling: str) -> None:
     assert relative_error(again(images(0)), trained_output(network, images(0))) < 2e-3
 
 
-def test_a_unit_of_shufflenet() -> None:
-    def forward(self: Any, x: Tensor) -> Tensor:
-        left, right = F.relu(self.first(x)).chunk(2, 1)
-        y = torch.cat([left, F.relu(self.second(self.depthwise(right)))], 1)
-        b, c, h, w = y.size()
-        y = y.view(b, 2, c // 2, h, w).transpose(1, 2).contiguous().view(b, -1, h, w)
-        return self.out(F.relu(self.grouped(y)).mean([2, 3]))
-
-    parts = {"first": conv(2, 8), "depthwise": nn.Conv2d(4, 4, 3, padding=1, groups=4), "second": conv(4, 4, kernel=1)}
-    network = Step(forward, **parts, grouped=nn.Conv2d(8, 8, 3, padding=1, groups=2), out=nn.Linear(8, 3))
-    converted = assert_converts(network, images(0))
-    assert [converted.kind(step.inputs[0]) for step in converted.steps if step.name == "linear"] == ["spikes"]
-    assert converted.dense_layers == ["conv2d_2"]  # a convolution right behind another; not the one behind the shuffle
-
-
 HEADS_BEHIND: dict[str, Any] = {
     "softmax": lambda z: z.softmax(1),
     "log_softmax": lambda z: F.log_softmax(z, dim=-1),
@@ -367,8 +237,7 @@ HEADS_BEHIND: dict[str, Any] = {
 @pytest.mark.parametrize("name", list(HEADS_BEHIND))
 def test_what_comes_after_the_last_layer_runs_on_the_decoded_output(name: str) -> None:
     network = Step(lambda self, x: HEADS_BEHIND[name](self.out(F.relu(self.first(x)).flatten(1))), first=conv(2, 4), out=nn.Linear(144, 3))
-    network = network.double().eval()
-    fill(network, 0)
+    network = fill(network.double().eval())
     x = images(0)
     converted = convert(network, [x], full_precharge(14), 14)
     expected = trained_output(network, x)

@@ -1,7 +1,5 @@
 """Spike trains from an initial potential, against exact fractions and by hand; networks that take their images this way."""
 
-from __future__ import annotations
-
 import functools
 from fractions import Fraction
 
@@ -9,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import build, conv, fill, flat, images, multi_step_spikes, single_step_spikes
+from small_networks import build, conv, fill, flat, images, multi_step_spikes, single_step_spikes, watching
 from torch import Tensor, nn
 
 from snncore import CSSCode, SpikingNetwork, calibrate, convert, tsa
@@ -88,27 +86,6 @@ def test_one_step_is_that_of_the_whole_train(
     assert whole.dtype == dtype and torch.equal(x, before)
 
 
-@quick
-@given(values, st.sampled_from([1.1, 1.5, 2.0, 2.5, 3.0]), st.integers(1, 16), st.booleans())
-def test_what_is_left_is_below_one_spike_or_half_of_one(
-    given_values: list[Fraction], beta: float, timesteps: int, ternary: bool
-) -> None:
-    ternary |= beta > 2
-    amplitude = 3.0
-    x = torch.tensor([float(v) for v in given_values], dtype=torch.float64)
-    code = CSSCode(timesteps, beta)
-    coded = code.decode(train_of(PotentialEncoder(amplitude, timesteps, beta, ternary), x), amplitude)
-    left = (x.clamp(-amplitude if ternary else 0.0, amplitude) - coded) * code.total / amplitude
-    assert left.abs().max() <= (0.5 if ternary else 1.0) + 1e-9
-    assert ternary or left.min() >= -1e-9
-
-
-@pytest.mark.parametrize(("ternary", "low"), [(True, [-1, -1, -1]), (False, [0, 0, 0])])
-def test_values_beyond_the_amplitude_are_clipped(ternary: bool, low: list[int]) -> None:
-    train = train_of(PotentialEncoder(2.0, 3, 1.5, ternary), torch.tensor([2.0, 7.0, -2.0, -7.0], dtype=torch.float64))
-    assert train.T.int().tolist() == [[1, 1, 1], [1, 1, 1], low, low]
-
-
 def test_a_train_by_hand() -> None:
     """beta = 3/2, T = 4, weights 27/8, 9/4, 3/2, 1: of A = 65/8 theta is 1. The value 2 waits as ``2 / (81/16) = 32/81``.
 
@@ -146,18 +123,10 @@ def test_arguments_that_make_no_sense(arguments: tuple[float, ...], message: str
 
 def first_input(converted: SpikingNetwork, x: Tensor) -> Tensor:
     """``[T, B, ...]`` that the first convolution or its neurons take: spikes, or the current of an image."""
-    seen: list[Tensor] = []
-    neuron = next(iter(converted.neurons.values()))
-    handles = [neuron.register_forward_pre_hook(lambda _, given: seen.append(given[0].clone()))]
-    handles += [
-        module.register_forward_hook(lambda _, __, out: seen.append(out.unflatten(0, (converted.timesteps, -1)).clone()))
-        for module in converted.modules()
-        if isinstance(module, PotentialEncoder)
-    ]
-    converted(x)
-    for handle in handles:
-        handle.remove()
-    return seen[0]
+    encoders = [module for module in converted.modules() if isinstance(module, PotentialEncoder)]
+    with watching(encoders) as trains, watching(converted.neurons.values(), inputs=True) as currents:
+        converted(x)
+    return trains[0].unflatten(0, (converted.timesteps, -1)) if trains else currents[0]
 
 
 def small() -> tuple[nn.Module, Tensor]:

@@ -1,7 +1,5 @@
 """Conversion of quantised networks by methods that convert any network."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pytest
@@ -18,8 +16,6 @@ from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReL
 
 quick = settings(deadline=None, derandomize=True, max_examples=3)
 
-
-# ---- constant input: the first layer gives its levels exactly ---------------------------------------------------------
 
 ONE_LAYER = (3, 40, 4)
 
@@ -63,11 +59,8 @@ def test_other_methods_find_their_thresholds_as_ever() -> None:
     assert neuron.threshold == network[1].clip.item()
 
 
-# ---- quantised networks from trained ones -----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("kind", [ClipFloorShift, ClippedReLU])
-@pytest.mark.parametrize("blocks", [["residual", "dense"], ["arithmetic", "pre-activation"], ["max-pooled branch", "two branches"]])
+@pytest.mark.parametrize("blocks", [["residual", "dense"], ["arithmetic", "pre activation"], ["max pooled branch", "two branches"]])
 def test_a_quantised_network_is_the_trained_one_with_other_activations(blocks: list[str], kind: type[ActivationQuantizer]) -> None:
     ann, x = build(blocks, "view", "clamp_min", 3), images(3)
     calibration = calibrate(ann, [x])
@@ -95,9 +88,6 @@ def test_quantisers_in_the_network_itself_are_recorded_as_they_are() -> None:
     assert [type(made.quantizer(node)) for node in made.activations] == [ClipFloorShift] * 2
     assert torch.equal(made(x), network(x))
     assert made.quantizer(made.activations[0]) is not network[1]
-
-
-# ---- refusals ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("levels", "timesteps", "needed"), [(4, 2, 3), (16, 4, 5), (7, 2, 3), (8, 3, 4)])

@@ -1,7 +1,5 @@
 """What one can keep of a converted network: state dicts, files, copies; and what print shows."""
 
-from __future__ import annotations
-
 import io
 import re
 from typing import Any
@@ -14,7 +12,7 @@ from torch import nn
 from snncore import ConversionMethod, MomentumNeuron, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
 from snncore.conversion import Calibration, Maximum, Percentile
 
-BLOCKS = ["residual", "dense", "arithmetic", "max-pooled branch", "pre-activation"]
+BLOCKS = ["residual", "dense", "arithmetic", "max pooled branch", "pre activation"]
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +100,7 @@ def test_print_lists_layers_kinds_and_dense_layers() -> None:
         return self.out(self.pool(z).flatten(1)).softmax(1)
 
     parts = {"first": conv(2, 4), "second": conv(4, 4), "third": conv(4, 4), "pool": nn.AvgPool2d(6), "out": nn.Linear(4, 3)}
-    network = Step(forward, **parts).double().eval()
-    fill(network, 0)
+    network = fill(Step(forward, **parts).double().eval())
     converted = convert(network, [images(0)], tmn(threshold=Maximum()), 4)
     lines = str(converted).splitlines()
     assert lines[0] == "SpikingNetwork: T = 4, latency 6, 2 layers of neurons"

@@ -1,29 +1,17 @@
 """Single-step mode: the spikes of multi-step mode, bit for bit, in memory that does not grow with T."""
 
-from __future__ import annotations
-
 import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from small_networks import EXACT_ASSORTED, Step, assorted, build, conv, fill, flat, images, multi_step_spikes, single_step_spikes
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 
-from snncore import (
-    ConversionMethod,
-    MomentumNeuron,
-    SpikingNetwork,
-    convert,
-    opi,
-    rate,
-    tmn,
-    tsa,
-)
+from snncore import ConversionMethod, MomentumNeuron, SpikingNetwork, convert, opi, rate, tmn, tsa
 from snncore.coding import Code
 from snncore.conversion import Calibration, calibrate
 from snncore.conversion.calibration import ActivationHistogram
@@ -77,14 +65,6 @@ def test_single_step_and_multi_step_spikes_are_the_same_bits(name: str, method: 
         assert_same_spikes(network, x, METHODS[method], max(timesteps, longest), calibration)
 
 
-@pytest.mark.parametrize("shortcut", ["residual", "projected residual", "padded residual", "dense", "pre-activation", "max-pooled branch"])
-def test_residual_connections_wait_for_their_partners(shortcut: str) -> None:
-    network, x = build([shortcut, "residual"], "joined", "inplace module", seed=2, exact=True), images(2, exact=True)
-    calibration = calibrate(network, [x])
-    for method in METHODS.values():
-        assert_same_spikes(network, x, method, 5, calibration)
-
-
 def test_float32_networks_stream_the_same_spikes() -> None:
     network = build(["residual", "projected residual"], "view", "module", seed=2, exact=True).float()
     assert_same_spikes(network, images(2, exact=True).float(), METHODS["TMN L=1"], 5)
@@ -112,47 +92,6 @@ def test_branches_of_very_different_depth() -> None:
     assert converted.latency == 6 + 3 * 6
 
 
-def in_place_on_analog(self: Any, x: Tensor) -> Tensor:
-    y = self.a(x)
-    y += self.b(self.relu(self.b(x)))
-    return self.c(self.relu(y))
-
-
-def in_place_on_a_waiting_signal(self: Any, x: Tensor) -> Tensor:
-    y = self.b(F.relu(self.a(x)))
-    z = self.b(F.relu(y)) + y
-    y += 1
-    return self.c(F.relu(z)) + self.c(F.relu(y))
-
-
-def image_viewed_by_size(self: Any, x: Tensor) -> Tensor:
-    return self.c(F.relu(self.a(x.view(x.size(0), x.shape[1])))) / x.size(1)
-
-
-@pytest.mark.parametrize(
-    "forward", [in_place_on_analog, in_place_on_a_waiting_signal, image_viewed_by_size], ids=lambda f: f.__name__
-)
-def test_in_place_sums_and_sizes_in_a_stream(forward: Any) -> None:
-    layers = {"a": nn.Linear(6, 6), "b": nn.Linear(6, 6), "c": nn.Linear(6, 2), "relu": nn.ReLU()}
-    network = Step(forward, **layers).double().eval()
-    fill(network, 0, exact=True)
-    x = torch.randint(-8, 9, (7, 6), generator=torch.Generator().manual_seed(0)).double() / 8
-    network.c.weight.data.mul_(6)
-    network.c.bias.data.mul_(6)
-    calibration = calibrate(network, [x])
-    for method in ("TMN L=0", "TMN L=2", "OPI"):
-        assert_same_spikes(network, x, METHODS[method], 5, calibration)
-
-
-def test_outputs_arrive_one_per_timestep_and_decode_to_the_output() -> None:
-    network = build(["residual"], "mean", "module", 0)
-    x = images(0)
-    converted = convert(network, [x], timesteps=6, mode="single-step")
-    _, steps = single_step_spikes(converted, x)
-    assert [[output.shape for output in step] for step in steps] == [[(3, 3)]] * 6
-    assert torch.allclose(converted.code.decode(torch.stack([output for (output,) in steps])), converted(x), rtol=1e-12)
-
-
 @pytest.mark.parametrize("mode", ["multi-step", "single-step"])
 def test_one_network_may_run_in_two_threads_at_once(mode: Any) -> None:
     network = build(["residual", "padded residual"], "mean", "module", 0)
@@ -161,9 +100,6 @@ def test_one_network_may_run_in_two_threads_at_once(mode: Any) -> None:
     with ThreadPoolExecutor(2) as threads:
         found = list(threads.map(lambda seed: converted(images(seed % 4)), range(16)))
     assert all(torch.equal(output, expected[seed % 4]) for seed, output in enumerate(found))
-
-
-# ---- memory -----------------------------------------------------------------------------------------------------------
 
 
 class PeakMemory(TorchFunctionMode):

@@ -1,7 +1,5 @@
 """Layers on spike trains: pooling and the single-spike property."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -35,9 +33,6 @@ def test_every_timestep_is_an_image(layer: nn.Module, plain: nn.Module) -> None:
     assert torch.allclose(out, torch.stack([plain(step) for step in x]), atol=1e-6)
     assert out.shape[:2] == (4, 2)
     assert torch.allclose(layer(x[:1]), out[:1], atol=1e-6)
-
-
-# ---- pooling and single spikes ----------------------------------------------------------------------------------------
 
 
 @quick

@@ -1,7 +1,5 @@
 """syops's rule, written down twice: from our counts, and as syops reads it off the input tensor of each layer."""
 
-from __future__ import annotations
-
 import math
 import sys
 

@@ -1,7 +1,5 @@
 """A machine without network, downloads or mirrors, and small mirrors to put on it."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -62,10 +60,7 @@ def write_parquet(encode: Encode) -> WriteParquet:
         names: Sequence[str | None] | None = None,
     ) -> Path:
         encoded = [encode(image, format) if isinstance(image, np.ndarray) else image for image in images]
-        cells = [
-            {"bytes": image, "path": name}
-            for image, name in zip(encoded, names or [None] * len(encoded), strict=True)
-        ]
+        cells = [{"bytes": image, "path": name} for image, name in zip(encoded, names or [None] * len(encoded), strict=True)]
         kind = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
         column = pyarrow.array(labels, None if labels else pyarrow.int64())
         table = pyarrow.table({columns[0]: pyarrow.array(cells, kind), columns[1]: column})

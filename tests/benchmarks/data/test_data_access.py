@@ -1,7 +1,5 @@
 """The registry of data sets, and finding and loading them by name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,10 +25,7 @@ def test_registry_is_keyed_by_name_and_says_how_to_get_everything() -> None:
     assert all(name == spec.name for name, spec in DATASETS.items())
     assert len({spec.paper_name for spec in DATASETS.values()}) == len(DATASETS)
     assert all(spec.licence and spec.how_to_get for spec in DATASETS.values())
-    assert [name for name, spec in DATASETS.items() if spec.embedded] == [
-        "sklearn/digits",
-        "sklearn/digit-pairs",
-    ]
+    assert [name for name, spec in DATASETS.items() if spec.embedded] == ["sklearn/digits", "sklearn/digit-pairs"]
 
 
 @pytest.mark.parametrize("name", [name for name, spec in DATASETS.items() if spec.embedded])
@@ -52,15 +47,11 @@ def test_counts_in_words() -> None:
     assert dataset_spec("ILSVRC/imagenet-1k").hub_split("test") == "validation"
 
 
-def test_locate_reads_no_image(
-    mirror: Path, write_parquet: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_locate_reads_no_image(mirror: Path, write_parquet: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.data.hub.decode_image", lambda *_: pytest.fail("decoded"))
     before = locate("uoft-cs/cifar10", "test")
     assert not before.found and before.where == "" and "SNNBENCH_DATA" in before.how_to_get
-    write_parquet(
-        mirror / "uoft-cs/cifar10/test-00000-of-00001.parquet", [np.zeros((32, 32, 3), np.uint8)], [0]
-    )
+    write_parquet(mirror / "uoft-cs/cifar10/test-00000-of-00001.parquet", [np.zeros((32, 32, 3), np.uint8)], [0])
     after = locate("uoft-cs/cifar10", "test")
     assert after.found and after.where == str(mirror / "uoft-cs/cifar10")
     assert not locate("uoft-cs/cifar10", "train").found

@@ -1,7 +1,5 @@
 """Data sets that need no download: digits and pairs of digits."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np

@@ -1,7 +1,5 @@
 """ImageNet, streamed from an image folder or from parquet files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -157,9 +155,7 @@ def test_found_nowhere_says_how_to_get_it() -> None:
         open_images(IMAGENET, "test")
 
 
-def test_parquet_and_folder_give_the_same(
-    folder: Path, mirror: Path, write_parquet: Callable[..., Path]
-) -> None:
+def test_parquet_and_folder_give_the_same(folder: Path, mirror: Path, write_parquet: Callable[..., Path]) -> None:
     paths = sorted(folder.glob("*/*"), key=lambda path: path.name[::-1])
     for shard, part in enumerate((paths[:7], paths[7:])):
         write_parquet(
@@ -175,23 +171,17 @@ def test_parquet_and_folder_give_the_same(
     assert all(torch.equal(one, other) for one, other in zip(_all(streamed), _all(expected), strict=True))
 
 
-def test_parquet_without_file_names_or_with_wrong_labels_or_damaged(
-    mirror: Path, write_parquet: Callable[..., Path]
-) -> None:
+def test_parquet_without_file_names_or_with_wrong_labels_or_damaged(mirror: Path, write_parquet: Callable[..., Path]) -> None:
     path = mirror / IMAGENET / "validation-00000-of-00001.parquet"
-    columns, images = ("image", "label"), [_pixels(0, (30, 30, 3)), _pixels(1, (30, 30, 3))]
-    write_parquet(path, images, [0, 1], columns, names=["a.JPEG", None])
-    with pytest.raises(CannotRun, match="no file name"):
-        open_imagenet("test")
-    write_parquet(path, images, [0, 1000], columns, names=["a.JPEG", "b.JPEG"])
-    with pytest.raises(CannotRun, match="label is 1000"):
-        open_imagenet("test")
-    write_parquet(path, images, [True, False], columns, names=["a.JPEG", "b.JPEG"])
-    with pytest.raises(CannotRun, match="label is True"):
-        open_imagenet("test")
-    write_parquet(path, images, [0, 1], ("img", "label"), names=["a.JPEG", "b.JPEG"])
-    with pytest.raises(CannotRun, match="no column image"):
-        open_imagenet("test")
+    for labels, column, second, said in (
+        ([0, 1], "image", None, "no file name"),
+        ([0, 1000], "image", "b.JPEG", "label is 1000"),
+        ([True, False], "image", "b.JPEG", "label is True"),
+        ([0, 1], "img", "b.JPEG", "no column image"),
+    ):
+        write_parquet(path, [_pixels(i, (30, 30, 3)) for i in (0, 1)], labels, (column, "label"), names=["a.JPEG", second])
+        with pytest.raises(CannotRun, match=said):
+            open_imagenet("test")
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(CannotRun, match="truncated or damaged") as caught:
         open_imagenet("test")

@@ -1,7 +1,5 @@
 """A profile, a checkpoint and a few test images small enough to run a whole paper within seconds."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys

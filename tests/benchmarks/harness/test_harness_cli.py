@@ -1,21 +1,13 @@
 """The command line: whatever is wrong ends in one line and exit code 2, and nothing that was finished is lost."""
 
-from __future__ import annotations
-
 import errno
-import io
 import json
 import os
-import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import PIL.Image
-import pyarrow
-import pyarrow.parquet
 import pytest
 import torch
 from torch import nn
@@ -237,84 +229,16 @@ def test_rows_of_a_profile_without_the_section(bench: Any) -> None:
 MNIST = "ylecun/mnist"
 
 
-def parquet(path: Path, size: int = 28, columns: tuple[str, str] = ("image", "label"), count: int = 3) -> None:
-    cells = []
-    for i in range(count):
-        stream = io.BytesIO()
-        PIL.Image.fromarray(np.full((size, size), i, dtype=np.uint8)).save(stream, "PNG")
-        cells.append({"bytes": stream.getvalue(), "path": None})
-    kind = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table = pyarrow.table({columns[0]: pyarrow.array(cells, kind), columns[1]: pyarrow.array(list(range(count)))})
-    pyarrow.parquet.write_table(table, path)
-
-
-def run_mnist(bench: Any, prepare: Callable[[Path], None]) -> str:
-    mirror = bench.folder / "mirror"
-    mirror.mkdir()
-    for split in ("train", "test"):
-        prepare(mirror / MNIST / f"{split}-00000-of-00001.parquet")
+def test_missing_data_and_a_mirror_that_is_no_folder(bench: Any) -> None:
+    mirror, profile = bench.folder / "mirror", bench.write_profile(('"sklearn/digits"', f'"{MNIST}"'))
     bench.patch.setenv("SNNBENCH_DATA", str(mirror))
-    profile = bench.write_profile(('"sklearn/digits"', f'"{MNIST}"'))
-    refusal: str = bench.call(
-        "run", "tmn", "figure4b", "--profile", profile, "--jobs", "1", "--offline", "--no-report", "--json"
-    ).refusal
-    return refusal
-
-
-def test_missing_data(bench: Any) -> None:
-    refusal = run_mnist(bench, lambda path: None)
+    assert "is not a folder" in bench.run("figure4b", profile=profile).refusal
+    mirror.mkdir()
+    refusal = bench.run("figure4b", "--offline", profile=profile).refusal
     assert f"{MNIST}, " in refusal and "was not found" in refusal and "set SNNBENCH_DATA" in refusal
 
 
-def test_truncated_data(bench: Any) -> None:
-    def truncated(path: Path) -> None:
-        parquet(path)
-        path.write_bytes(path.read_bytes()[:-200])
-
-    refusal = run_mnist(bench, truncated)
-    assert "00000-of-00001.parquet: truncated or damaged" in refusal and "get the file again" in refusal
-
-
-def test_wrong_columns(bench: Any) -> None:
-    assert "there is no column image; expected image, label" in run_mnist(bench, lambda path: parquet(path, columns=("picture", "label")))
-
-
-def test_wrong_image_size(bench: Any) -> None:
-    refusal = run_mnist(bench, lambda path: parquet(path, size=27))
-    assert "row 0" in refusal and "28" in refusal and "27" in refusal
-
-
-def test_a_mirror_that_is_no_folder(bench: Any) -> None:
-    bench.patch.setenv("SNNBENCH_DATA", str(bench.folder / "absent"))
-    profile = bench.write_profile(('"sklearn/digits"', f'"{MNIST}"'))
-    assert "is not a folder" in bench.run("figure4b", profile=profile).refusal
-
-
 # ---- weights ----------------------------------------------------------------------------------------------------------
-
-
-class Code:
-    def __reduce__(self) -> Any:
-        return os.system, ("touch executed",)
-
-
-def with_pickle(path: Path) -> Path:
-    path = path.with_suffix(".pt")
-    path.write_bytes(pickle.dumps({"weight": Code()}))
-    return path
-
-
-def with_nan(path: Path) -> Path:
-    state = build_model("resnet20-thin", 10, 1).state_dict()
-    next(iter(state.values())).view(-1)[0] = torch.nan
-    write_checkpoint(path, state, {"mean": "[0.5]", "std": "[0.25]"})
-    return path
-
-
-def of_another_network(path: Path) -> Path:
-    write_checkpoint(path, build_model("resnet18-thin", 10, 1).state_dict(), {"mean": "[0.5]", "std": "[0.25]"})
-    return path
 
 
 def with_metadata(**metadata: str) -> Callable[[Path], Path]:
@@ -325,26 +249,10 @@ def with_metadata(**metadata: str) -> Callable[[Path], Path]:
     return write
 
 
-def truncated(path: Path) -> Path:
-    with_metadata(mean="[0.5]", std="[0.25]")(path)
-    path.write_bytes(path.read_bytes()[:-100])
-    return path
-
-
-def broken_link(path: Path) -> Path:
-    path.symlink_to("gone")
-    return path
-
-
 @pytest.mark.parametrize(
     ("write", "said"),
     [
         (lambda path: path, "does not exist"),
-        (broken_link, "is a link that points nowhere (to gone)"),
-        (truncated, "damaged or cut short"),
-        (of_another_network, "does not fit"),
-        (with_pickle, "refused, because it holds more than tensors"),
-        (with_nan, "holds values that are not finite"),
         (with_metadata(), "lack mean and std"),
         (with_metadata(mean="0.5", std="[0.25]"), "lack mean and std"),
         (with_metadata(mean="[0.5, 0.5, 0.5]", std="[0.25, 0.25, 0.25]"), "1 channel(s), but mean has 3"),
@@ -357,7 +265,6 @@ def test_weights_that_cannot_be_used(finished: Any, write: Callable[[Path], Path
     refusal = finished.run("figure4b", "--weights", f"tiny={path}").refusal
     assert said in refusal and (path.name in refusal or "sklearn/digits" in refusal)
     assert finished.files() == before
-    assert not (finished.folder / "executed").exists()
 
 
 def test_weights_behind_a_link_to_another_name(finished: Any, weights_folder: Path) -> None:
@@ -417,23 +324,19 @@ def test_a_network_that_cannot_be_converted_is_not_run_and_says_why(bench: Any, 
 # ---- folders and files ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("number", "said"),
-    [(errno.EACCES, "make the folder writable or choose another one"), (errno.EROFS, "read-only"), (errno.ENOSPC, "free some disk space")],
-)
-def test_results_that_cannot_be_written_are_noticed_first(finished: Any, number: int, said: str) -> None:
+def test_results_that_cannot_be_written_are_noticed_first(finished: Any) -> None:
     before = finished.files()
     measured: list[int] = []
     finished.patch.setattr(ConversionLoss, "run", lambda *_: measured.append(1))
     finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
 
     def fail(*_: Any) -> None:
-        raise OSError(number, os.strerror(number))
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files.os, "replace", fail)
         refusal = finished.run("timesteps").refusal
-    assert said in refusal and "results" in refusal
+    assert "make the folder writable or choose another one" in refusal and "results" in refusal
     assert measured == [] and finished.files() == before
 
 
@@ -471,25 +374,10 @@ def test_a_full_disk_elsewhere_is_one_line_too(bench: Any) -> None:
     assert "No space left on device" in bench.run("figure4b").refusal
 
 
-def nonsense(lines: list[str]) -> list[str]:
-    return [lines[0], lines[1].replace("stand-in", "perhaps"), *lines[2:]]
-
-
-@pytest.mark.parametrize(
-    ("edit", "said"),
-    [
-        (lambda lines: [], "line 1"),
-        (lambda lines: [lines[0].replace("snn_metric", "snn"), *lines[1:]], "line 1, column 'snn_metric'"),
-        (lambda lines: [*lines[:2], lines[2][:20]], "line 3"),
-        (lambda lines: [*lines[:2], lines[2].replace(",3,", ",three,", 1), *lines[3:]], "line 3, column 'timesteps'"),
-        (lambda lines: [*lines, lines[-1]], "has the same keys as an earlier line"),
-        (nonsense, "line 2, column 'status'"),
-    ],
-)
 @pytest.mark.parametrize("command", ["check", "report", "run"])
-def test_a_table_edited_into_nonsense(finished: Any, command: str, edit: Callable[[list[str]], list[str]], said: str) -> None:
+def test_a_table_edited_into_nonsense(finished: Any, command: str) -> None:
     path = finished.results / "timesteps.csv"
-    content = "".join(edit(path.read_text(encoding="utf-8").splitlines(keepends=True)))
+    content = path.read_text(encoding="utf-8").replace(",3,", ",three,", 1)
     path.write_text(content, encoding="utf-8")
     arguments = {
         "check": ("check", "tmn", "timesteps", "--profile", "tiny.toml", "--jobs", "1", "--json"),
@@ -497,7 +385,7 @@ def test_a_table_edited_into_nonsense(finished: Any, command: str, edit: Callabl
         "run": ("run", "tmn", "timesteps", "--rows", "1", "--profile", "tiny.toml", "--jobs", "1", "--no-report", "--json"),
     }[command]
     refusal = finished.call(*arguments).refusal
-    assert "timesteps.csv" in refusal and said in refusal and "snnbench run" in refusal
+    assert "timesteps.csv: line 3, column 'timesteps'" in refusal and "snnbench run" in refusal
     assert path.read_text(encoding="utf-8") == content
 
 

@@ -187,10 +187,7 @@ def test_evidence_for_one_network_only_does_not_back_the_other() -> None:
     stored, fresh = table(), table()
     for it in (stored, fresh):
         del it.correct["TMN,8#ann"]
-    assert {(it.row, it.column) for it in check(stored, fresh).differences} == {
-        ("TMN,8", "ann_metric"),
-        ("TMN,8", "loss"),
-    }
+    assert {(it.row, it.column) for it in check(stored, fresh).differences} == {("TMN,8", "ann_metric"), ("TMN,8", "loss")}
 
 
 def test_evidence_that_belongs_to_no_row_or_cannot_be_used() -> None:

@@ -1,9 +1,6 @@
 """Atomic writes: old bytes or new bytes, never a mixture, and nothing left behind."""
 
-from __future__ import annotations
-
 import errno
-import io
 import os
 import resource
 import signal
@@ -132,16 +129,6 @@ def test_a_kill_in_the_middle_keeps_the_old_file_and_the_next_write_works(tmp_pa
     assert path.read_bytes() == b"new"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(CannotRun, match="make the folder writable"):
-            atomic_write_bytes(tmp_path / "table.csv", b"new")
-    finally:
-        tmp_path.chmod(0o700)
-
-
 def test_a_folder_or_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"")
@@ -174,13 +161,10 @@ def test_packed_arrays_come_back_bit_by_bit(content: dict[str, np.ndarray]) -> N
     assert pack_arrays(dict(reversed(content.items()))) == data
 
 
-def test_packed_arrays_have_no_date() -> None:
-    with zipfile.ZipFile(io.BytesIO(pack_arrays({"a": np.arange(3)}))) as archive:
-        assert [entry.date_time for entry in archive.infolist()] == [(1980, 1, 1, 0, 0, 0)]
-
-
-def test_numpy_reads_packed_arrays(tmp_path: Path) -> None:
+def test_packed_arrays_have_no_date_and_numpy_reads_them(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(pack_arrays({"a": np.arange(3), "b": np.array("text")}))
+    with zipfile.ZipFile(tmp_path / "x.npz") as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     with np.load(tmp_path / "x.npz") as loaded:
         assert loaded["a"].tolist() == [0, 1, 2]
         assert str(loaded["b"]) == "text"

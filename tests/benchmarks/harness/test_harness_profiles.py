@@ -1,7 +1,5 @@
 """The profiles that come with the project: complete, consistent and runnable."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,8 +97,6 @@ def test_files_that_are_no_profile(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(CannotRun, match=r"own\.toml"):
         load_profile(str(tmp_path / "own.toml"))
 
-
-# ---- quantised networks -----------------------------------------------------------------------------------------------
 
 QUANTIZED = 'fine_tuning = "digits-quantized"\nquantizers = { default = "qcfs-4", TMN = "uniform-3" }\n'
 

@@ -1,7 +1,5 @@
 """Progress of work in other processes: what is noted is read, added up and told."""
 
-from __future__ import annotations
-
 import pickle
 import threading
 from pathlib import Path

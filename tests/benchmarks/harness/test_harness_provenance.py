@@ -1,7 +1,5 @@
 """Provenance: complete, silent about whose machine it was, and written only with its table."""
 
-from __future__ import annotations
-
 import getpass
 import json
 import os
@@ -81,9 +79,7 @@ def test_peak_memory_is_in_megabytes() -> None:
 
 
 def test_a_record_says_nothing_about_whose_machine_it_was(tmp_path: Path) -> None:
-    record = record_of(
-        checkpoints={str(tmp_path / "net.safetensors"): "c1"}, datasets={str(tmp_path / "mine"): "f1"}
-    )
+    record = record_of(checkpoints={str(tmp_path / "net.safetensors"): "c1"}, datasets={str(tmp_path / "mine"): "f1"})
     assert record["checkpoints"] == {"net.safetensors": "c1"}
     assert record["datasets"] == {"mine": "f1"}
 
@@ -107,13 +103,10 @@ def test_the_commit_and_whether_it_is_what_ran(checkout: Path) -> None:
     (checkout / "results" / "u.csv").write_text("new", encoding="utf-8")
     (checkout / "reports" / "t.md").write_text("new", encoding="utf-8")
     assert record_of(root=checkout)["git"]["dirty"] is False
-    (checkout / "code.py").write_text("new", encoding="utf-8")
+    (checkout / "method.py").write_text("", encoding="utf-8")  # a new file of code
     assert record_of(root=checkout)["git"]["dirty"] is True
-
-
-@needs_git
-def test_a_new_file_of_code_is_a_change(checkout: Path) -> None:
-    (checkout / "method.py").write_text("", encoding="utf-8")
+    (checkout / "method.py").unlink()
+    (checkout / "code.py").write_text("new", encoding="utf-8")
     assert record_of(root=checkout)["git"]["dirty"] is True
 
 
@@ -145,8 +138,11 @@ def test_no_commit_outside_a_checkout_inside_another_one_or_without_git(
     unknown = {"commit": "", "dirty": None}
     installed = checkout / "site-packages"
     installed.mkdir()
-    assert record_of(root=tmp_path_factory.mktemp("plain"))["git"] == unknown
+    plain = tmp_path_factory.mktemp("plain")
+    assert record_of(root=plain)["git"] == unknown
     assert record_of(root=installed)["git"] == unknown
+    git(plain, "init")  # without a commit
+    assert record_of(root=plain)["git"] == unknown
     monkeypatch.setenv("PATH", "")
     assert record_of(root=checkout)["git"] == unknown
 
@@ -162,12 +158,6 @@ def test_a_checkout_whose_path_the_locale_cannot_spell(checkout: Path, name: byt
     environment = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": utf8}
     told = subprocess.run([sys.executable, "-c", program, moved], env=environment, cwd=ROOT, capture_output=True, check=True)
     assert told.stdout.decode().strip() == str(expected)
-
-
-@needs_git
-def test_a_checkout_without_a_commit(tmp_path: Path) -> None:
-    git(tmp_path, "init")
-    assert record_of(root=tmp_path)["git"] == {"commit": "", "dirty": None}
 
 
 def test_written_with_a_changed_table_and_left_alone_otherwise(tmp_path: Path) -> None:

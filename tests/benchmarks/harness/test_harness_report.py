@@ -1,7 +1,5 @@
 """Reports: complete, well-formed, the same bytes each time, and honest about what was not run or not on the paper's setting."""
 
-from __future__ import annotations
-
 import json
 import platform
 import re
@@ -195,29 +193,25 @@ def test_a_table_changed_by_hand_is_named(root: Path, tmn_tables: Make) -> None:
     assert "**Note:** Changed after the run that the provenance describes: `figure1d`." in rerender(root)
 
 
-def test_tables_from_different_commits_are_told_apart(root: Path) -> None:
+COMMITS = [{"commit": letter * 40, "dirty": dirty} for letter, dirty in (("a", True), ("a", False), ("b", False), ("c", True))]
+MACHINE = {"cpu": {"model": "Old", "cores": 4, "capability": "AVX2"}, "gpu": ["Card"], "system": "Linux x86_64"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"git": COMMITS[0]}, "commit `aaaaaaaaaa` with uncommitted changes (`table2`)"),
+        (
+            {"git": COMMITS[1] | {"earlier": COMMITS[2:]}},
+            "commit `aaaaaaaaaa`, earlier rows `cccccccccc` with uncommitted changes and `bbbbbbbbbb` (`table2`)",
+        ),
+        ({"earlier_machines": [MACHINE]}, ", earlier rows Old, 4 cores, AVX2, Card, Linux x86_64 (`table2`)"),
+    ],
+)
+def test_commits_and_machines_are_told_apart(root: Path, change: dict[str, Any], said: str) -> None:
     path = root / "workstation" / "tmn" / "table2.json"
-    path.write_text(
-        json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"git": {"commit": "a" * 40, "dirty": True}}), encoding="utf-8"
-    )
-    assert "commit `aaaaaaaaaa` with uncommitted changes (`table2`)" in rerender(root)
-
-
-def test_commits_behind_earlier_rows_are_named(root: Path) -> None:
-    path = root / "workstation" / "tmn" / "table2.json"
-    earlier = [{"commit": letter * 40, "dirty": dirty} for letter, dirty in (("b", False), ("c", True))]
-    git = {"commit": "a" * 40, "dirty": False, "earlier": earlier}
-    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"git": git}), encoding="utf-8")
-    named = "commit `aaaaaaaaaa`, earlier rows `cccccccccc` with uncommitted changes and `bbbbbbbbbb` (`table2`)"
-    assert named in rerender(root)
-
-
-def test_machines_behind_earlier_rows_are_named(root: Path) -> None:
-    path = root / "workstation" / "tmn" / "table2.json"
-    record = json.loads(path.read_text(encoding="utf-8"))
-    earlier = {"cpu": {"model": "Old", "cores": 4, "capability": "AVX2"}, "gpu": ["Card"], "system": "Linux x86_64"}
-    path.write_text(json.dumps(record | {"earlier_machines": [earlier]}), encoding="utf-8")
-    assert ", earlier rows Old, 4 cores, AVX2, Card, Linux x86_64 (`table2`)" in rerender(root)
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
+    assert said in rerender(root)
 
 
 def test_missing_provenance_is_said(root: Path) -> None:
@@ -328,12 +322,6 @@ def test_tables_of_which_only_some_rows_were_run(tmn_tables: Make, tmp_path: Pat
         assert {len(row) for row in rows} == {len(rows[0])}
 
 
-def test_no_table_at_all_is_an_error_with_the_command(tmp_path: Path) -> None:
-    with pytest.raises(CannotRun, match="snnbench run tmn --profile embedded") as error:
-        report.render("tmn", load_profile("embedded"), tmp_path, tmp_path / "reports")
-    assert "\n" not in str(error.value)
-
-
 def test_a_table_edited_into_nonsense_is_an_error_and_leaves_the_old_page(root: Path) -> None:
     before = rerender(root)
     path = root / "workstation" / "tmn" / "timesteps.csv"
@@ -341,14 +329,3 @@ def test_a_table_edited_into_nonsense_is_an_error_and_leaves_the_old_page(root: 
     with pytest.raises(CannotRun, match="ann_metric"):
         rerender(root)
     assert page_of(root, "workstation") == before
-
-
-def test_an_unknown_paper_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(CannotRun, match="tmn"):
-        report.render("nosuch", load_profile("embedded"), tmp_path, tmp_path)
-
-
-def test_the_audit_of_table_3_flags_exactly_the_two_energies_that_do_not_follow(rendered: Path) -> None:
-    (rows,) = (t[2:] for t in tables_in(section(page_of(rendered, "workstation"), "Table 3")) if t[0][-1] == "Audit")
-    assert [row[0] for row in rows if "does not follow" in row[-1]] == ["2", "7"]
-    assert len(rows) == 8

@@ -1,7 +1,5 @@
 """Running: the same bytes however often it is repeated, killed, sharded or shared between processes."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -99,13 +97,6 @@ def test_a_second_run_changes_no_byte_and_measures_nothing(finished: Any) -> Non
     assert finished.files() == before
 
 
-def test_a_second_run_with_an_empty_cache_gives_the_same_bytes(finished: Any) -> None:
-    before = finished.files()
-    finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
-    assert finished.run("timesteps", "figure4b", "figure4c").code == 0
-    assert finished.files() == before
-
-
 # ---- killed -----------------------------------------------------------------------------------------------------------
 
 
@@ -180,19 +171,20 @@ def test_a_run_killed_between_two_files_is_completed(finished: Any, lost: str) -
     assert (finished.results / "timesteps.json").exists()
 
 
+def started(bench: Any, name: str, images: int, jobs: str = "1") -> tuple[subprocess.Popen[bytes], Path]:
+    """Figure 4(b) in a process of its own, which has all test images, with its cache and its table."""
+    end = "\n\n[papers.tmn.figure4c]"
+    profile = bench.write_profile((f"timesteps = [2]{end}", f"timesteps = [2]\ntest_images = {images}{end}"))
+    command = [sys.executable, "-m", "benchmarks.harness.cli", "run", "tmn", "figure4b", "--profile", profile, "--jobs", jobs]
+    environment = os.environ | {"SNNBENCH_CACHE": str(bench.folder / name), "PYTHONPATH": str(ROOT)}
+    where = bench.folder / f"results-{name}"
+    process = subprocess.Popen([*command, "--no-report", "--results", str(where)], env=environment, cwd=bench.folder)
+    return process, where / "tiny" / "tmn" / "figure4b.csv"
+
+
 @pytest.mark.slow
-def test_a_killed_process_leaves_what_it_finished(finished: Any, weights_folder: Path) -> None:
-    """With a profile of its own, because a new process has all test images."""
-    profile = finished.write_profile(("timesteps = [2]\n\n[papers.tmn.figure4c]", "timesteps = [2]\ntest_images = 400\n\n[papers.tmn.figure4c]"))
-    command = [sys.executable, "-m", "benchmarks.harness.cli", "run", "tmn", "figure4b", "--profile", profile, "--jobs", "1"]
-
-    def start(name: str) -> tuple[subprocess.Popen[bytes], Path]:
-        environment = os.environ | {"SNNBENCH_CACHE": str(finished.folder / name), "PYTHONPATH": str(ROOT)}
-        where = finished.folder / f"results-{name}"
-        process = subprocess.Popen([*command, "--no-report", "--results", str(where)], env=environment, cwd=finished.folder)
-        return process, where / "tiny" / "tmn" / "figure4b.csv"
-
-    process, csv = start("killed")
+def test_a_killed_process_leaves_what_it_finished(finished: Any) -> None:
+    process, csv = started(finished, "killed", 400)
     entries = finished.folder / "killed" / "measurements"
     while process.poll() is None and not list(entries.glob("*/*.npz")):
         time.sleep(0.01)
@@ -201,9 +193,9 @@ def test_a_killed_process_leaves_what_it_finished(finished: Any, weights_folder:
     kept = {path.name for path in entries.glob("*/*.npz")}
     assert 0 < len(kept) < 60
 
-    process, csv = start("killed")
+    process, csv = started(finished, "killed", 400)
     assert process.wait() == 0
-    process, whole = start("whole")
+    process, whole = started(finished, "whole", 400)
     assert process.wait() == 0
     assert csv.read_bytes() == whole.read_bytes()
     assert kept <= {path.name for path in entries.glob("*/*.npz")}
@@ -293,17 +285,11 @@ def test_rows_that_the_profile_no_longer_has_are_dropped(finished: Any) -> None:
 
 @pytest.mark.slow
 def test_parallel_processes_give_the_same_bytes(finished: Any) -> None:
-    """With all test images in both runs, because another process does not know of the few."""
-    profile = finished.write_profile(("timesteps = [2]\n\n[papers.tmn.figure4c]", "timesteps = [2]\ntest_images = 100\n\n[papers.tmn.figure4c]"))
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     tables = []
     for jobs in ("1", "2"):
-        environment["SNNBENCH_CACHE"] = str(finished.folder / f"cache-{jobs}")
-        where = finished.folder / f"results-{jobs}"
-        command = [sys.executable, "-m", "benchmarks.harness.cli", "run", "tmn", "figure4b", "--profile", profile]
-        command += ["--jobs", jobs, "--no-report", "--results", str(where)]
-        subprocess.run(command, env=environment, cwd=finished.folder, check=True)
-        tables.append((where / "tiny" / "tmn" / "figure4b.csv").read_bytes())
+        process, csv = started(finished, f"jobs-{jobs}", 100, jobs)
+        assert process.wait() == 0
+        tables.append(csv.read_bytes())
     assert tables[0] == tables[1]
 
 
@@ -405,23 +391,6 @@ def test_check_sees_another_predictive_threshold(finished: Any) -> None:
     (preset,) = differences(ran, "analytic")
     assert preset["row"].endswith("method TMN") and preset["column"] == "value"
     assert (float(preset["stored"]), float(preset["fresh"])) == (0.5, 0.55)
-
-
-def test_check_names_a_missing_row(finished: Any) -> None:
-    path = finished.results / "figure4c.csv"
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    path.write_text("".join(lines[:1] + lines[2:]), encoding="utf-8")
-    ran = finished.check("figure4c")
-    assert ran.code == 1
-    assert [(d["row"], d["column"]) for d in differences(ran, "figure4c")] == [("0.40,all", "rows")]
-
-
-def test_check_names_what_has_no_correctness(finished: Any) -> None:
-    (finished.results / "timesteps.npz").unlink()
-    ran = finished.check("timesteps")
-    assert ran.code == 1
-    assert {d["column"] for d in differences(ran, "timesteps")} == {"ann_metric", "snn_metric"}
-    assert "no stored per-sample correctness" in differences(ran, "timesteps")[0]["reason"]
 
 
 def test_check_of_some_rows_looks_at_those_alone(finished: Any) -> None:

@@ -1,7 +1,5 @@
 """Measurements: held to slow, direct computations on a network of four layers."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_networks import single_step_spikes
+from small_networks import single_step_spikes, watching
 from torch import Tensor, nn
 
 from benchmarks.measurements import (
@@ -70,9 +68,7 @@ class Bench:
         return found.convert(self.calibrated, threshold_rule(rule), timesteps, lambda limit: [self.images], **dict(options))
 
     def test_batches(self, choice: NetworkChoice, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for first in range(start, stop, BATCH):
-            part = slice(first, min(first + BATCH, stop))
-            yield self.images[part], self.labels[part]
+        yield from zip(self.images[start:stop].split(BATCH), self.labels[start:stop].split(BATCH), strict=True)
 
 
 @pytest.fixture
@@ -159,21 +155,15 @@ def test_outputs_of_the_pipeline_are_read_after_every_step(bench: Any) -> None:
 def test_encoding_error_is_that_of_a_direct_computation(bench: Any, name: str) -> None:
     steps = (2, 4)
     measured = EncodingError(CHOICE, "percentile-99.9", None, name, (), steps).run(bench, 0, IMAGES)
-    expected: list[Tensor] = []
-    relus = (bench.net.relu1, bench.net.relu2)
-    hooks = [relu.register_forward_hook(lambda _, __, out: expected.append(out.double())) for relu in relus]
-    bench.net(bench.images)
-    for hook in hooks:
-        hook.remove()
+    with watching((bench.net.relu1, bench.net.relu2)) as expected:
+        bench.net(bench.images)
     for i, timesteps in enumerate(steps):
         snn = bench.converted(CHOICE, "percentile-99.9", name, (), timesteps)
-        trains: list[Tensor] = []
-        for neuron in snn.neurons.values():
-            neuron.register_forward_hook(lambda _, __, out, trains=trains: trains.append(out.double().clone()))
-        snn(bench.images)
+        with watching(snn.neurons.values()) as trains:
+            snn(bench.images)
         beta = 2.0 if name == "TMN" else 1.0
         for layer, (train, neuron) in enumerate(zip(trains, snn.neurons.values(), strict=True)):
-            value = torch.zeros_like(train[0])
+            value = torch.zeros_like(train[0], dtype=torch.float64)
             for step in train:
                 value = beta * value + step
             value *= neuron.threshold / sum(beta**t for t in range(timesteps))
@@ -198,10 +188,8 @@ def test_residual_potential_is_that_of_neurons_stepped_one_by_one(bench: Any, ra
     options = (("ratio", ratio),)
     measured = ResidualPotential(CHOICE, "maximum", None, "TMN", options, 3).run(bench, 0, IMAGES)
     snn = bench.converted(CHOICE, "maximum", "TMN", options, 3)
-    currents: list[Tensor] = []
-    for neuron in snn.neurons.values():
-        neuron.register_forward_pre_hook(lambda _, given: currents.append(given[0].clone()))
-    snn(bench.images)
+    with watching(snn.neurons.values(), inputs=True) as currents:
+        snn(bench.images)
     sums, per_neuron = np.zeros((2, 5)), []
     for neuron, current in zip(snn.neurons.values(), currents, strict=True):
         state, fired = neuron.start(current[0]), torch.zeros_like(current[0], dtype=torch.bool)

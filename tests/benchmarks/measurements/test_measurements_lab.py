@@ -1,7 +1,5 @@
 """A lab does what takes long once: a network is read once however many methods convert it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import replace

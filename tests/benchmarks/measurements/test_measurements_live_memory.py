@@ -1,8 +1,6 @@
 """Bytes of live tensors: known sizes by hand, and what the two ways of running a converted network need."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ from benchmarks.measurements import LiveMemory
 from benchmarks.measurements.live_memory import LiveBytes
 from benchmarks.methods import method, threshold_rule
 from benchmarks.profiles import NetworkChoice
-from snncore import SpikingNetwork, convert
+from snncore import convert
 
 CHOICE = NetworkChoice("CIFAR-10", "ResNet-20", "sklearn/digits", "resnet20-thin", "weights")
 KB = 1000  # of 250 float32 numbers
@@ -22,9 +20,6 @@ DEPTH = 4
 
 def kilobytes(count: int = 1) -> Tensor:
     return torch.zeros(250 * count)
-
-
-# ---- the counter ------------------------------------------------------------------------------------------------------
 
 
 def test_sizes_of_tensors_add_up() -> None:
@@ -68,11 +63,8 @@ def test_freed_memory_leaves_and_the_peak_stays() -> None:
             kilobytes()
         assert live.alive == KB and len(z) == 250
     assert live.peak == 3 * KB * 2
-
-
-def test_a_temporary_of_an_operation_counts_while_it_is_there() -> None:
     with LiveBytes() as live:
-        x = (kilobytes() + 1) * 2
+        x = (kilobytes() + 1) * 2  # a temporary counts while it is there
     assert (live.alive, live.peak) == (KB, 2 * KB) and len(x) == 250
 
 
@@ -98,29 +90,19 @@ def test_several_outputs_of_one_operation_are_all_seen() -> None:
     assert live.alive == KB + 250 * 8 and len(parts) == 5 and len(values) == len(indices)
 
 
-# ---- networks ---------------------------------------------------------------------------------------------------------
-
-
-class Bench:
+def bench() -> Any:
     """Stands in for a lab: a chain of four layers of neurons, six images in batches of four."""
-
-    def __init__(self) -> None:
-        torch.manual_seed(1)
-        layers = [part for _ in range(DEPTH) for part in (nn.Linear(40, 40), nn.ReLU())]
-        self.net = nn.Sequential(*layers, nn.Linear(40, 4)).eval()
-        self.images = torch.randn(6, 40)
-
-    def converted(self, choice: NetworkChoice, rule: str, name: str, options: Any, timesteps: int) -> SpikingNetwork:
-        return convert(self.net, [self.images], method(name).conversion(threshold_rule(rule), **dict(options)), timesteps)
-
-    def test_batches(self, choice: NetworkChoice, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for first in range(start, stop, 4):
-            batch = self.images[first : min(first + 4, stop)]
-            yield batch, torch.zeros(len(batch))
+    torch.manual_seed(1)
+    layers = [part for _ in range(DEPTH) for part in (nn.Linear(40, 40), nn.ReLU())]
+    net, images = nn.Sequential(*layers, nn.Linear(40, 4)).eval(), torch.randn(6, 40)
+    return SimpleNamespace(
+        converted=lambda _, rule, name, __, steps: convert(net, [images], method(name).conversion(threshold_rule(rule)), steps),
+        test_batches=lambda _, start, stop: ((batch, torch.zeros(len(batch))) for batch in images[start:stop].split(4)),
+    )
 
 
 def peak(timesteps: int, mode: Any, images: int = 6) -> tuple[int, int]:
-    measured = LiveMemory(CHOICE, "maximum", None, "TSA", (), timesteps, mode).run(Bench(), 0, images)  # type: ignore[arg-type]
+    measured = LiveMemory(CHOICE, "maximum", None, "TSA", (), timesteps, mode).run(bench(), 0, images)
     return int(measured["same_bytes"]), int(measured["same_images"])
 
 

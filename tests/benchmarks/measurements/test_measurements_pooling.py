@@ -1,11 +1,10 @@
 """Average pooling merged into weights."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_networks import watching
 from torch import Tensor, nn
 
 from benchmarks.measurements.pooling import merge_average_pooling
@@ -24,14 +23,9 @@ def single_spikes(*shape: int, timesteps: int = 5, seed: int = 0) -> Tensor:
 
 def observed(network: nn.Sequential, x: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Output, and the inputs of all layers with weights."""
-    seen: list[Tensor] = []
     layers = [m for m in network if isinstance(m, nn.Conv2d | nn.Linear)]
-    handles = [layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])) for layer in layers]
-    with torch.no_grad():
-        out = network(x)
-    for handle in handles:
-        handle.remove()
-    return out, seen
+    with torch.no_grad(), watching(layers, inputs=True) as seen:
+        return network(x), seen
 
 
 def build(*layers: nn.Module, timesteps: int = 4, seed: int = 0) -> nn.Sequential:

@@ -1,9 +1,8 @@
 """Operations of networks of time-first layers, counted synapse by synapse in plain loops."""
 
-from __future__ import annotations
-
 import pytest
 import torch
+from small_networks import watching
 from synapse_loops import by_loops, images
 from torch import Tensor, nn
 
@@ -65,9 +64,7 @@ def test_a_spike_input_costs_accumulates_alone() -> None:
 def test_counts_of_a_train_add_up_over_batches() -> None:
     network = time_first(MaxPool2d(1))
     batch = images(6)[None]
-    spikes = []
-    neurons = [layer.register_forward_hook(lambda _, __, out: spikes.append(out)) for layer in network[1:2]]
-    with torch.no_grad(), TrainCounter(network) as counter:
+    with torch.no_grad(), TrainCounter(network) as counter, watching(network[1:2]) as spikes:
         network(batch)
         per_image = {name: each.clone() for name, each in counter.accumulates.items()}
         network(batch)
@@ -78,8 +75,6 @@ def test_counts_of_a_train_add_up_over_batches() -> None:
     assert counts.layers["0"].input == "constant" and counts.layers["0"].multiplications == [4 * (2 * 9 * 36 + 2 * 36)]
     assert counts.neuron_layers["1"].positive == [float(step.sum()) * 2 for step in spikes[0]]
     assert counts.per_image().updates == 3 * sum(counts.neurons.values())
-    for handle in neurons:
-        handle.remove()
 
 
 def test_latency_coded_values_count_like_their_spikes() -> None:

@@ -1,7 +1,5 @@
 """Methods: found by name, import path or entry point, and how they count their steps."""
 
-from __future__ import annotations
-
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -15,7 +13,7 @@ from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import METHODS, Method, Steps, method, threshold_rule
 from benchmarks.methods.base import THRESHOLD_RULES
 from benchmarks.methods.time_window import TimeWindowNeuron
-from snncore.neurons import IntegrateFireNeuron, MomentumNeuron
+from snncore.neurons import IntegrateFireNeuron, MomentumNeuron, SpikingNeuron
 from snncore.thresholds import ActivationHistogram
 
 OWN = """
@@ -46,71 +44,55 @@ def test_every_method_says_what_it_is(name: str) -> None:
     assert found.layerwise or not conversion.full_precision or conversion.threshold is THRESHOLD_RULES["maximum"]
 
 
-def test_tmn_is_the_papers_neuron() -> None:
-    neuron = method("TMN").conversion(threshold_rule("maximum")).neuron(3.0, 4)
-    assert isinstance(neuron, MomentumNeuron)
-    assert (neuron.threshold, neuron.beta, neuron.delay, neuron.ratio) == (3.0, 2.0, 1, 0.5)
-    assert neuron.ternary and neuron.gate == "first-spike"
+NEURONS: list[tuple[str, dict[str, Any], type[SpikingNeuron], dict[str, Any]]] = [
+    ("TMN", {}, MomentumNeuron, {"threshold": 2, "beta": 2, "delay": 1, "ratio": 0.5, "ternary": True, "gate": "first-spike"}),
+    ("TMN", {"precharge": 3, "ratio": 0.6, "ternary": False}, MomentumNeuron, {"delay": 3, "ratio": 0.6, "ternary": False}),
+    ("FS-Conversion", {}, MomentumNeuron, {"threshold": 2, "delay": 7, "ratio": 1, "ternary": False, "gate": "none"}),
+    ("rate", {}, IntegrateFireNeuron, {"initial": 0}),
+    ("OPI", {}, IntegrateFireNeuron, {"initial": 0.5}),
+    ("TTFS Mapping", {}, TimeWindowNeuron, {"grid": "nearest", "threshold": 8, "delay": 7}),
+    ("TTFS Mapping", {"exact_times": True}, TimeWindowNeuron, {"grid": "continuous", "threshold": 8, "delay": 7}),
+    ("LC-TTFS", {}, TimeWindowNeuron, {"grid": "down", "threshold": 8, "delay": 7}),
+    ("LC-TTFS, centred", {}, TimeWindowNeuron, {"grid": "nearest", "threshold": 8, "delay": 7}),
+]
 
 
-def test_options_reach_the_neuron() -> None:
-    made = method("TMN").conversion(threshold_rule("maximum"), precharge=3, ratio=0.6, ternary=False).neuron(1.0, 4)
-    assert isinstance(made, MomentumNeuron)
-    assert (made.delay, made.ratio, made.ternary) == (3, 0.6, False)
+@pytest.mark.parametrize(("name", "options", "kind", "expected"), NEURONS)
+def test_a_method_has_the_neuron_of_its_paper(name: str, options: Any, kind: type[SpikingNeuron], expected: dict[str, Any]) -> None:
+    neuron = method(name).conversion(threshold_rule("maximum"), **options).neuron(2.0, 7)
+    assert isinstance(neuron, kind) and neuron.code.timesteps == 7
+    assert {attribute: getattr(neuron, attribute) for attribute in expected} == expected
 
 
-@pytest.mark.parametrize(("name", "initial"), [("rate", 0.0), ("OPI", 0.5)])
-def test_rate_methods_differ_in_where_the_membrane_starts(name: str, initial: float) -> None:
-    conversion = method(name).conversion(threshold_rule("maximum"))
-    neuron = conversion.neuron(2.0, 4)
-    assert isinstance(neuron, IntegrateFireNeuron) and neuron.initial == initial and conversion.anytime
+ANYTIME = ("rate", "OPI", "SpikeNorm", "RMP-SNN", "RMP-SNN, scaled")
+ONE_LENGTH = ("SNN Calibration", "SNN Calibration (light)", "TTRBR", "TSC")
+
+
+@pytest.mark.parametrize("name", ANYTIME + ONE_LENGTH)
+def test_all_layers_of_rate_coding_work_in_one_window_and_some_methods_at_any_length_of_it(name: str) -> None:
+    assert method(name).steps(64, 20) == Steps(coding=64, precharge=0, presimulation=0, latency=64)
+    assert method(name).conversion(threshold_rule("maximum")).anytime == (name in ANYTIME)
 
 
 def test_steps_are_counted_apart() -> None:
     assert method("TMN").steps(8, 20) == Steps(coding=8, precharge=1, presimulation=0, latency=28)
     assert method("TMN").steps(8, 16, precharge=2) == Steps(8, 2, 0, 40)
     assert method("TMN").steps(8, 16, precharge=0, ratio=1.0) == Steps(8, 0, 0, 8)
-    assert method("OPI").steps(64, 20) == method("rate").steps(64, 20) == Steps(64, 0, 0, 64)
-
-
-def test_fs_conversion_sends_binary_digits() -> None:
-    neuron = method("FS-Conversion").conversion(threshold_rule("maximum")).neuron(3.0, 10)
-    assert isinstance(neuron, MomentumNeuron)
-    assert (neuron.threshold, neuron.code.timesteps, neuron.delay, neuron.ratio, neuron.ternary) == (3.0, 10, 10, 1, False)
-    assert neuron.gate == "none"
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "grid"),
-    [
-        ("TTFS Mapping", {}, "nearest"),
-        ("TTFS Mapping", {"exact_times": True}, "continuous"),
-        ("LC-TTFS", {}, "down"),
-        ("LC-TTFS, centred", {}, "nearest"),
-    ],
-)
-def test_one_spike_codes_differ_in_how_times_are_rounded(name: str, options: dict[str, bool], grid: str) -> None:
-    neuron = method(name).conversion(threshold_rule("maximum"), **options).neuron(2.0, 7)
-    assert isinstance(neuron, TimeWindowNeuron)
-    assert (neuron.grid, neuron.threshold, neuron.delay) == (grid, 8.0, 7)
-
-
-@pytest.mark.parametrize(("name", "timesteps"), [("FS-Conversion", 10), ("TTFS Mapping", 64), ("LC-TTFS", 50)])
-def test_layers_that_wait_for_whole_trains_take_a_window_each(name: str, timesteps: int) -> None:
-    assert method(name).default_timesteps == timesteps
-    assert method(name).steps(timesteps, 16) == Steps(timesteps, timesteps, 0, 16 * timesteps)
-
-
-@pytest.mark.parametrize("name", ["TTFS Mapping", "LC-TTFS"])
-def test_one_step_carries_no_time(name: str) -> None:
-    with pytest.raises(NotAvailable, match=f"{name} needs at least 2 timesteps per layer, one carries no time; got 1"):
-        method(name).steps(1, 20)
-def test_quantised_methods_count_their_steps() -> None:
     assert method("QCFS").steps(16, 18) == method("QFFS").steps(16, 18) == method("Fast-SNN").steps(16, 18) == Steps(16, 0, 0, 16)
     assert method("COS").steps(4, 18) == Steps(4, 0, 4, 4 * 18 + 4)
     assert method("COS").steps(16, 16, presimulation=8) == Steps(16, 0, 8, 8 * 16 + 16)
     assert method("COS, long pre-simulation").steps(16, 18) == Steps(16, 0, 16, 16 * 18 + 16)
+    assert not method("COS, long pre-simulation").traits().anytime  # its pre-simulation is as long as T
     assert method("TSA").steps(12, 20) == Steps(12, 1, 0, 32)
+    for name, timesteps in (("FS-Conversion", 10), ("TTFS Mapping", 64), ("LC-TTFS", 50)):  # a window per layer
+        assert method(name).default_timesteps == timesteps
+        assert method(name).steps(timesteps, 16) == Steps(timesteps, timesteps, 0, 16 * timesteps)
+
+
+@pytest.mark.parametrize("name", ["TTFS Mapping", "LC-TTFS", "TSC"])
+def test_one_step_carries_no_time(name: str) -> None:
+    with pytest.raises(NotAvailable, match=f"{name} needs at least 2 timesteps"):
+        method(name).steps(1, 20)
 
 
 @pytest.mark.parametrize("name", ["QCFS", "COS", "QFFS", "Fast-SNN", "Fast-SNN, not fine-tuned"])

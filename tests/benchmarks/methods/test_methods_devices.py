@@ -1,7 +1,5 @@
 """Every method on a GPU, where there is one, as on a CPU."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pytest
@@ -21,13 +19,13 @@ def network() -> nn.Module:
     return nn.Sequential(*layers).eval().requires_grad_(False)
 
 
-def converted(name: str, device: str, images: torch.Tensor) -> SpikingNetwork:
+def converted(name: str, device: str, images: torch.Tensor, timesteps: int = T) -> SpikingNetwork:
     found = method(name)
     net = network()
     if not found.traits().full_precision:
         net = quantize(net, [images], partial(ClipFloorShift, 4)).eval().requires_grad_(False)
     net, images = net.to(device), images.to(device)
-    return found.convert(calibrate(net, [images]), threshold_rule("maximum"), T, lambda limit: [images]).to(device)
+    return found.convert(calibrate(net, [images]), threshold_rule("maximum"), timesteps, lambda limit: [images]).to(device)
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))])
@@ -41,4 +39,6 @@ def test_a_method_runs_where_its_network_is(name: str, device: str) -> None:
     there.mode = "single-step"
     assert torch.allclose(there(images.to(device)), out, rtol=1e-4, atol=1e-5)
     expected = here(images)
+    if method(name).conversion(threshold_rule("maximum")).anytime:  # a run gives every shorter one
+        assert torch.allclose(here(images, every_step=True)[4], converted(name, "cpu", images, 5)(images), rtol=1e-4, atol=1e-5)
     assert (out.cpu() - expected).norm() <= 0.1 * expected.norm()  # single spikes may fall on the other side of a threshold

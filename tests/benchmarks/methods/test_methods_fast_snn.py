@@ -1,12 +1,10 @@
 """Fast-SNN's fine-tuning: layer by layer towards the quantised network, and no further away."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pytest
 import torch
-from small_networks import build, images, multi_step_spikes, points, quantized_mlp
+from small_networks import build, images, multi_step_spikes, points, quantized_mlp, watching
 from torch import Tensor, nn
 
 from benchmarks.methods import method, threshold_rule
@@ -23,17 +21,9 @@ def rates(network: nn.Module, x: Tensor, timesteps: int) -> dict[str, Tensor]:
 
 
 def levels_of(network: nn.Module, x: Tensor) -> list[Tensor]:
-    found: list[Tensor] = []
-    hooks = [
-        m.register_forward_hook(lambda _, __, out: found.append(out.detach()))
-        for m in network.modules()
-        if isinstance(m, ActivationQuantizer)
-    ]
-    with torch.no_grad():
+    with watching(m for m in network.modules() if isinstance(m, ActivationQuantizer)) as levels:
         network(x)
-    for hook in hooks:
-        hook.remove()
-    return found
+    return levels
 
 
 @pytest.mark.parametrize("head", ["flatten", "view", "global pool"])

@@ -1,7 +1,5 @@
 """Calibration layer by layer: a rule sees what the finished network does, and what it chooses is what the network runs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import Step, build, conv, fill, images, multi_step_spikes, networks, single_step_spikes
+from small_networks import Step, build, conv, fill, images, multi_step_spikes, networks, single_step_spikes, watching
 from torch import Tensor, nn
 
 from benchmarks.methods import layerwise, threshold_rule
@@ -68,16 +66,9 @@ def convert_by(own: Own, network: nn.Module, batches: list[Tensor], timesteps: i
 
 def currents_of(network: SpikingNetwork, x: Tensor) -> dict[str, Tensor]:
     """Currents ``[T, B, ...]`` of every neuron layer."""
-    found: dict[str, Tensor] = {}
-    names = {id(neuron): name for name, neuron in network.neurons.items()}
-    handles = [
-        neuron.register_forward_pre_hook(lambda module, inputs: found.update({names[id(module)]: inputs[0].clone()}))
-        for neuron in network.neurons.values()
-    ]
-    network(x)
-    for handle in handles:
-        handle.remove()
-    return found
+    with watching(network.neurons.values(), inputs=True) as currents:
+        network(x)
+    return dict(zip(network.neurons, currents, strict=True))
 
 
 @ignore_silent
@@ -235,9 +226,3 @@ def test_a_layer_that_no_image_activates() -> None:
     assert layer.positive(0.25) == 0.25
     with pytest.warns(UserWarning, match="dead: no calibration image activates this layer"):
         assert layer.positive(-3.0) == 1.0
-
-
-def test_images_that_are_pooled_first() -> None:
-    network, x, seen = build(["max pool", "plain"], "flatten", "module", seed=1), images(0), Seen()
-    converted = convert_by(Own(seen), network, [x], 3)
-    assert [torch.equal(seen.currents[name], currents) for name, currents in currents_of(converted, x).items()] == [True]

@@ -1,25 +1,27 @@
 """Rate codes of quantised networks, held to slow restatements of the published rules, layer by layer and spike by spike."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import build, images, multi_step_spikes, points, quantized_mlp, single_step_spikes
+from small_networks import build, fired, images, multi_step_spikes, points, quantized_mlp, single_step_spikes
 from torch import Tensor, nn
 
-from benchmarks.methods.cos import cos
+from benchmarks.methods.cos import OffsetSpikeNeuron, cos
 from benchmarks.methods.qcfs import qcfs
-from benchmarks.methods.signed_rate import signed_rate
-from snncore import ConversionError, ConversionMethod, convert
-from snncore.conversion import calibrate, quantize
+from benchmarks.methods.signed_rate import SignedIntegrateFireNeuron, signed_rate
+from snncore import ConversionError, ConversionMethod, IntegrateFireNeuron, convert
+from snncore.conversion import OperationCounter, calibrate, quantize
+from snncore.conversion.network import Mode
 from snncore.quantization import ActivationQuantizer, ClipFloorShift, UniformQuantizer
 
 quick = settings(deadline=None, derandomize=True, max_examples=15)
+more = settings(quick, max_examples=25)
 Train = list[list[int]]
 Rule = Callable[[list[float], float], list[int]]
 ONE_LAYER = (3, 40, 4)
@@ -36,39 +38,48 @@ def qcfs_rule(x: list[float], v: float) -> list[int]:
     return train
 
 
-def cos_rule(rho: int, x: list[float], v: float) -> list[int]:
-    """COS, modules.py, ``MPLayer`` with one pass of correction; the potential is in units of v."""
-    x = [value / v for value in x]
-    membrane, fired, spiking, silent = 0.5, 0, [1000.0], [-1000.0]
+def cos_rule(currents: list[float], v: float, rho: int) -> tuple[list[int], float]:
+    """COS, modules.py, ``MPLayer`` with one pass of correction: spikes, and what is left in units of the threshold."""
+    x = [z / v for z in currents]
+    membrane, count = 0.5, 0
+    at_spikes, at_silence = [], []
     for value in x[:rho]:
-        membrane += value
-        if membrane >= 1:
-            spiking.append(membrane)
-            membrane -= 1
-            fired += 1
+        before = membrane + value
+        if before >= 1:
+            membrane, count = before - 1, count + 1
+            at_spikes.append(before)
         else:
-            silent.append(membrane)
+            membrane = before
+            at_silence.append(before)
     initial = 0.5
-    if membrane < 0 and fired:
-        initial -= max(1.0, min(spiking) - 0.999)
-    elif membrane >= 1:
-        initial += max(1.0, 1.001 - max(silent))
-    return qcfs_rule([x[0] + initial - 0.5, *x[1:]], 1.0)
-
-
-def fast_snn_rule(x: list[float], v: float) -> list[int]:
-    """Fast-SNN, models/spiking.py, ``Spiking``."""
-    membrane, total, train = 0.5 * v, 0, []
+    if membrane < 0 and count > 0:
+        initial = 0.5 - max(1.0, min(at_spikes) - 0.999)
+    if membrane >= 1:
+        initial = 0.5 + max(1.0, 1.001 - max(at_silence, default=-1000.0))
+    membrane, spikes = initial, []
     for value in x:
         membrane += value
-        positive = membrane >= v
-        membrane -= v * positive
-        total += positive
-        inhibits = membrane <= -1e-3 and total > 0
-        membrane += v * inhibits
-        total -= inhibits
-        train.append(int(positive) - int(inhibits))
-    return train
+        spikes.append(int(membrane >= 1))
+        membrane -= spikes[-1]
+    return spikes, membrane
+
+
+def signed_rule(currents: list[Any], v: Any, margin: Any) -> tuple[list[int], Any]:
+    """Fast-SNN, models/spiking.py, ``Spiking``: spikes, and what is left in units of the threshold."""
+    membrane, total, train = v / 2, 0, []
+    for z in currents:
+        membrane += z
+        spike = 0
+        if membrane >= v:
+            membrane -= v
+            spike += 1
+        total += spike
+        if (membrane <= -margin if margin else membrane < 0) and total > 0:
+            membrane += v
+            total -= 1
+            spike -= 1
+        train.append(spike)
+    return train, membrane / v
 
 
 def simulated(network: nn.Sequential, point: Tensor, timesteps: int, rule: Rule) -> list[Train]:
@@ -87,10 +98,10 @@ def simulated(network: nn.Sequential, point: Tensor, timesteps: int, rule: Rule)
 
 PUBLISHED: dict[str, tuple[ConversionMethod, Rule]] = {
     "QCFS": (qcfs(), qcfs_rule),
-    "COS, rho = 4": (cos(4), partial(cos_rule, 4)),
-    "COS, rho = 2": (cos(2), partial(cos_rule, 2)),
-    "COS, rho = T": (cos(None), lambda x, v: cos_rule(len(x), x, v)),
-    "Fast-SNN": (signed_rate(1e-3), fast_snn_rule),
+    "COS, rho = 4": (cos(4), lambda x, v: cos_rule(x, v, 4)[0]),
+    "COS, rho = 2": (cos(2), lambda x, v: cos_rule(x, v, 2)[0]),
+    "COS, rho = T": (cos(None), lambda x, v: cos_rule(x, v, len(x))[0]),
+    "Fast-SNN": (signed_rate(1e-3), lambda x, v: signed_rule(x, v, 1e-3)[0]),
 }
 
 
@@ -122,16 +133,6 @@ def test_streaming_gives_the_same_spikes(seed: int) -> None:
         assert all(torch.equal(single[layer], train) for layer, train in multi.items()), name
 
 
-def test_a_run_gives_every_shorter_one() -> None:
-    assert not cos(None).anytime  # its pre-simulation is as long as T
-    network, x = quantized_mlp(3, 4), points(4)
-    calibration = calibrate(network, [x])
-    for method in (qcfs(), cos(2), signed_rate()):
-        together = convert(network, calibration, method, 8)(x, every_step=True)
-        for timesteps in (2, 3, 8):
-            assert torch.allclose(together[timesteps - 1], convert(network, calibration, method, timesteps)(x))
-
-
 @quick
 @given(seed=st.integers(0, 2**16))
 def test_rate_codes_give_the_quantised_network_in_as_many_steps_as_levels(seed: int) -> None:
@@ -154,6 +155,118 @@ def test_max_pooling_commutes_with_a_quantiser() -> None:
     x = torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.allclose(convert(network, [x], qcfs(), 4)(x), network(x), atol=1e-6)
+
+
+# ---- the neuron of COS ------------------------------------------------------------------------------------------------
+
+
+@more
+@given(st.data())
+def test_spikes_of_cos_are_those_of_the_published_rule(data: st.DataObject) -> None:
+    steps = data.draw(st.integers(1, 12))
+    rho = data.draw(st.integers(1, steps))
+    v = data.draw(st.sampled_from([1.0, 4.0, 0.25]))  # powers of two: the same floats in both units
+    source = torch.Generator().manual_seed(data.draw(st.integers(0, 2**16)))
+    z = v * (torch.randn(steps, 40, generator=source, dtype=torch.float64) * data.draw(st.sampled_from([0.3, 1.0, 2.0])) + 0.4)
+    spikes, left = fired(OffsetSpikeNeuron(v, steps, rho), z)
+    expected = [cos_rule(column.tolist(), v, rho) for column in z.T]
+    assert spikes.T.int().tolist() == [train for train, _ in expected]
+    assert left.tolist() == pytest.approx([rest for _, rest in expected], abs=1e-9)
+
+
+def test_cos_by_hand() -> None:
+    """v = 1, two steps, from 1/2.
+
+    +0.9, -1.1: 1.4 fires, 0.4; -0.7, below 0 after a spike. Start at 1/2 - max(1, 1.4 - 0.999) = -1/2: 0.4; -0.7: silent.
+    -2, +4: -1.5; 2.5 fires, 1.5, still above v. Start at 1/2 + max(1, 1.001 + 1.5) = 3.001: 1.001 fires; 4.001 fires.
+    """
+    z = torch.tensor([[0.9, -2.0], [-1.1, 4.0]], dtype=torch.float64)
+    assert IntegrateFireNeuron(1, 2, 0.5)(z).T.tolist() == [[1, 0], [0, 1]]
+    assert OffsetSpikeNeuron(1, 2, 2)(z).T.tolist() == [[0, 0], [1, 1]]
+
+
+@more
+@given(st.integers(0, 2**16), st.integers(1, 5))
+def test_cos_streams_the_same_spikes(seed: int, rho: int) -> None:
+    steps = 6
+    z = torch.randn(steps, 3, 4, generator=torch.Generator().manual_seed(seed)) + 0.3
+    neuron = OffsetSpikeNeuron(0.8, steps, rho)
+    spikes = neuron(z)
+    state, train = neuron.start(z[0]), []
+    for t in range(steps + rho):
+        out, state = neuron.step(z[t] if t < steps else None, state)
+        assert (out is None) == (t < rho)
+        assert len(state.waiting) <= rho
+        if out is not None:
+            train.append(out)
+    assert torch.equal(torch.stack(train), spikes)
+    assert torch.equal(neuron(z.clone(), inplace=True), spikes)
+    constant = z[:1].expand(steps, -1, -1)
+    assert torch.equal(neuron(constant), neuron(constant.contiguous()))
+
+
+@pytest.mark.parametrize("rho", [0, 5, 2.0, True])
+def test_bad_presimulation(rho: object) -> None:
+    with pytest.raises(ValueError, match="presimulation must be a whole number from 1 to timesteps=4"):
+        OffsetSpikeNeuron(1.0, 4, rho)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["multi-step", "single-step"])
+def test_presimulation_steps_are_charged(mode: Mode) -> None:
+    torch.manual_seed(7)
+    net, batch = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), torch.randn(3, 4)
+    snn = convert(quantize(net, [batch], partial(ClipFloorShift, 4)), [batch], cos(presimulation=2), 4, mode)
+    with OperationCounter(snn) as counts:
+        snn(batch)
+    (steps,) = (layer.accumulates for layer in counts.layers.values() if layer.input == "spikes")
+    assert sum(steps[:2]) > 0 and counts.presimulation == 2
+    assert counts.per_image().acs == (sum(steps) + sum(steps[:2])) / 3
+    assert counts.per_image().macs == (4 + 2) * (4 * 6 + 6) and counts.per_image("once").macs == 4 * 6 + 6
+    assert counts.per_image().updates == (4 + 2) * 6
+    papers = counts.total(presimulation=False)
+    assert (papers.acs, papers.macs, papers.updates) == (sum(steps), 3 * 4 * (4 * 6 + 6), counts.total().updates)
+
+
+# ---- the signed neuron ------------------------------------------------------------------------------------------------
+
+
+@more
+@given(st.data())
+def test_signed_spikes_and_residual_are_those_of_the_rule_in_rational_arithmetic(data: st.DataObject) -> None:
+    steps = data.draw(st.integers(1, 16))
+    v = data.draw(st.sampled_from([Fraction(1), Fraction(3), Fraction(5, 8)]))
+    margin = data.draw(st.sampled_from([Fraction(0), v / 8, v / 4]))
+    train = st.lists(st.integers(-24, 24).map(lambda k: k * v / 8), min_size=steps, max_size=steps)
+    currents = data.draw(st.lists(train, min_size=1, max_size=5))
+    neuron = SignedIntegrateFireNeuron(float(v), steps, float(margin))
+    z = torch.tensor([[float(value) for value in each] for each in currents], dtype=torch.float64).T.contiguous()
+    expected = [signed_rule(each, v, margin) for each in currents]
+    spikes, residual = fired(neuron, z)
+    assert spikes.T.int().tolist() == [each for each, _ in expected]
+    assert residual.tolist() == pytest.approx([float(left) for _, left in expected], abs=1e-12)
+    assert torch.equal(neuron(z.clone(), inplace=True), spikes)
+    state = neuron.start(z[0])
+    for t in range(steps):
+        spike, state = neuron.step(z[t], state)
+        assert torch.equal(spike, spikes[t])
+    assert (spikes.cumsum(0) >= 0).all()
+
+
+def test_signed_spikes_by_hand() -> None:
+    """v = 4 from 2: +3 -> 5, +1, 1; -4 -> -3, -1, 1; -4 -> -3 silent (count 0); +8 -> 5, +1, 1."""
+    z = torch.tensor([3.0, -4.0, -4.0, 8.0])[:, None]
+    assert SignedIntegrateFireNeuron(4, 4)(z)[:, 0].tolist() == [1, -1, 0, 1]
+
+
+def test_the_margin_keeps_rounding_noise_silent() -> None:
+    z = torch.tensor([0.5, -0.0005 - 0.0001, 0.0])[:, None]  # 1 -> +1, 0; then just below 0
+    assert SignedIntegrateFireNeuron(1, 3)(z)[:, 0].tolist() == [1, -1, 0]
+    assert SignedIntegrateFireNeuron(1, 3, margin=1e-3)(z)[:, 0].tolist() == [1, 0, 0]
+
+
+def test_bad_margin() -> None:
+    with pytest.raises(ValueError, match="margin must be 0 or more"):
+        SignedIntegrateFireNeuron(1.0, 4, margin=-0.1)
 
 
 # ---- refusals ---------------------------------------------------------------------------------------------------------

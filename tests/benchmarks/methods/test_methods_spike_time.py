@@ -1,10 +1,7 @@
 """Neurons trained through spike times: by hand, against exact event-driven references, and against the published rules."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import pytest
 import torch
@@ -30,29 +27,9 @@ POTENTIALS = ("step", "ramp")
 
 
 def spike_times(spikes: Tensor) -> Tensor:
-    """Step of the first spike, ``[B, ...]`` from trains ``[T, B, ...]`` of whole spikes; T for a silent neuron.
-
-    The gradient, ``dL/dS[t] = (t - t* - 1) dL/dt*``, is the one from which ``SpikeTimeNeuron`` reads ``dL/dt*``; where a
-    neuron is silent, that of a spike at the last step.
-    """
-    times: Tensor = _SpikeTimes.apply(spikes)
-    return times
-
-
-class _SpikeTimes(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, spikes: Tensor) -> Tensor:
-        first = spikes.max(0)
-        times = torch.where(first.values > 0, first.indices, spikes.shape[0]).to(spikes.dtype)
-        ctx.timesteps = spikes.shape[0]
-        ctx.save_for_backward(times)
-        return times
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (times,) = ctx.saved_tensors
-        steps = torch.arange(ctx.timesteps, dtype=times.dtype, device=times.device).view(-1, *[1] * times.dim())
-        return (steps - times.clamp(max=ctx.timesteps - 1) - 1) * gradients[0]
+    """Step of the first spike, ``[B, ...]`` from trains ``[T, B, ...]`` of whole spikes; T for a silent neuron."""
+    first = spikes.max(0)
+    return torch.where(first.values > 0, first.indices, len(spikes)).to(spikes.dtype)
 
 
 def column(*values: float) -> Tensor:
@@ -258,22 +235,6 @@ def test_gradients_of_a_step_are_the_published_rule(seed: int) -> None:
     passed = delta @ (second.detach() * causal)
     causal = (inputs <= before[0].unsqueeze(1)).double()
     assert torch.equal(first.grad, -passed.T * causal)
-
-
-@pytest.mark.parametrize("postsynaptic", POTENTIALS)
-@pytest.mark.parametrize("forced", [False, True])
-def test_times_from_trains_have_the_gradient_of_times_from_currents(postsynaptic: str, forced: bool) -> None:
-    direct = torch.randn(7, 4, 9, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_()
-    neuron = SpikeTimeNeuron(1.0, 7, postsynaptic, forced_spike=forced)  # type: ignore[arg-type]
-    through = direct.detach().clone().requires_grad_()
-    times, read = neuron.times(direct), spike_times(neuron(through))
-    assert torch.equal(times, read)
-    assert 0 < (times == 7).sum() < times.numel()
-    weights = torch.randn(4, 9, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    (times * weights).sum().backward()
-    (read * weights).sum().backward()
-    assert torch.allclose(direct.grad, through.grad)
-    assert bool(through.grad[:, times == 7].abs().sum() > 0) is forced
 
 
 def test_a_forced_spike_is_later_than_every_input() -> None:

@@ -1,7 +1,5 @@
 """The neuron that fires once in its layer's window: against simulations of both published neurons in rational arithmetic."""
 
-from __future__ import annotations
-
 import math
 from fractions import Fraction
 from typing import Any
@@ -10,7 +8,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import BLOCKS, Step, build, conv, fill, images, multi_step_spikes, relative_error, single_step_spikes
+from small_networks import (
+    BLOCKS,
+    Step,
+    build,
+    conv,
+    fill,
+    fired,
+    images,
+    multi_step_spikes,
+    relative_error,
+    single_step_spikes,
+    trained_output,
+)
 from torch import Tensor, nn
 
 from benchmarks.methods.time_window import TimeCode, TimeWindowNeuron
@@ -114,16 +124,15 @@ def test_by_hand() -> None:
 @pytest.mark.parametrize("grid", ["nearest", "down", "continuous"])
 def test_one_spike_at_most_and_what_it_leaves(grid: Any) -> None:
     x = torch.linspace(-1, 3, 401, dtype=torch.float64)
-    neuron, residuals = TimeWindowNeuron(2, 16, grid), []
-    neuron.observer = lambda _, __, residual: residuals.append(residual)
-    spikes = neuron(x.expand(16, -1))
+    neuron = TimeWindowNeuron(2, 16, grid)
+    spikes, residual = fired(neuron, x.expand(16, -1))
     assert spikes.min() >= 0 and spikes.sum(0).max() <= 1 + 1e-12
     if grid != "continuous":
         assert set(spikes.unique().tolist()) == {0, 1}
     decoded = neuron.code.decode(spikes, neuron.threshold)
     worst = {"nearest": 1 / 16, "down": 1 / 8, "continuous": 1e-12}[grid]
     assert (decoded - x.clamp(0, 2)).abs().max() <= worst * (1 + 1e-9)
-    assert torch.allclose(residuals[0], (x - decoded) / 2, atol=1e-12)
+    assert torch.allclose(residual, (x - decoded) / 2, atol=1e-12)
 
 
 def test_a_code_of_times() -> None:
@@ -145,10 +154,9 @@ def ttfs(grid: Any = "nearest") -> ConversionMethod:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("timesteps", [2, 7])
 def test_networks_with_exact_times_are_exact(timesteps: int, dtype: torch.dtype) -> None:
-    blocks = ["normalised", "max pool", "projected residual", "max-pooled branch", "average pool", "dense"]
+    blocks = ["normalised", "max pool", "projected residual", "max pooled branch", "average pool", "dense"]
     network, x = build(blocks, "joined", "module", seed=4).to(dtype), images(4).to(dtype)
-    with torch.no_grad():
-        expected = network(x)
+    expected = trained_output(network, x)
     for mode in ("multi-step", "single-step"):
         converted = convert(network, [x], ttfs("continuous"), timesteps, mode)  # type: ignore[arg-type]
         assert relative_error(converted(x), expected) < 1e-5
@@ -158,15 +166,13 @@ def test_networks_with_exact_times_are_exact(timesteps: int, dtype: torch.dtype)
 @given(st.sampled_from(sorted(BLOCKS)), st.integers(0, 2**16))
 def test_any_block_with_exact_times_is_exact(block: str, seed: int) -> None:
     network, x = build(["plain", block, "residual"], "mean", "module", seed), images(seed)
-    with torch.no_grad():
-        expected = network(x)
+    expected = trained_output(network, x)
     assert relative_error(convert(network, [x], ttfs("continuous"), 3)(x), expected) < 1e-5
 
 
 def test_the_grid_halves_its_error_with_twice_the_steps() -> None:
     network, x = build(["normalised", "max pool", "residual"], "mean", "module", seed=1), images(1, count=8)
-    with torch.no_grad():
-        expected = network(x)
+    expected = trained_output(network, x)
     coarse, fine = (relative_error(convert(network, [x], ttfs(), t)(x), expected) for t in (16, 256))
     assert coarse < 0.2 and fine < coarse / 6
 
@@ -201,7 +207,7 @@ def test_graded_currents_of_a_time_code() -> None:
     assert torch.allclose(code.decode(pooled), pool(code.decode(currents)), atol=1e-12)
 
 
-@pytest.mark.parametrize("shortcut", ["residual", "projected residual", "padded residual", "dense", "max pool", "max-pooled branch"])
+@pytest.mark.parametrize("shortcut", ["residual", "projected residual", "padded residual", "dense", "max pool", "max pooled branch"])
 def test_streams_the_same_spikes_and_pools_the_earliest(shortcut: str) -> None:
     def power_of_two(histogram: ActivationHistogram, code: Code) -> float:
         return 2.0 ** torch.tensor(histogram.maximum).log2().floor().item() if histogram.maximum else 0.0

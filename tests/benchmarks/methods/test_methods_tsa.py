@@ -1,7 +1,5 @@
 """Amplitude adjustment: the factors of the paper by hand, and rounds that are recomputed from outside."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -50,32 +48,26 @@ def thresholds(converted: SpikingNetwork) -> dict[str, float]:
     return {name: neuron.threshold for name, neuron in converted.neurons.items()}
 
 
-# ---- the factor of one round ------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
-    ("residual", "factor"),
+    ("residual", "total", "factor"),
     [
-        (0.0, 1.0),
-        (1.0, 1.0),
-        (1.5, 1.02),  # d / S = 0.005: four times that
-        (2.0, 1.04),  # 0.01, still four times
-        (2.0 + 1e-9, 1.04),  # above it the share and 0.03: no step
-        (4.0, 1.06),
-        (6.0, 1.08),  # 0.05 belongs to the middle
-        (6.0 + 1e-9, 1.05),
-        (21.0, 1.2),
-        (101.0, 2.0),
+        (0.0, 100, 1.0),
+        (1.0, 100, 1.0),
+        (1.5, 100, 1.02),  # d / S = 0.005: four times that
+        (2.0, 100, 1.04),  # 0.01, still four times
+        (2.0 + 1e-9, 100, 1.04),  # above it the share and 0.03: no step
+        (4.0, 100, 1.06),
+        (6.0, 100, 1.08),  # 0.05 belongs to the middle
+        (6.0 + 1e-9, 100, 1.05),
+        (21.0, 100, 1.2),
+        (101.0, 100, 2.0),
+        (3.0, 20, 1.1),
+        (1.4, 20, 1.05),
     ],
 )
-def test_factors_by_hand(residual: float, factor: float) -> None:
-    """``S = 100``, so that the share ``d / S`` is a hundredth of ``r - 1``."""
-    assert amplitude_factor(residual, 100.0) == pytest.approx(factor, rel=1e-9)
-
-
-def test_a_share_counts_and_not_the_residual_itself() -> None:
-    assert amplitude_factor(3.0, 20.0) == pytest.approx(1 + 0.1)
-    assert amplitude_factor(1.4, 20.0) == pytest.approx(1 + 0.02 + 0.03)
+def test_factors_by_hand(residual: float, total: float, factor: float) -> None:
+    """They follow from the share ``d / S``, where ``d = r - 1``."""
+    assert amplitude_factor(residual, total) == pytest.approx(factor, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +83,6 @@ def test_a_share_counts_and_not_the_residual_itself() -> None:
 def test_rules_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AmplitudeAdjustment(**arguments)
-
-
-# ---- networks ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_network_that_leaves_little_is_left_alone() -> None:
@@ -162,21 +151,3 @@ def test_the_option_adjusts_on_training_images_and_0_does_not() -> None:
     assert asked == [128]
     expected = adjust_amplitudes(calibration, method_of(0, ternary=False), T, [x], AmplitudeAdjustment(2))
     assert made.adjusted == expected.adjusted and thresholds(made) == thresholds(expected)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"beta": 1.0}, r"beta must be in \(1, 3\], got 1.0"),
-        ({"beta": 0.5}, "beta must be at least 1, got 0.5"),
-        ({"beta": 3.1}, r"beta must be in \(1, 3\], got 3.1"),
-        ({"precharge": T + 1}, f"precharge must be a whole number from 0 to timesteps={T}, got {T + 1}"),
-        ({"precharge": -1}, "precharge must be a whole number"),
-    ],
-)
-def test_options_of_the_method_that_make_no_sense(options: dict[str, Any], message: str) -> None:
-    network, x = network_and_images()
-    with pytest.raises(ValueError, match=message):
-        convert(network, [x], tsa(**options), T)
-    with pytest.raises(ValueError, match=message):
-        method("TSA").convert(calibrate(network, [x]), threshold_rule("maximum"), T, lambda limit: [x], **options, adjustment=1)

@@ -1,7 +1,5 @@
 """Layouts as papers write them: read layer by layer, and refused where they do not fit."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,13 +1,11 @@
 """The networks: sizes against the published definitions, shapes, and what a converter relies on."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
 import pytest
 import torch
-from torch import fx, nn
+from torch import nn
 
 from benchmarks.errors import CannotRun
 from benchmarks.models import MODELS, build_model, load_checkpoint, model_spec
@@ -90,27 +88,9 @@ def test_small_and_oblong_images_are_taken(name: str, size: tuple[int, int]) -> 
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_every_activation_is_a_module_of_its_own_in_the_traced_graph(name: str) -> None:
-    traced = fx.symbolic_trace(on_meta(name, 10))
-    called = [node.target for node in traced.graph.nodes if node.op == "call_module"]
-    assert len(called) == len(set(called))
-    relus = [target for target in called if isinstance(traced.get_submodule(target), nn.ReLU)]
-    assert len(relus) == sum(isinstance(module, nn.ReLU) for module in traced.modules())
-
-
-@pytest.mark.parametrize("name", SMALL)
 def test_only_the_max_variant_pools_by_maximum(name: str) -> None:
     pools = [module for module in on_meta(name, 10).modules() if isinstance(module, nn.MaxPool2d)]
     assert bool(pools) == name.endswith("-max")
-
-
-@pytest.mark.parametrize("name", ["resnet20", "resnet20-pad", "resnet18-thin", "vgg16-thin"])
-def test_tracing_keeps_the_values(name: str) -> None:
-    torch.manual_seed(0)
-    model = build_model(name, 10, 1).eval()
-    images = torch.randn(2, 1, 8, 16)
-    with torch.no_grad():
-        assert torch.equal(fx.symbolic_trace(model)(images), model(images))
 
 
 def test_pad_shortcut_takes_every_second_pixel_and_adds_zeros_on_both_sides() -> None:

@@ -1,10 +1,9 @@
 """Checkpoints: what is loaded, what is refused, and that the same content gives the same bytes."""
 
-from __future__ import annotations
-
 import copy
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,7 +156,7 @@ def test_another_network_is_refused_with_what_differs(model: nn.Module, tmp_path
     write_checkpoint(path, build_model("resnet18-thin", 10, 1).state_dict(), {})
     message = refused(model, path)
     assert "resnet20-thin" in message
-    assert "missing layer1.2.conv1.weight, layer1.2.bn1.weight" in message
+    assert "does not fit" in message and "missing layer1.2.conv1.weight, layer1.2.bn1.weight" in message
     assert "unexpected layer4.0" in message
     assert "more" in message
 
@@ -187,7 +186,7 @@ def test_weights_that_are_not_finite_are_refused(trained: nn.Module, model: nn.M
     state["layer2.0.bn1.running_var"][3] = value
     path = tmp_path / "net.safetensors"
     write_checkpoint(path, state, {})
-    assert "layer2.0.bn1.running_var" in refused(model, path)
+    assert re.search(r"layer2\.0\.bn1\.running_var.* holds values that are not finite", refused(model, path))
 
 
 def test_a_missing_file_and_another_kind_of_file_are_refused(model: nn.Module, tmp_path: Path) -> None:
@@ -245,6 +244,8 @@ def test_an_explicit_checkpoint_comes_first(tmp_path: Path, monkeypatch: pytest.
     assert find_checkpoint("other", {}) == tmp_path / "other.pth"
     assert find_checkpoint("torchvision/vgg16", {}) == tmp_path / "torchvision" / "vgg16.pt"
     assert find_checkpoint("none", {}) is None
+    monkeypatch.delenv("SNNBENCH_WEIGHTS")
+    assert find_checkpoint("net", {}) is None
 
 
 @pytest.mark.parametrize("link", ["", "torchvision", "torchvision/vgg16.safetensors", "torchvision/vgg16.pt"])
@@ -261,11 +262,6 @@ def test_a_link_that_points_nowhere_is_named(tmp_path: Path, monkeypatch: pytest
         for read in (checkpoint_hash, read_metadata, lambda path: find_checkpoint("net", {"net": path})):
             with pytest.raises(CannotRun, match=said):
                 read(path)
-
-
-def test_without_a_folder_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SNNBENCH_WEIGHTS", raising=False)
-    assert find_checkpoint("net", {}) is None
 
 
 def test_a_missing_explicit_file_or_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,5 @@
 """A data set and a recipe small enough to train on within a second."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import pytest

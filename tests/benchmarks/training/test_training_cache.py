@@ -1,7 +1,5 @@
 """Trained networks in the cache: trained once, the same bytes again, one file per everything that matters."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import logging
@@ -162,4 +160,3 @@ def test_a_new_method_and_a_new_room_change_no_key(tmp_path: Path) -> None:
     neuron = tmp_path / "snncore" / "neurons" / "momentum.py"
     neuron.write_text(neuron.read_text() + "\nMORE = 1\n")
     assert keys() != before
-

@@ -1,7 +1,5 @@
 """Quantised networks: made once from a trained network, kept in the cache, and better after fine-tuning than before."""
 
-from __future__ import annotations
-
 import importlib
 import logging
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Random numbers of training: separate streams, initial weights, augmentation."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from hypothesis import given, settings

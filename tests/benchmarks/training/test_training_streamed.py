@@ -1,7 +1,5 @@
 """Training images that are read when they are needed: as those in memory, with crops from the whole image."""
 
-from __future__ import annotations
-
 import importlib
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Training: the same network every time, on one thread or two; clear refusals; nothing left behind."""
 
-from __future__ import annotations
-
 import importlib
 import math
 from dataclasses import replace
@@ -60,30 +58,23 @@ def test_dropout_follows_the_seed(samples: Any, quick: Recipe, monkeypatch: pyte
 
 
 def test_float_noise_does_not_change_the_network(samples: Any, quick: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = train(NET, samples, quick, seed=0)
     original = train_module.initialize
 
-    def perturbed(model: nn.Module, seed: int) -> None:
-        original(model, seed)
-        with torch.no_grad():
-            for weights in model.parameters():
-                weights.mul_(1 + 1e-15)
+    def changes(recipe: Recipe, noise: float) -> bool:
+        def perturbed(model: nn.Module, seed: int) -> None:
+            original(model, seed)
+            with torch.no_grad():
+                for weights in model.parameters():
+                    weights.mul_(1 + noise)
 
-    monkeypatch.setattr(train_module, "initialize", perturbed)
-    assert same(before, train(NET, samples, quick, seed=0))
-    in_float32 = replace(quick, precision="float32")
+        before = train(NET, samples, recipe, seed=0)
+        with monkeypatch.context() as patch:
+            patch.setattr(train_module, "initialize", perturbed)
+            return not same(before, train(NET, samples, recipe, seed=0))
+
+    assert not changes(quick, 1e-15)
     # The same noise relative to float32, which is why the embedded recipes do not use it.
-    monkeypatch.setattr(train_module, "initialize", original)
-    before = train(NET, samples, in_float32, seed=0)
-
-    def perturbed_more(model: nn.Module, seed: int) -> None:
-        original(model, seed)
-        with torch.no_grad():
-            for weights in model.parameters():
-                weights.mul_(1 + 5e-7)
-
-    monkeypatch.setattr(train_module, "initialize", perturbed_more)
-    assert not same(before, train(NET, samples, in_float32, seed=0))
+    assert changes(replace(quick, precision="float32"), 5e-7)
 
 
 @pytest.mark.slow
