@@ -170,6 +170,11 @@ def with_controls(rows: pd.DataFrame, controls: pd.DataFrame, name: str) -> str:
     return "; ".join(parts) or "not measured"
 
 
+def each_network(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of each network, in their order."""
+    return [part for _, part in rows.groupby(["dataset", "architecture"], sort=False)]
+
+
 def networks(profile: Profile) -> list[tuple[str, str, str]]:
     """Data set, architecture and what of the paper it stands for."""
     return [(c.dataset, c.architecture, stands_for(c.paper_architecture, c.paper_dataset, c.stand_in)) for c in profile.networks]

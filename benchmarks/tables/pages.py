@@ -50,7 +50,7 @@ WORDS: dict[str, Callable[..., Any]] = {
     "count": markdown.count,
     "enumeration": markdown.enumeration,
     "ranges": markdown.ranges,
-    "networks": lambda rows: (part for _, part in rows.groupby(["dataset", "architecture"], sort=False)),
+    "networks": columns.each_network,
     "groups": lambda rows, *names: rows.groupby(list(names) if len(names) > 1 else names[0], sort=False),
     "images": images,
     "each": lambda rows: (row for _, row in rows.iterrows()),
