@@ -82,6 +82,18 @@ def list_of(good: Callable[[Any], bool], words: str) -> Check:
     return must(is_list, f"a list of different {words}")
 
 
+def table_of(known: Callable[[str], bool], value: Check, words: str) -> Check:
+    """A table, at least one entry, of names that are ``known`` and values that pass their check, called ``words``."""
+
+    def check(table: Any) -> str:
+        if not isinstance(table, dict) or table == {} or not all(map(known, table)):
+            return words
+        wrong = (f"{words}, those of {name} {wanted}" for name, found in table.items() if (wanted := value(found)))
+        return next(wrong, "")
+
+    return check
+
+
 def is_whole(value: Any, least: int) -> bool:
     """Whether a value is a whole number (and no truth value) of at least ``least``."""
     return type(value) is int and value >= least
@@ -100,14 +112,6 @@ def _different(values: list[Any]) -> bool:
     return values != [] and all(value not in values[:index] for index, value in enumerate(values))
 
 
-def _is_limits(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value != {}
-        and all(name.isdecimal() and int(name) >= 1 and is_whole(images, 1) for name, images in value.items())
-    )
-
-
 def images_of_long(section: Mapping[str, Any], timesteps: int) -> int | None:
     """On how many test images rows of so many timesteps run, by the entry ``long`` (see ``LIMITS``); None for all."""
     found = [images for least, images in section.get("long", {}).items() if timesteps >= int(least)]
@@ -118,5 +122,9 @@ ANYTHING: Check = must(lambda value: True, "anything")
 TABLE: Check = must(lambda value: isinstance(value, dict), "a table")
 TEXT: Check = must(is_text, "a text")
 NETWORK: Check = must(_is_network, 'a dataset and an architecture of the paper, e.g. ["CIFAR-10", "ResNet-20"]')
-LIMITS: Check = must(_is_limits, "a table of timesteps = test images, whole numbers of at least 1, e.g. { 128 = 1000 }")
+LIMITS: Check = table_of(
+    lambda name: name.isdecimal() and int(name) >= 1,
+    whole(1),
+    "a table of timesteps = test images, whole numbers of at least 1, e.g. { 128 = 1000 }",
+)
 NETWORKS: Check = list_of(_is_network, 'networks of the paper, e.g. [["CIFAR-10", "ResNet-20"]]')
