@@ -14,7 +14,7 @@ from benchmarks.measurements import Arrays, Measurement
 from benchmarks.methods import method
 from benchmarks.models import model_spec
 from benchmarks.profiles import NetworkChoice, Profile
-from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Row, Values, status_of
+from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Row, Values
 from benchmarks.tables.markdown import enumeration, interval, ranges
 from benchmarks.tables.schema import Column, TableSchema
 from benchmarks.tables.status import measured, rows_to_come, stands_for
@@ -95,15 +95,20 @@ def calibration_of(profile: Profile, choice: NetworkChoice, name: str) -> str:
     return "layer by layer" if method(name).layerwise else profile.calibration
 
 
-def seeds_of(choice: NetworkChoice) -> str:
-    """The column ``seeds``."""
-    return "checkpoint" if choice.weights else str(choice.seed)
+def ran_on(choice: NetworkChoice) -> Values:
+    """The columns ``seeds`` and ``STATUS_COLUMNS`` of a row that was run on ``choice``."""
+    return {
+        "seeds": "checkpoint" if choice.weights else str(choice.seed),
+        "dataset_used": choice.dataset,
+        "architecture_used": choice.architecture + (f", {choice.quantizer}" if choice.quantizer else ""),
+        "status": "stand-in" if choice.stand_in else "measured",
+    }
 
 
 def accuracy(choice: NetworkChoice, index: int, columns: Values, arrays: list[Arrays]) -> list[Values]:
     """A row of ``ConversionLoss`` at its timesteps number ``index``; ``columns`` are known without it."""
     correct = arrays[0]["each_ann"], arrays[0]["each_snn"][:, index]
-    return [columns | {CORRECT: correct, "seeds": seeds_of(choice)} | dict(status_of(choice))]
+    return [columns | {CORRECT: correct} | ran_on(choice)]
 
 
 def measured_on(row: pd.Series) -> str:

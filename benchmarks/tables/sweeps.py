@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 from benchmarks.errors import NotAvailable
-from benchmarks.measurements import Arrays, ConversionLoss, Measurement
+from benchmarks.measurements import Arrays, ConversionLoss, Measurement, ResidualPotential
+from benchmarks.measurements.residual_potential import SCOPES
 from benchmarks.methods import method
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.published import read_published
 from benchmarks.tables.artifacts import Row, Values
-from benchmarks.tables.columns import accuracy, calibration_of, steps_of
+from benchmarks.tables.columns import accuracy, calibration_of, ran_on, steps_of
 from benchmarks.tables.energy import counted
 from benchmarks.tables.schema import Column
 
@@ -42,6 +43,7 @@ def swept(
     measure: Measure,
     limit: int | None = None,
     unmeasured: Values | None = None,
+    named: bool = True,
 ) -> list[Row]:
     """A row for each network and each setting whose pre-charge is no longer than T: after T steps no input is left to wait for.
 
@@ -52,38 +54,32 @@ def swept(
         measure: what is measured.
         limit: test images; all unless given.
         unmeasured: key columns that a measured row fills, and their values in one that was not run.
+        named: whether keys name the network.
     """
     listed = [setting for setting in settings if setting.options.get("precharge", 0) <= setting.timesteps]
     rows: list[Row] = []
     for dataset, architecture in networks:
         for setting in listed:
-            key = {"dataset": dataset, "architecture": architecture} | setting.key
-            rows.append(row_of(profile, len(rows) + 1, key, setting, measure, limit, unmeasured or {}))
+            key = ({"dataset": dataset, "architecture": architecture} if named else {}) | setting.key
+            network = partial(profile.network, dataset, architecture)
+            rows.append(row_of(profile, len(rows) + 1, key, setting, measure, limit, unmeasured, network))
     return rows
 
 
 def row_of(
-    profile: Profile, number: int, key: Values, setting: Setting, measure: Measure, limit: int | None, unmeasured: Values
-) -> Row:
-    """The row of a setting on the network that its key names, or why it cannot be run."""
-    network = partial(profile.network, key["dataset"], key["architecture"])
-    return row_on(profile, number, key, network, setting, measure, limit, unmeasured)
-
-
-def row_on(
     profile: Profile,
     number: int,
     key: Values,
-    network: Callable[[], NetworkChoice],
     setting: Setting,
     measure: Measure,
     limit: int | None = None,
     unmeasured: Values | None = None,
+    network: Callable[[], NetworkChoice] | None = None,
 ) -> Row:
-    """The row of a setting on a network, or why it cannot be run: ``network()`` raises NotAvailable where there is none."""
+    """The row of a setting, or why it cannot be run, on ``network()`` (or NotAvailable) or else the one that its key names."""
     known = unmeasured or {}
     try:
-        choice = network()
+        choice = network() if network else profile.network(key["dataset"], key["architecture"])
         method(setting.method).check(choice.levels, setting.timesteps, **setting.options)
         fill, measurement = measure(profile, choice, setting, limit)
         return Row(number, key, fill, (measurement,), unmeasured=known)
@@ -115,3 +111,16 @@ def _converted(choice: NetworkChoice, columns: Values, count: bool, arrays: list
         rounds, unsettled, _, largest = found["same_adjustment"]
         values |= {"adjusted_in": int(rounds), "unsettled": int(unsettled), "largest_factor": float(largest)}
     return [values | counted(found) if count else values]
+
+
+def residuals(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
+    """Sizes of what is left on the membranes, of all neurons or of those in the ``scope`` that the key names."""
+    options, scope = tuple(setting.options.items()), SCOPES.index(setting.key.get("scope", "all"))
+    measurement = ResidualPotential(choice, profile.calibration, limit, setting.method, options, setting.timesteps)
+    return partial(_left_over, choice, scope), measurement
+
+
+def _left_over(choice: NetworkChoice, scope: int, arrays: list[Arrays]) -> list[Values]:
+    number, *sums = arrays[0]["sums"][scope]
+    means = zip(("mean_abs", "mean_square", "share_above_half", "share_above"), sums, strict=True)
+    return [{name: each / number for name, each in means} | {"n_test": int(arrays[0]["images"])} | ran_on(choice)]

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from benchmarks.errors import CannotRun
-from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, Measurement, ResidualPotential
+from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, Measurement
 from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, density
 from benchmarks.methods import method
 from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.tables import columns
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
-from benchmarks.tables.artifacts import STATUS_COLUMNS, Artifact, Row, Values, status_of
-from benchmarks.tables.columns import (
-    ACCURACY_COLUMNS,
-    CONTROLS_SCHEMA,
-    STEP_COLUMNS,
-    accuracy,
-    calibration_of,
-    control_rows,
-    seeds_of,
-    steps_of,
-)
-from benchmarks.tables.energy import ACS, ENERGY, ENERGY_ONCE, MACS, negative_share
+from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
+from benchmarks.tables.columns import ACCURACY_COLUMNS, CONTROLS_SCHEMA, STEP_COLUMNS, ran_on
+from benchmarks.tables.energy import ACS, ENERGY, ENERGY_ONCE, MACS, MACS_ONCE, SPIKES, negative_share
 from benchmarks.tables.schema import Column, TableSchema, published_keys
 from benchmarks.tables.settings import images_of_long
-from benchmarks.tables.sweeps import Fill, Measure, Options, Setting, conversion, printed_rows, row_on
+from benchmarks.tables.sweeps import Fill, Setting, conversion, printed_rows, residuals, row_of, swept
 from benchmarks.tmn import analytic
-from benchmarks.tmn.energy import ENERGIES, TABLE3, energy_curve, table3
 from benchmarks.tmn.settings import PAPER, settings_of
+from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, Operations
 
-TIMESTEPS = Column("timesteps", "int", nullable=False, minimum=1)
+filled = partial(Column, nullable=False)
+DATASET, ARCHITECTURE, METHOD = (filled(name, "text") for name in ("dataset", "architecture", "method"))
+TIMESTEPS = filled("timesteps", "int", minimum=1)
 MEASURED = (Column("n_test", "int", minimum=1), Column("seeds", "text"), *STATUS_COLUMNS)
 
 
@@ -43,9 +36,7 @@ TABLE2 = TableSchema(
     keys=published_keys(PAPER, "table2", filled=("row", "dataset", "method", "architecture")),
     measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS),
 )
-OPTIONS: dict[tuple[str, str], Options] = {
-    ("COS", "ImageNet"): {"presimulation": 8},  # Hao et al. 2023: 4 on CIFAR
-}
+OPTIONS: dict[tuple[str, str], dict[str, Any]] = {("COS", "ImageNet"): {"presimulation": 8}}  # Hao et al. 2023: 4 on CIFAR
 """What a method's own paper sets for a data set, where it is not the method's default."""
 CONTROLS = {
     "OPI": ("OPI, clipped", "TTFS Mapping"),
@@ -70,16 +61,15 @@ def table2(profile: Profile) -> list[Row]:
 
 def controls(profile: Profile) -> list[Row]:
     """Rows of Table 2 with a control in place of the method."""
-    return control_rows(filter(_controlled, table2(profile)), CONTROLS, partial(_conversion_row, profile))
+    return columns.control_rows(filter(_controlled, table2(profile)), CONTROLS, partial(_conversion_row, profile))
 
 
 def _controlled(row: Row) -> bool:
     """Not where it takes too long, nor COS with a pre-simulation as long as T, which is its own control."""
     name, timesteps = row.key["method"], row.key["timesteps"]
     options = OPTIONS.get((name, row.key["dataset"]), {})
-    if name == "COS" and method(name).steps(timesteps, 1, **options).presimulation == timesteps:
-        return False
-    return bool(timesteps <= LONGEST_CONTROL)
+    own = name == "COS" and method(name).steps(timesteps, 1, **options).presimulation == timesteps
+    return bool(timesteps <= LONGEST_CONTROL and not own)
 
 
 def _added(profile: Profile, last: int) -> list[Values]:
@@ -90,7 +80,7 @@ def _added(profile: Profile, last: int) -> list[Values]:
         known = {"dataset": dataset, "method": name, "reference": found.reference, "architecture": architecture}
         known |= {"no_quant": "yes" if found.traits().full_precision else "no", "coding": found.coding}
         known |= {"row": last + len(keys) + 1, "timesteps": timesteps, "provenance": "not printed"}
-        keys.append({column.name: None for column in TABLE2.keys} | known)
+        keys.append(dict.fromkeys(column.name for column in TABLE2.keys) | known)
     return keys
 
 
@@ -99,7 +89,7 @@ def _conversion_row(profile: Profile, number: int, key: Values, control: str = "
     name = control or str(key["method"])
     setting = Setting(key, int(key["timesteps"]), name, OPTIONS.get((name, key["dataset"]), {}))
     measure = partial(_accuracies, settings_of(profile, "table2"))
-    return row_on(profile, number, key, partial(_network, profile, key, name), setting, measure)
+    return row_of(profile, number, key, setting, measure, network=partial(_network, profile, key, name))
 
 
 def _network(profile: Profile, key: Values, name: str) -> NetworkChoice:
@@ -113,22 +103,20 @@ def _network(profile: Profile, key: Values, name: str) -> NetworkChoice:
 def _accuracies(
     section: dict[str, Any], profile: Profile, choice: NetworkChoice, setting: Setting, _: int | None
 ) -> tuple[Fill, Measurement]:
-    """A setting on as many test images as the section says, with the calibration that its key may name."""
+    """A setting on as many test images as the section says, with the calibration that its key may name.
+
+    Runs of a method and so many timesteps get all images (None) unless the section says less.
+    """
     name, t = setting.method, int(setting.key["timesteps"])
-    columns = steps_of(name, t, choice, **setting.options)
+    known = columns.steps_of(name, t, choice, **setting.options)
     if "calibration" not in setting.key:
-        columns |= {"calibration": calibration_of(profile, choice, name)}
+        known |= {"calibration": columns.calibration_of(profile, choice, name)}
     together = _measured_together(profile, choice, name, t)
-    images = section.get("test_images", _test_images(section, name, max(together)))
+    limits = section.get("test_images"), section.get("images", {}).get(name), images_of_long(section, max(together))
+    images = min((limit for limit in limits if limit is not None), default=None)
     rule = setting.key.get("calibration", profile.calibration)
     measurement = ConversionLoss(choice, rule, images, name, tuple(setting.options.items()), together)
-    return partial(accuracy, choice, together.index(t), columns), measurement
-
-
-def _test_images(section: dict[str, Any], name: str, longest: int) -> int | None:
-    """How many test images runs of a method and so many timesteps get: all (None) unless the profile says less."""
-    limits = (section.get("images", {}).get(name), images_of_long(section, longest))
-    return min((limit for limit in limits if limit is not None), default=None)
+    return partial(columns.accuracy, choice, together.index(t), known), measurement
 
 
 def _measured_together(profile: Profile, choice: NetworkChoice, name: str, timesteps: int) -> tuple[int, ...]:
@@ -144,7 +132,7 @@ def _measured_together(profile: Profile, choice: NetworkChoice, name: str, times
 CURVES = TableSchema(
     "timesteps",
     version=1,
-    keys=(*(Column(name, "text", nullable=False) for name in ("dataset", "architecture", "method", "calibration")), TIMESTEPS),
+    keys=(DATASET, ARCHITECTURE, METHOD, filled("calibration", "text"), TIMESTEPS),
     measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS[1:], *STATUS_COLUMNS),
 )
 
@@ -161,69 +149,124 @@ def timesteps_curve(profile: Profile) -> list[Row]:
             for limits, rule, name, steps in listed:
                 for t in steps:
                     key = {"dataset": dataset, "architecture": architecture, "method": name, "calibration": rule, "timesteps": t}
-                    run = Setting(key, max(steps) if method(name).traits().anytime else t, method=name)
+                    run = Setting(key, max(steps) if method(name).traits().anytime else t, name)
                     network, measure = partial(_network, profile, key, name), partial(_accuracies, limits)
-                    rows.append(row_on(profile, len(rows) + 1, key, network, run, measure))
+                    rows.append(row_of(profile, len(rows) + 1, key, run, measure, network=network))
     return rows
+
+
+# ---- Table 3, and the same over timesteps, on one quantised network for each data set ---------------------------------
+
+ANN = "ANN"
+PRICED_ARCHITECTURE = "VGG-16"
+"""Of both data sets of Table 3: the table names none, but its multiply-accumulates are those of this one."""
+PRICES = (
+    *STEP_COLUMNS,
+    Column("quantizer", "text", doc="of the network, the same for all methods"),
+    *ACCURACY_COLUMNS[1:],
+    *(SPIKES, ACS, MACS, MACS_ONCE),
+    Column("signs", "sci", decimals=4, minimum=0, doc="comparisons for spikes: one each, two of a ternary neuron"),
+    ENERGY,
+    Column("energy_presimulated_mj", "sci", decimals=4, minimum=0, doc="the same, pre-simulation charged"),
+    ENERGY_ONCE,
+    Column("energy_ternary_spike_mj", "sci", decimals=4, minimum=0, doc="mJ by Ternary Spike's constants, first layer once"),
+    *STATUS_COLUMNS,
+)
+OF_SPIKES = {*STEP_COLUMNS, *ACCURACY_COLUMNS[2:4], *ACCURACY_COLUMNS[5:9], SPIKES}
+ENERGIES = TableSchema("energy", 1, (DATASET, METHOD, TIMESTEPS), PRICES)
+TABLE3 = TableSchema(
+    "table3",
+    version=3,
+    keys=published_keys(PAPER, "table3", filled=("row", "dataset", "method")),
+    measures=PRICES,
+    optional=(*(column.name for column in PRICES if column in OF_SPIKES), "energy_presimulated_mj"),
+)
+
+
+def table3(profile: Profile) -> list[Row]:
+    """Every row of Table 3, all of a data set on the same quantised network of the profile."""
+    limit = settings_of(profile, "table3").get("test_images")
+    return printed_rows(PAPER, "table3", TABLE3.keys, partial(_priced_row, profile, limit))
+
+
+def energy_curve(profile: Profile) -> list[Row]:
+    """Methods at several T on the networks of Table 3, so that energies can be compared where accuracies are equal."""
+    section, networks = settings_of(profile, "energy"), settings_of(profile, "table3").get("architectures", {})
+    if section and not networks:
+        where = f"profile {profile.name}: [papers.{PAPER}.energy]"
+        raise CannotRun(f"{where} needs the networks of [papers.{PAPER}.table3]; add them")
+    steps = section.get("timesteps", {})
+    keys = [{"dataset": d, "method": name, "timesteps": t} for d in networks for name, listed in steps.items() for t in listed]
+    return [_priced_row(profile, section.get("test_images"), number, key) for number, key in enumerate(keys, start=1)]
+
+
+def _priced_row(profile: Profile, limit: int | None, number: int, key: Values) -> Row:
+    # The trained network costs no run of its own: it is part of every measurement.
+    name, timesteps = ("TMN", 3) if key["method"] == ANN else (key["method"], int(key["timesteps"]))
+    network = partial(_priced_network, profile, key["dataset"])
+    return row_of(profile, number, key, Setting(key, timesteps, name), _priced, limit, network=network)
+
+
+def _priced_network(profile: Profile, dataset: str) -> NetworkChoice:
+    settings = settings_of(profile, "table3")
+    if (architecture := settings.get("architectures", {}).get(dataset)) is None:
+        raise NotAvailable(f"profile {profile.name} names no network for Table 3 on {dataset}")
+    return profile.network(dataset, architecture).quantized_by(settings["quantizer"])
+
+
+def _priced(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
+    fill, measurement = conversion(profile, choice, setting, limit, count=True)
+    return partial(_prices, choice, setting.key["method"] == ANN, fill), measurement
+
+
+def _prices(choice: NetworkChoice, trained: bool, fill: Fill, arrays: list[Arrays]) -> list[Values]:
+    """What was counted, priced in all ways: of the spiking network, or of the ``trained`` one."""
+    (values,) = fill(arrays)
+    names = ("dense", "macs_again", "acs_again", "signs")
+    dense, macs_again, acs_again, signs = (float(arrays[0][name]) / len(arrays[0]["each_ann"]) for name in names)
+    if trained:
+        signs, energy = 0.0, TMN_TABLE.millijoules(Operations(dense, 0.0))
+        values = {CORRECT: (arrays[0]["each_ann"], None), "acs": 0.0, "macs": dense, "macs_once": dense} | ran_on(choice)
+        values |= {"energy_mj": energy, "energy_once_mj": energy}
+    else:
+        charged = Operations(values["macs"] + macs_again, values["acs"] + acs_again, signs)
+        values |= {"energy_presimulated_mj": TMN_TABLE.millijoules(charged)}
+    once = Operations(values["macs_once"], values["acs"], signs)
+    values |= {"quantizer": choice.quantizer, "signs": signs, "energy_ternary_spike_mj": TERNARY_SPIKE_TABLE.millijoules(once)}
+    return [values if choice.paper_architecture == PRICED_ARCHITECTURE else values | {"status": "stand-in"}]
 
 
 # ---- Figure 1(d): coding capacity -------------------------------------------------------------------------------------
 
-CODES = ("rate", "ttfs", "binary", "css")
 FIGURE1D = TableSchema(
     "figure1d",
     version=1,
-    keys=(Column("code", "text", nullable=False, choices=CODES), TIMESTEPS),
+    keys=(filled("code", "text", choices=tuple(analytic.CAPACITIES)), TIMESTEPS),
     measures=(
         Column("capacity", "int", minimum=1, doc="number of values, by formula"),
         Column("enumerated", "int", minimum=1, doc="number of values over all spike trains"),
-        Column("status", "text", nullable=False),
+        filled("status", "text"),
     ),
 )
 
 
 def figure1d(profile: Profile) -> list[Row]:
     """Distinguishable values of each code, by formula and by enumerating every spike train."""
-    cases = [(code, timesteps) for code in CODES for timesteps in range(1, 11)]
-    return [
-        Row(number, {"code": code, "timesteps": timesteps}, partial(_capacity, code, timesteps))
-        for number, (code, timesteps) in enumerate(cases, start=1)
-    ]
+    keys: list[Values] = [{"code": code, "timesteps": t} for code in analytic.CAPACITIES for t in range(1, 11)]
+    return [Row(number, key, partial(_capacity, *key.values())) for number, key in enumerate(keys, start=1)]
 
 
 def _capacity(code: str, timesteps: int, _: list[Arrays]) -> list[Values]:
     enumerated = len(analytic.enumerate_values(code, timesteps))
-    return [{"capacity": analytic.capacity(code, timesteps), "enumerated": enumerated, "status": "measured"}]
+    return [{"capacity": analytic.CAPACITIES[code](timesteps), "enumerated": enumerated, "status": "measured"}]
 
 
 # ---- Figure 4, each part on one network that the profile names --------------------------------------------------------
 
-
-def _on_one_network(
-    profile: Profile,
-    artifact: str,
-    settings: Callable[[dict[str, Any]], Iterable[Setting]],
-    measure: Measure,
-    unmeasured: Values | None = None,
-) -> list[Row]:
-    section = settings_of(profile, artifact)
-    if "network" not in section:
-        raise CannotRun(f"profile {profile.name} lacks network in [papers.{PAPER}.{artifact}]; see the profiles of the project")
-    network, limit = partial(profile.network, *section["network"]), section.get("test_images")
-    return [
-        row_on(profile, number, setting.key, network, setting, measure, limit, unmeasured)
-        for number, setting in enumerate(settings(section), start=1)
-    ]
-
-
 FIGURE4A = TableSchema(
     "figure4a",
     version=1,
-    keys=(
-        Column("predictive_spiking", "text", nullable=False, choices=("yes", "no")),
-        Column("precharge_steps", "int", nullable=False, minimum=0),
-        TIMESTEPS,
-    ),
+    keys=(filled("predictive_spiking", "text", choices=("yes", "no")), filled("precharge_steps", "int", minimum=0), TIMESTEPS),
     measures=(
         STEP_COLUMNS[2],
         *ACCURACY_COLUMNS[1:],
@@ -232,21 +275,61 @@ FIGURE4A = TableSchema(
         *STATUS_COLUMNS,
     ),
 )
+FIGURE4B = TableSchema(
+    "figure4b",
+    version=1,
+    keys=(
+        filled("tmn_timesteps", "int", minimum=1, doc="T of the comparison"),
+        METHOD,
+        filled("timesteps", "int", minimum=1, doc="T for TMN, 2**T for rate coding"),
+        filled("depth", "int", minimum=0, doc="spiking layer, 1 is the first; 0 if not run"),
+    ),
+    measures=(
+        Column("mse", "sci", decimals=4, minimum=0, doc="mean squared error of decoded activations over threshold**2"),
+        *MEASURED,
+    ),
+)
+RATIO = filled("ratio", "float", minimum=0, maximum=1, doc="predictive over full threshold")
+FIGURE4C = TableSchema(
+    "figure4c",
+    version=1,
+    keys=(RATIO, filled("scope", "text", choices=SCOPES, doc="all neurons, or those that spiked for the image")),
+    measures=(
+        Column("mean_abs", "sci", decimals=4, minimum=0, doc="mean |u[T]| over the full threshold"),
+        Column("mean_square", "sci", decimals=4, minimum=0, doc="mean u[T]**2 over the full threshold squared"),
+        Column("share_above_half", "sci", decimals=4, minimum=0, doc="share with |u[T]| above half", atol=1e-4),
+        *MEASURED,
+    ),
+)
+FIGURE4C_DENSITY = TableSchema(
+    "figure4c_density",
+    version=1,
+    keys=(RATIO, filled("residual", "float", doc="middle of the bin; the last bin is open")),
+    measures=(Column("density", "float", decimals=4, minimum=0, rtol=5e-2, atol=2e-2), *STATUS_COLUMNS),
+)
+
+
+def _section(profile: Profile, artifact: str) -> dict[str, Any]:
+    if not (section := settings_of(profile, artifact)):
+        raise CannotRun(f"profile {profile.name} lacks network in [papers.{PAPER}.{artifact}]; see the profiles of the project")
+    return section
 
 
 def figure4a(profile: Profile) -> list[Row]:
     """Accuracy and energy over timesteps, with and without predictive spiking, for several pre-charge lengths."""
-    return _on_one_network(profile, "figure4a", _predictive, _rated)
-
-
-def _predictive(section: dict[str, Any]) -> Iterable[Setting]:
-    for predictive in (True, False):
-        for precharge in section.get("precharge", []):
-            options = {"precharge": precharge, "ratio": 0.5 if predictive else 1.0, "ternary": predictive}
-            for t in section["timesteps"]:
-                if precharge <= t:  # after T steps there is no input left to wait for
-                    key = {"predictive_spiking": "yes" if predictive else "no", "precharge_steps": precharge, "timesteps": t}
-                    yield Setting(key, t, "TMN", options)
+    section = _section(profile, "figure4a")
+    varied = (
+        Setting(
+            {"predictive_spiking": "yes" if predictive else "no", "precharge_steps": precharge, "timesteps": t},
+            t,
+            "TMN",
+            {"precharge": precharge, "ratio": 0.5 if predictive else 1.0, "ternary": predictive},
+        )
+        for predictive in (True, False)
+        for precharge in section["precharge"]
+        for t in section["timesteps"]
+    )
+    return swept(profile, [section["network"]], varied, _rated, section.get("test_images"), named=False)
 
 
 def _rated(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
@@ -258,32 +341,13 @@ def _rate(fill: Fill, timesteps: int, arrays: list[Arrays]) -> list[Values]:
     return [values | {"spike_rate": values["spikes_per_neuron"] / timesteps} for values in fill(arrays)]
 
 
-FIGURE4B = TableSchema(
-    "figure4b",
-    version=1,
-    keys=(
-        Column("tmn_timesteps", "int", nullable=False, minimum=1, doc="T of the comparison"),
-        Column("method", "text", nullable=False),
-        Column("timesteps", "int", nullable=False, minimum=1, doc="T for TMN, 2**T for rate coding"),
-        Column("depth", "int", nullable=False, minimum=0, doc="spiking layer, 1 is the first; 0 if not run"),
-    ),
-    measures=(
-        Column("mse", "sci", decimals=4, minimum=0, doc="mean squared error of decoded activations over threshold**2"),
-        *MEASURED,
-    ),
-)
-
-
 def figure4b(profile: Profile) -> list[Row]:
     """Encoding error per layer: TMN at T, rate coding (from zero and from half threshold) at 2**T steps."""
-    return _on_one_network(profile, "figure4b", _exponential, _encoded, {"depth": 0})
-
-
-def _exponential(section: dict[str, Any]) -> Iterable[Setting]:
-    for exponent in section.get("timesteps", []):
-        for name in ("TMN", "rate", "OPI"):
-            t = exponent if name == "TMN" else 2**exponent
-            yield Setting({"tmn_timesteps": exponent, "method": name, "timesteps": t}, t, method=name)
+    section = _section(profile, "figure4b")
+    steps = ((exponent, name) for exponent in section["timesteps"] for name in ("TMN", "rate", "OPI"))
+    runs = ((exponent, name, exponent if name == "TMN" else 2**exponent) for exponent, name in steps)
+    varied = (Setting({"tmn_timesteps": least, "method": name, "timesteps": t}, t, name) for least, name, t in runs)
+    return swept(profile, [section["network"]], varied, _encoded, section.get("test_images"), {"depth": 0}, named=False)
 
 
 def _encoded(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
@@ -293,66 +357,32 @@ def _encoded(profile: Profile, choice: NetworkChoice, setting: Setting, limit: i
 
 def _depth_profile(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
     errors = arrays[0]["squared_error"].reshape(-1, arrays[0]["values"].size)[0] / arrays[0]["values"]
-    known = {"n_test": int(arrays[0]["images"]), "seeds": seeds_of(choice)} | dict(status_of(choice))
+    known = {"n_test": int(arrays[0]["images"])} | ran_on(choice)
     return [{"depth": depth, "mse": float(error)} | known for depth, error in enumerate(errors, start=1)]
-
-
-RATIO = Column("ratio", "float", nullable=False, minimum=0, maximum=1, doc="predictive over full threshold")
-FIGURE4C = TableSchema(
-    "figure4c",
-    version=1,
-    keys=(RATIO, Column("scope", "text", nullable=False, choices=SCOPES, doc="all neurons, or those that spiked for the image")),
-    measures=(
-        Column("mean_abs", "sci", decimals=4, minimum=0, doc="mean |u[T]| over the full threshold"),
-        Column("mean_square", "sci", decimals=4, minimum=0, doc="mean u[T]**2 over the full threshold squared"),
-        Column("share_above_half", "sci", decimals=4, minimum=0, doc="share with |u[T]| above half", atol=1e-4),
-        *MEASURED,
-    ),
-)
-FIGURE4C_DENSITY = TableSchema(
-    "figure4c_density",
-    version=1,
-    keys=(RATIO, Column("residual", "float", nullable=False, doc="middle of the bin; the last bin is open")),
-    measures=(Column("density", "float", decimals=4, minimum=0, rtol=5e-2, atol=2e-2), *STATUS_COLUMNS),
-)
 
 
 def figure4c(profile: Profile) -> list[Row]:
     """Size of the residual membrane potential for each predictive threshold."""
-    return _on_one_network(profile, "figure4c", partial(_ratios, scopes=SCOPES), _left_over)
+    section = _section(profile, "figure4c")
+    keys = ({"ratio": ratio, "scope": scope} for ratio in section["ratios"] for scope in SCOPES)
+    varied = (Setting(key, section["timesteps"], "TMN", {"ratio": float(key["ratio"])}) for key in keys)
+    return swept(profile, [section["network"]], varied, residuals, section.get("test_images"), named=False)
 
 
 def figure4c_density(profile: Profile) -> list[Row]:
     """Distribution over neurons of the mean residual membrane potential, for each predictive threshold."""
-    return _on_one_network(profile, "figure4c", _ratios, _left_over, {"residual": 0.0})
+    section = _section(profile, "figure4c")
+    varied = (Setting({"ratio": ratio}, section["timesteps"], "TMN", {"ratio": float(ratio)}) for ratio in section["ratios"])
+    return swept(profile, [section["network"]], varied, _spread, section.get("test_images"), {"residual": 0.0}, named=False)
 
 
-def _ratios(section: dict[str, Any], scopes: Iterable[str] = ("",)) -> Iterable[Setting]:
-    for ratio in section.get("ratios", []):
-        for scope in scopes:
-            key = {"ratio": ratio} | ({"scope": scope} if scope else {})
-            yield Setting(key, section["timesteps"], "TMN", {"ratio": float(ratio)})
-
-
-def _left_over(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
-    options = tuple(setting.options.items())
-    measurement = ResidualPotential(choice, profile.calibration, limit, "TMN", options, setting.timesteps)
-    scope = setting.key.get("scope")
-    return partial(_densities, choice) if scope is None else partial(_residual, choice, SCOPES.index(scope)), measurement
-
-
-def _residual(choice: NetworkChoice, scope: int, arrays: list[Arrays]) -> list[Values]:
-    number, absolute, square, above, _ = arrays[0]["sums"][scope]
-    means = {"mean_abs": absolute / number, "mean_square": square / number, "share_above_half": above / number}
-    return [means | {"n_test": int(arrays[0]["images"]), "seeds": seeds_of(choice)} | dict(status_of(choice))]
+def _spread(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
+    return partial(_densities, choice), residuals(profile, choice, setting, limit)[1]
 
 
 def _densities(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
-    status = dict(status_of(choice))
-    return [
-        {"residual": (index + 0.5) * BIN_WIDTH, "density": float(value)} | status
-        for index, value in enumerate(density(arrays[0]))
-    ]
+    bins = enumerate(density(arrays[0]))
+    return [{"residual": (index + 0.5) * BIN_WIDTH, "density": float(value)} | ran_on(choice) for index, value in bins]
 
 
 # ---- Table 4 ----------------------------------------------------------------------------------------------------------
@@ -360,7 +390,6 @@ def _densities(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
 TABLE4 = TableSchema(
     "table4", 1, published_keys(PAPER, "table4", filled=("row", "task", "dataset", "method")), measures=STATUS_COLUMNS
 )
-OTHER_TASKS = {"TMN": "detectors and Transformers not available yet"}
 
 
 def table4(profile: Profile) -> list[Row]:
@@ -369,7 +398,8 @@ def table4(profile: Profile) -> list[Row]:
 
 
 def _other_task(number: int, key: Values) -> Row:
-    return Row(number, key, reason=OTHER_TASKS.get(key["method"], f"method not available yet: {key['method']}"))
+    known = {"TMN": "detectors and Transformers not available yet"}
+    return Row(number, key, reason=known.get(key["method"], f"method not available yet: {key['method']}"))
 
 
 ARTIFACTS = (

@@ -14,9 +14,8 @@ from benchmarks.tables.claims import Tables
 from benchmarks.tables.columns import loss_text, marked, printed_loss, titled, verdict
 from benchmarks.tables.markdown import DASH, count, enumeration, number, plain, ranges, small, table
 from benchmarks.tables.views import View, grid, shown
-from benchmarks.tmn.artifacts import TABLE2
+from benchmarks.tmn.artifacts import TABLE2, TABLE3
 from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPES, energy_ratios, error_ratios, toy_grid
-from benchmarks.tmn.energy import TABLE3
 from benchmarks.tmn.energy_audit import ACCOUNTS, OTHERS, first_layers, follows, implied_accumulates, printed_energy
 from benchmarks.tmn.energy_audit import ratios as printed_ratios
 
