@@ -13,7 +13,6 @@ import pandas as pd
 from benchmarks.tables.analytic import analytic
 from benchmarks.tables.bounds import chosen_rows, evidence_of
 from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
-from benchmarks.tables.columns import marked
 from benchmarks.tables.markdown import count, enumeration, number, ranges, small
 from benchmarks.tables.status import NOT_RUN
 
@@ -162,92 +161,10 @@ def shorter_precharge_suffices(tables: Tables) -> Verdict:
     return judge(gain >= -0.1, is_stand_in(rows), evidence)
 
 
-@claim
-def predictive_is_more_accurate(tables: Tables) -> Verdict:
-    """T05: at no T and no pre-charge less accurate, however small the difference; intervals are context only."""
-    pairs = _pairs(tables)
-    gain, worse = _gains(pairs, 0)
-    evidence = f"At least as accurate at {len(pairs) - len(worse)} of {len(pairs)} settings of pre-charge and T"
-    evidence += f", gains up to {number(gain.max(), sign=True)} points"
-    settings = [f"pre-charge {row['precharge_steps']}, T = {row['timesteps']}" for _, row in worse.iterrows()]
-    return judge(gain >= 0, is_stand_in(pairs), f"{evidence}{_deficits(worse, settings)}.")
-
-
-def _deficits(worse: pd.DataFrame, settings: list[str]) -> str:
-    """Pairs whose ``gain`` is too low, the lowest first, in images and beside what the intervals allow."""
-    if worse.empty:
-        return ""
-    named = [
-        f"{setting} ({number(row['gain'], sign=True)} points, {count(round(-row['gain'] / 100 * row['n_test_yes']), 'image')})"
-        for setting, (_, row) in zip(settings, worse.head(WORST).iterrows(), strict=False)
-    ]
-    ours, theirs = (
-        worse[f"loss_{a}"].between(worse[f"loss_ci95_low_{b}"], worse[f"loss_ci95_high_{b}"])
-        for a, b in (("yes", "no"), ("no", "yes"))
-    )
-    inside, most = int((ours & theirs).sum()), "most " if len(worse) > WORST else ""
-    share = "" if inside == len(worse) else f" at {inside} of these {len(worse)}"
-    return f"; lower {most}at {enumeration(named)}; each loss inside the other's 95 % interval{share}"
-
-
-def _gains(pairs: pd.DataFrame, allowed: float) -> tuple[pd.Series, pd.DataFrame]:
-    """What accuracy gains in each pair, and the pairs that gain less than is allowed, the worst first."""
-    gain = (pairs["snn_metric_yes"] - pairs["snn_metric_no"]).round(2)
-    return gain, pairs.assign(gain=gain)[gain < allowed].sort_values("gain", kind="stable")
-
-
-@claim
-def predictive_costs_slightly_more(tables: Tables) -> Verdict:
-    """T06: spikes per neuron and step with over without, at equal pre-charge and T, in (1.0, 1.5]."""
-    pairs = _pairs(tables)
-    ratio = pairs["spike_rate_yes"] / pairs["spike_rate_no"]
-    energy = pairs["energy_mj_yes"] / pairs["energy_mj_no"]
-    held = (ratio > 1.0) & (ratio <= 1.5)
-    last = pairs["timesteps"].max()
-    late = ratio[pairs["timesteps"] == last]
-    evidence = (
-        f"Spike rate {number(ratio.min())} to {number(ratio.max())} times as high (in the range at {held.sum()} of {len(held)}"
-        f" settings; at T = {last}: {number(late.min())} to {number(late.max())}); energy {number(energy.min())} to"
-        f" {number(energy.max())} times."
-    )
-    return judge(held, is_stand_in(pairs), evidence)
-
-
-@claim
-def one_precharge_step_suffices(tables: Tables) -> Verdict:
-    """T07: with predictive spiking, at every T, pre-charge 1 at most 0.1 points below pre-charge 3."""
-    rows = table_of(tables, "figure4a")
-    rows = rows[rows["predictive_spiking"] == "yes"]
-    pairs = _side_by_side(rows[rows["precharge_steps"] == 1], rows[rows["precharge_steps"] == 3], ["timesteps"])
-    if pairs.empty:
-        raise NotTested("`figure4a` lacks pre-charge 1 or 3 with predictive spiking.")
-    gain, worse = _gains(pairs, -0.1)
-    evidence = f"Pre-charge 1 minus 3: {number(gain.min(), sign=True)} to {number(gain.max(), sign=True)} points over"
-    evidence += f" T = {ranges(pairs['timesteps'])}"
-    settings = [f"T = {row['timesteps']}" for _, row in worse.iterrows()]
-    return judge(gain >= -0.1, is_stand_in(pairs), f"{evidence}{_deficits(worse, settings)}.")
-
-
 def _curves(rows: pd.DataFrame, predictive: str) -> pd.DataFrame:
     """Accuracy: a row per T, a column per pre-charge length."""
     chosen = rows[rows["predictive_spiking"] == predictive]
     return chosen.pivot(index="timesteps", columns="precharge_steps", values="snn_metric")
-
-
-def _pairs(tables: Tables) -> pd.DataFrame:
-    """Rows with and without predictive spiking at equal pre-charge and T side by side, suffixed _yes and _no."""
-    rows = table_of(tables, "figure4a")
-    on, off = (rows[rows["predictive_spiking"] == switch] for switch in ("yes", "no"))
-    pairs = _side_by_side(on, off, ["precharge_steps", "timesteps"])
-    if pairs.empty:
-        raise NotTested("`figure4a` has no setting with and without predictive spiking.")
-    return pairs
-
-
-def _side_by_side(yes: pd.DataFrame, no: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    pairs = yes.merge(no, on=keys, suffixes=("_yes", "_no"))
-    either = (pairs["status_yes"] == "stand-in") | (pairs["status_no"] == "stand-in")
-    return pairs.assign(status=either.map({True: "stand-in", False: "measured"}))
 
 
 # ---- Table 2 ----------------------------------------------------------------------------------------------------------
@@ -266,22 +183,6 @@ def imagenet_resnet(tables: Tables) -> Verdict:
 
 
 # ---- Table 3 ----------------------------------------------------------------------------------------------------------
-
-
-@claim
-def half_the_energy(tables: Tables) -> Verdict:
-    """T17: energy of TMN over that of COS and of Fast-SNN, with the first layer at each step, in [0.35, 0.65]."""
-    rows = table_of(tables, "table3")
-    ratios = energy_ratios(rows)
-    if not ratios:
-        raise NotTested("`table3` lacks TMN or what it is compared with.")
-    listed = [
-        f"{number(each[1], 3)} over {other} on {dataset} (printed {number(each[0], 3)})"
-        for (dataset, other), each in ratios.items()
-    ]
-    tested = rows[rows["dataset"].isin([dataset for dataset, _ in ratios])]
-    held = [0.35 <= each[1] <= 0.65 for each in ratios.values()]
-    return judge(held, is_stand_in(tested), f"Energy of TMN: {'; '.join(listed)}; all on the same quantised network.")
 
 
 @claim
@@ -328,35 +229,13 @@ def two_precharge_steps_for_transformers(tables: Tables) -> Verdict:
     raise NotTested(f"Table 4, TMN: {'; '.join(dict.fromkeys(reasons)) or 'no row'}.")
 
 
-@claim
-def rate_coding_collapses(tables: Tables) -> Verdict:
-    """X01: at T = 4, on every network, TMN at least 20 points above plain integrate-and-fire neurons."""
-    rows = table_of(tables, "timesteps")
-    at4 = rows[(rows["timesteps"] == 4) & (rows["calibration"] == CALIBRATION) & rows["method"].isin(["TMN", "rate"])]
-    pairs = at4.pivot(index=["dataset", "architecture"], columns="method", values="snn_metric")
-    if not {"TMN", "rate"} <= set(pairs.columns) or (pairs := pairs.dropna()).empty:
-        raise NotTested(f"`timesteps` lacks TMN or rate coding at T = 4 with {CALIBRATION}.")
-    gain = (pairs["TMN"] - pairs["rate"]).round(2)
-    names = {(row["dataset"], row["architecture"]): marked(row) for _, row in at4.iterrows()}
-    listed = [
-        f"{names[network]}: {number(tmn)} against {number(rate)} %"
-        for network, tmn, rate in zip(pairs.index.tolist(), pairs["TMN"], pairs["rate"], strict=True)
-    ]
-    return judge(gain >= 20, is_stand_in(at4), f"Accuracy at T = 4: {'; '.join(listed)}.")
-
-
 CLAIMS: dict[str, Check] = {
     "T01": momentum_is_weighting,
     "T02": half_threshold_is_best,
     "T03": lower_error_than_rate,
     "T04": shorter_precharge_suffices,
-    "T05": predictive_is_more_accurate,
-    "T06": predictive_costs_slightly_more,
-    "T07": one_precharge_step_suffices,
     "T08": two_precharge_steps_for_transformers,
     "T15": imagenet_resnet,
-    "T17": half_the_energy,
     "T19": operations,
     "T23": gate_is_relu,
-    "X01": rate_coding_collapses,
 }
