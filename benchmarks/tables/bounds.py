@@ -98,13 +98,12 @@ def paired_rows(tables: Tables, said: str) -> tuple[pd.DataFrame, list[str]]:
     if pairs.empty:
         raise NotTested(f"`{found['table']}` has no pair of {column} = {found['one']} and {found['others']}.")
     pairs.loc[pairs["other_status"] == "stand-in", "status"] = "stand-in"
-    counted = [name for name in by if name not in ("dataset", "architecture")]
-    names = [
-        [marked(row)] * ("dataset" in by) + [f"{name.replace('_', ' ')} {row[name]}" for name in counted]
-        + [f"against {row[f'other_{column}']}"] * (len(others) > 1)
-        for _, row in pairs.iterrows()
-    ]  # fmt: skip
-    return pairs, [", ".join(words) for words in names]
+    places = []
+    for _, row in pairs.iterrows():
+        words = [f"{name.replace('_', ' ')} {row[name]}" for name in by if name not in ("dataset", "architecture")]
+        network = [marked(row)] if "dataset" in by else []
+        places.append(", ".join([*network, *words, *([f"against {row[f'other_{column}']}"] if len(others) > 1 else [])]))
+    return pairs, places
 
 
 def rows_of(said: Said) -> tuple[str, list[int]]:
