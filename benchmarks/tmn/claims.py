@@ -18,7 +18,7 @@ from benchmarks.tables.status import NOT_RUN
 
 CALIBRATION = "percentile-99.99"  # the paper's, App. D
 RESIDUALS = {"mean_abs": "mean |u|", "mean_square": "E[u²]"}
-SCOPES = {"all": "all neurons", "spiking": "neurons that spiked"}
+SCOPE_NAMES = {"all": "all neurons", "spiking": "neurons that spiked"}
 WORST = 3  # deviating settings that are named one by one
 
 
@@ -67,7 +67,7 @@ def half_threshold_is_best(tables: Tables) -> Verdict:
     """T02: every minimum lies at 0.50; on a network for both means and both scopes, in the toy model for E[u²]."""
     rows = table_of(tables, "figure4c")
     minima: dict[str, float] = {}
-    for scope, words in SCOPES.items():
+    for scope, words in SCOPE_NAMES.items():
         grid = rows[rows["scope"] == scope].set_index("ratio")
         if not {0.3, 0.5, 0.7} <= set(grid.index):
             raise NotTested("`figure4c` lacks part of the grid of ratios from 0.30 to 0.70.")
@@ -198,22 +198,6 @@ def operations(tables: Tables) -> Verdict:
     acs, macs = row["acs"] / 149.83e6, row["macs"] / 5.51e6
     evidence = f"{row['acs'] / 1e6:.2f}M ACs and {row['macs'] / 1e6:.2f}M MACs per image."
     return judge([abs(macs - 1) <= 0.01 and abs(acs - 1) <= 0.25], False, evidence)
-
-
-def energy_ratios(rows: pd.DataFrame) -> dict[tuple[str, str], list[float]]:
-    """Energy of TMN over another's, by data set and method.
-
-    Printed; first layer at each step; the same with pre-simulation charged (NaN where that was not counted); first layer once;
-    once with other constants.
-    """
-    columns = ["energy_mj_paper", "energy_mj", "energy_presimulated_mj", "energy_once_mj", "energy_ternary_spike_mj"]
-    found: dict[tuple[str, str], list[float]] = {}
-    for dataset, group in rows.groupby("dataset", sort=False):
-        by = {row["method"]: [float(row[name]) for name in columns] for _, row in group.iterrows()}
-        for other in ("COS", "Fast-SNN"):
-            if {"TMN", other} <= set(by):
-                found[str(dataset), other] = [ours / theirs for ours, theirs in zip(by["TMN"], by[other], strict=True)]
-    return found
 
 
 # ---- others -----------------------------------------------------------------------------------------------------------
