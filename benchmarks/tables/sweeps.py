@@ -24,12 +24,17 @@ Fill = Callable[[list[Arrays]], list[Values]]
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to run a network: the key columns that tell it, and the method with its options and T."""
+    """One way to run a network: the key columns that tell it, and the method with its options and T.
+
+    ``together`` are the steps that one run measures where there are more than T. Thresholds are those of the profile or of the
+    key column ``calibration``.
+    """
 
     key: Values
     timesteps: int
     method: str
     options: Options = field(default_factory=dict)
+    together: tuple[int, ...] = ()
 
 
 Measure = Callable[[Profile, NetworkChoice, Setting, int | None], tuple[Fill, Measurement]]
@@ -80,7 +85,7 @@ def row_of(
     known = unmeasured or {}
     try:
         choice = network() if network else profile.network(key["dataset"], key["architecture"])
-        method(setting.method).check(choice.levels, setting.timesteps, **setting.options)
+        method(setting.method).check(choice.levels, max(setting.together, default=setting.timesteps), **setting.options)
         fill, measurement = measure(profile, choice, setting, limit)
         return Row(number, key, fill, (measurement,), unmeasured=known)
     except NotAvailable as error:
@@ -97,20 +102,26 @@ def conversion(
     profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None, count: bool = False
 ) -> tuple[Fill, Measurement]:
     """Accuracies, with their steps; what was adjusted, and what was counted if ``count``."""
-    columns = steps_of(setting.method, setting.timesteps, choice, **setting.options)
-    columns |= {"calibration": calibration_of(profile, choice, setting.method)}
-    options = tuple(setting.options.items())
-    measurement = ConversionLoss(choice, profile.calibration, limit, setting.method, options, (setting.timesteps,), count=count)
-    return partial(_converted, choice, columns, count), measurement
+    steps, options = setting.together or (setting.timesteps,), tuple(setting.options.items())
+    rule = setting.key.get("calibration", profile.calibration)
+    measurement = ConversionLoss(choice, rule, limit, setting.method, options, steps, count=count)
+    return partial(_converted, profile, choice, setting, steps.index(setting.timesteps), count), measurement
 
 
-def _converted(choice: NetworkChoice, columns: Values, count: bool, arrays: list[Arrays]) -> list[Values]:
-    (values,) = accuracy(choice, 0, columns, arrays)
+def _converted(
+    profile: Profile, choice: NetworkChoice, setting: Setting, index: int, count: bool, arrays: list[Arrays]
+) -> list[Values]:
+    (values,) = accuracy(choice, index, steps_of(setting.method, setting.timesteps, choice, **setting.options), arrays)
+    if "calibration" not in setting.key:
+        values |= {"calibration": calibration_of(profile, choice, setting.method)}
     found = arrays[0]
     if "same_adjustment" in found:
         rounds, unsettled, _, largest = found["same_adjustment"]
         values |= {"adjusted_in": int(rounds), "unsettled": int(unsettled), "largest_factor": float(largest)}
-    return [values | counted(found) if count else values]
+    if count:
+        values |= counted(found)
+        values |= {"spike_rate": values["spikes_per_neuron"] / setting.timesteps}
+    return [values]
 
 
 def residuals(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:

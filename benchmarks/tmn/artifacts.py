@@ -6,14 +6,13 @@ from functools import partial
 from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, Measurement
+from benchmarks.measurements import Arrays, EncodingError, Measurement
 from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, density
 from benchmarks.methods import method
 from benchmarks.profiles import NetworkChoice, Profile
-from benchmarks.tables import columns
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
-from benchmarks.tables.columns import ACCURACY_COLUMNS, CONTROLS_SCHEMA, STEP_COLUMNS, ran_on
+from benchmarks.tables.columns import ACCURACY_COLUMNS, CONTROLS_SCHEMA, STEP_COLUMNS, control_rows, ran_on
 from benchmarks.tables.energy import ACS, ENERGY, ENERGY_ONCE, MACS, MACS_ONCE, SPIKES, negative_share
 from benchmarks.tables.schema import Column, TableSchema, published_keys
 from benchmarks.tables.settings import images_of_long
@@ -26,16 +25,13 @@ filled = partial(Column, nullable=False)
 DATASET, ARCHITECTURE, METHOD = (filled(name, "text") for name in ("dataset", "architecture", "method"))
 TIMESTEPS = filled("timesteps", "int", minimum=1)
 MEASURED = (Column("n_test", "int", minimum=1), Column("seeds", "text"), *STATUS_COLUMNS)
+size = partial(Column, kind="sci", decimals=4, minimum=0)
 
 
 # ---- Table 2 ----------------------------------------------------------------------------------------------------------
 
-TABLE2 = TableSchema(
-    "table2",
-    version=1,
-    keys=published_keys(PAPER, "table2", filled=("row", "dataset", "method", "architecture")),
-    measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS),
-)
+PRINTED = published_keys(PAPER, "table2", filled=("row", "dataset", "method", "architecture"))
+TABLE2 = TableSchema("table2", 1, PRINTED, (*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS))
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {("COS", "ImageNet"): {"presimulation": 8}}  # Hao et al. 2023: 4 on CIFAR
 """What a method's own paper sets for a data set, where it is not the method's default."""
 CONTROLS = {
@@ -61,7 +57,7 @@ def table2(profile: Profile) -> list[Row]:
 
 def controls(profile: Profile) -> list[Row]:
     """Rows of Table 2 with a control in place of the method."""
-    return columns.control_rows(filter(_controlled, table2(profile)), CONTROLS, partial(_conversion_row, profile))
+    return control_rows(filter(_controlled, table2(profile)), CONTROLS, partial(_conversion_row, profile))
 
 
 def _controlled(row: Row) -> bool:
@@ -86,10 +82,21 @@ def _added(profile: Profile, last: int) -> list[Values]:
 
 def _conversion_row(profile: Profile, number: int, key: Values, control: str = "") -> Row:
     """A row of Table 2; with a ``control`` in place of its method, on the same network."""
-    name = control or str(key["method"])
-    setting = Setting(key, int(key["timesteps"]), name, OPTIONS.get((name, key["dataset"]), {}))
-    measure = partial(_accuracies, settings_of(profile, "table2"))
-    return row_of(profile, number, key, setting, measure, network=partial(_network, profile, key, name))
+    name, t, section = control or str(key["method"]), int(key["timesteps"]), settings_of(profile, "timesteps")
+    listed = tuple(section.get("methods", {}).get(name, ()))
+    on_curve = method(name).traits().anytime and t in listed
+    on_curve &= [key["dataset"], key["architecture"]] in section.get("networks", [])  # the curve measures it in the same run
+    setting = Setting(key, t, name, OPTIONS.get((name, key["dataset"]), {}), listed if on_curve else ())
+    return _loss_row(profile, settings_of(profile, "table2"), number, setting)
+
+
+def _loss_row(profile: Profile, section: dict[str, Any], number: int, setting: Setting) -> Row:
+    """A setting on all test images, unless the section says less for it."""
+    name, longest = setting.method, max(setting.together, default=setting.timesteps)
+    limits = section.get("test_images"), section.get("images", {}).get(name), images_of_long(section, longest)
+    limit = min((limit for limit in limits if limit is not None), default=None)
+    network = partial(_network, profile, setting.key, name)
+    return row_of(profile, number, setting.key, setting, conversion, limit, network=network)
 
 
 def _network(profile: Profile, key: Values, name: str) -> NetworkChoice:
@@ -100,41 +107,10 @@ def _network(profile: Profile, key: Values, name: str) -> NetworkChoice:
     return choice if method(name).traits().full_precision else choice.quantized_for(name)
 
 
-def _accuracies(
-    section: dict[str, Any], profile: Profile, choice: NetworkChoice, setting: Setting, _: int | None
-) -> tuple[Fill, Measurement]:
-    """A setting on as many test images as the section says, with the calibration that its key may name.
-
-    Runs of a method and so many timesteps get all images (None) unless the section says less.
-    """
-    name, t = setting.method, int(setting.key["timesteps"])
-    known = columns.steps_of(name, t, choice, **setting.options)
-    if "calibration" not in setting.key:
-        known |= {"calibration": columns.calibration_of(profile, choice, name)}
-    together = _measured_together(profile, choice, name, t)
-    limits = section.get("test_images"), section.get("images", {}).get(name), images_of_long(section, max(together))
-    images = min((limit for limit in limits if limit is not None), default=None)
-    rule = setting.key.get("calibration", profile.calibration)
-    measurement = ConversionLoss(choice, rule, images, name, tuple(setting.options.items()), together)
-    return partial(columns.accuracy, choice, together.index(t), known), measurement
-
-
-def _measured_together(profile: Profile, choice: NetworkChoice, name: str, timesteps: int) -> tuple[int, ...]:
-    """The steps that ``timesteps_curve`` measures in one run with this one, so that both rows share it."""
-    section = settings_of(profile, "timesteps")
-    listed = tuple(section.get("methods", {}).get(name, ()))
-    on_curve = [choice.paper_dataset, choice.paper_architecture] in section.get("networks", [])
-    return listed if method(name).traits().anytime and on_curve and timesteps in listed else (timesteps,)
-
-
 # ---- Loss over timesteps on the same networks (not printed) -----------------------------------------------------------
 
-CURVES = TableSchema(
-    "timesteps",
-    version=1,
-    keys=(DATASET, ARCHITECTURE, METHOD, filled("calibration", "text"), TIMESTEPS),
-    measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS[1:], *STATUS_COLUMNS),
-)
+CURVE_KEYS = (DATASET, ARCHITECTURE, METHOD, filled("calibration", "text"), TIMESTEPS)
+CURVES = TableSchema("timesteps", 1, CURVE_KEYS, (*STEP_COLUMNS, *ACCURACY_COLUMNS[1:], *STATUS_COLUMNS))
 
 
 def timesteps_curve(profile: Profile) -> list[Row]:
@@ -149,9 +125,8 @@ def timesteps_curve(profile: Profile) -> list[Row]:
             for limits, rule, name, steps in listed:
                 for t in steps:
                     key = {"dataset": dataset, "architecture": architecture, "method": name, "calibration": rule, "timesteps": t}
-                    run = Setting(key, max(steps) if method(name).traits().anytime else t, name)
-                    network, measure = partial(_network, profile, key, name), partial(_accuracies, limits)
-                    rows.append(row_of(profile, len(rows) + 1, key, run, measure, network=network))
+                    setting = Setting(key, t, name, together=tuple(steps) if method(name).traits().anytime else ())
+                    rows.append(_loss_row(profile, limits, len(rows) + 1, setting))
     return rows
 
 
@@ -165,11 +140,11 @@ PRICES = (
     Column("quantizer", "text", doc="of the network, the same for all methods"),
     *ACCURACY_COLUMNS[1:],
     *(SPIKES, ACS, MACS, MACS_ONCE),
-    Column("signs", "sci", decimals=4, minimum=0, doc="comparisons for spikes: one each, two of a ternary neuron"),
+    size("signs", doc="comparisons for spikes: one each, two of a ternary neuron"),
     ENERGY,
-    Column("energy_presimulated_mj", "sci", decimals=4, minimum=0, doc="the same, pre-simulation charged"),
+    size("energy_presimulated_mj", doc="the same, pre-simulation charged"),
     ENERGY_ONCE,
-    Column("energy_ternary_spike_mj", "sci", decimals=4, minimum=0, doc="mJ by Ternary Spike's constants, first layer once"),
+    size("energy_ternary_spike_mj", doc="mJ by Ternary Spike's constants, first layer once"),
     *STATUS_COLUMNS,
 )
 OF_SPIKES = {*STEP_COLUMNS, *ACCURACY_COLUMNS[2:4], *ACCURACY_COLUMNS[5:9], SPIKES}
@@ -240,9 +215,9 @@ def _prices(choice: NetworkChoice, trained: bool, fill: Fill, arrays: list[Array
 
 FIGURE1D = TableSchema(
     "figure1d",
-    version=1,
-    keys=(filled("code", "text", choices=tuple(analytic.CAPACITIES)), TIMESTEPS),
-    measures=(
+    1,
+    (filled("code", "text", choices=tuple(analytic.CAPACITIES)), TIMESTEPS),
+    (
         Column("capacity", "int", minimum=1, doc="number of values, by formula"),
         Column("enumerated", "int", minimum=1, doc="number of values over all spike trains"),
         filled("status", "text"),
@@ -265,9 +240,9 @@ def _capacity(code: str, timesteps: int, _: list[Arrays]) -> list[Values]:
 
 FIGURE4A = TableSchema(
     "figure4a",
-    version=1,
-    keys=(filled("predictive_spiking", "text", choices=("yes", "no")), filled("precharge_steps", "int", minimum=0), TIMESTEPS),
-    measures=(
+    1,
+    (filled("predictive_spiking", "text", choices=("yes", "no")), filled("precharge_steps", "int", minimum=0), TIMESTEPS),
+    (
         STEP_COLUMNS[2],
         *ACCURACY_COLUMNS[1:],
         Column("spike_rate", "float", decimals=5, minimum=0, maximum=1, doc="mean |s| per neuron and step"),
@@ -277,35 +252,32 @@ FIGURE4A = TableSchema(
 )
 FIGURE4B = TableSchema(
     "figure4b",
-    version=1,
-    keys=(
+    1,
+    (
         filled("tmn_timesteps", "int", minimum=1, doc="T of the comparison"),
         METHOD,
         filled("timesteps", "int", minimum=1, doc="T for TMN, 2**T for rate coding"),
         filled("depth", "int", minimum=0, doc="spiking layer, 1 is the first; 0 if not run"),
     ),
-    measures=(
-        Column("mse", "sci", decimals=4, minimum=0, doc="mean squared error of decoded activations over threshold**2"),
-        *MEASURED,
-    ),
+    (size("mse", doc="mean squared error of decoded activations over threshold**2"), *MEASURED),
 )
 RATIO = filled("ratio", "float", minimum=0, maximum=1, doc="predictive over full threshold")
 FIGURE4C = TableSchema(
     "figure4c",
-    version=1,
-    keys=(RATIO, filled("scope", "text", choices=SCOPES, doc="all neurons, or those that spiked for the image")),
-    measures=(
-        Column("mean_abs", "sci", decimals=4, minimum=0, doc="mean |u[T]| over the full threshold"),
-        Column("mean_square", "sci", decimals=4, minimum=0, doc="mean u[T]**2 over the full threshold squared"),
-        Column("share_above_half", "sci", decimals=4, minimum=0, doc="share with |u[T]| above half", atol=1e-4),
+    1,
+    (RATIO, filled("scope", "text", choices=SCOPES, doc="all neurons, or those that spiked for the image")),
+    (
+        size("mean_abs", doc="mean |u[T]| over the full threshold"),
+        size("mean_square", doc="mean u[T]**2 over the full threshold squared"),
+        size("share_above_half", doc="share with |u[T]| above half", atol=1e-4),
         *MEASURED,
     ),
 )
 FIGURE4C_DENSITY = TableSchema(
     "figure4c_density",
-    version=1,
-    keys=(RATIO, filled("residual", "float", doc="middle of the bin; the last bin is open")),
-    measures=(Column("density", "float", decimals=4, minimum=0, rtol=5e-2, atol=2e-2), *STATUS_COLUMNS),
+    1,
+    (RATIO, filled("residual", "float", doc="middle of the bin; the last bin is open")),
+    (Column("density", "float", decimals=4, minimum=0, rtol=5e-2, atol=2e-2), *STATUS_COLUMNS),
 )
 
 
@@ -329,16 +301,7 @@ def figure4a(profile: Profile) -> list[Row]:
         for precharge in section["precharge"]
         for t in section["timesteps"]
     )
-    return swept(profile, [section["network"]], varied, _rated, section.get("test_images"), named=False)
-
-
-def _rated(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
-    fill, measurement = conversion(profile, choice, setting, limit, count=True)
-    return partial(_rate, fill, setting.timesteps), measurement
-
-
-def _rate(fill: Fill, timesteps: int, arrays: list[Arrays]) -> list[Values]:
-    return [values | {"spike_rate": values["spikes_per_neuron"] / timesteps} for values in fill(arrays)]
+    return swept(profile, [section["network"]], varied, partial(conversion, count=True), section.get("test_images"), named=False)
 
 
 def figure4b(profile: Profile) -> list[Row]:
@@ -387,9 +350,8 @@ def _densities(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
 
 # ---- Table 4 ----------------------------------------------------------------------------------------------------------
 
-TABLE4 = TableSchema(
-    "table4", 1, published_keys(PAPER, "table4", filled=("row", "task", "dataset", "method")), measures=STATUS_COLUMNS
-)
+OTHER_TASKS = published_keys(PAPER, "table4", filled=("row", "task", "dataset", "method"))
+TABLE4 = TableSchema("table4", 1, OTHER_TASKS, STATUS_COLUMNS)
 
 
 def table4(profile: Profile) -> list[Row]:
