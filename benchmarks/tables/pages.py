@@ -43,6 +43,7 @@ def images(rows: pd.DataFrame) -> str:
 
 WORDS: dict[str, Callable[..., Any]] = {
     "marked": columns.marked,
+    "titled": columns.titled,
     "loss_text": columns.loss_text,
     "with_controls": columns.with_controls,
     "number": markdown.number,

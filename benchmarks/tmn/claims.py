@@ -7,6 +7,7 @@ were measured on stand-ins gets a verdict that says so.
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import pandas as pd
 
@@ -19,44 +20,38 @@ from benchmarks.tables.status import NOT_RUN
 CALIBRATION = "percentile-99.99"  # the paper's, App. D
 RESIDUALS = {"mean_abs": "mean |u|", "mean_square": "E[u²]"}
 SCOPE_NAMES = {"all": "all neurons", "spiking": "neurons that spiked"}
-WORST = 3  # deviating settings that are named one by one
 
 
 # ---- analytic ---------------------------------------------------------------------------------------------------------
 
 
+def _bases(tables: Tables, name: str) -> list[pd.DataFrame]:
+    """The cases of a claim at base 2 and at base 1.5."""
+    rows = analytic(tables, name)
+    rows = rows.assign(timesteps=rows["case"].str.partition("T=")[2].astype(int))
+    parts = [rows[rows["case"].str.startswith(f"beta={beta}")] for beta in (2.0, 1.5)]
+    if any(part.empty for part in parts):
+        raise NotTested("`analytic` lacks one of the two bases.")
+    return parts
+
+
 @claim
 def momentum_is_weighting(tables: Tables) -> Verdict:
     """T01: equal in integers at beta = 2; within 1e-5 at other beta, where the largest current is of order 10."""
-    rows = analytic(tables, "T01")
-    whole = rows["case"].str.startswith("beta=2.0")
-    held = (rows["value"] == 0) | (~whole & (rows["value"] <= 1e-5))
-    parts = [
-        f"{small(part['value'].max())} {what} ({_cases(part)})"
-        for what, part in (("in integers at β = 2", rows[whole]), ("in float64 at β = 1.5", rows[~whole]))
-        if len(part)
-    ]
-    return judge(held, False, f"Largest difference {', '.join(parts)}.")
+    whole, other = _bases(tables, "T01")
+    worst = [f"{small(part['value'].max())} in {what} (T = {ranges(part['timesteps'])})"
+             for what, part in (("integers at β = 2", whole), ("float64 at β = 1.5", other))]  # fmt: skip
+    return judge([*(whole["value"] == 0), *(other["value"] <= 1e-5)], False, f"Largest difference {', '.join(worst)}.")
 
 
 @claim
 def gate_is_relu(tables: Tables) -> Verdict:
     """T23: no mismatch over all 3^T trains at base 2, at least one at base 1.5."""
-    rows = analytic(tables, "T23")
-    exact = rows[rows["case"].str.startswith("beta=2.0")]
-    inexact = rows[rows["case"].str.startswith("beta=1.5")]
-    if exact.empty or inexact.empty:
-        raise NotTested("`analytic` lacks one of the two bases.")
+    exact, inexact = _bases(tables, "T23")
     last = inexact.iloc[-1]
-    evidence = (
-        f"{exact['value'].sum():.0f} mismatches over all 3^T trains at base 2 ({_cases(exact)}); at base 1.5"
-        f" {last['value']:,.0f} mismatches ({last['case'].partition(', ')[2].replace('=', ' = ')})."
-    )
+    evidence = f"{exact['value'].sum():.0f} mismatches over all 3^T trains at base 2 (T = {ranges(exact['timesteps'])})"
+    evidence += f"; at base 1.5 {last['value']:,.0f} mismatches (T = {last['timesteps']})."
     return judge([bool((exact["value"] == 0).all() and (inexact["value"] > 0).any())], False, evidence)
-
-
-def _cases(rows: pd.DataFrame) -> str:
-    return f"T = {ranges(int(case.partition('T=')[2]) for case in rows['case'])}"
 
 
 # ---- Figure 4(c) and Theorem 3.2 --------------------------------------------------------------------------------------
@@ -66,25 +61,19 @@ def _cases(rows: pd.DataFrame) -> str:
 def half_threshold_is_best(tables: Tables) -> Verdict:
     """T02: every minimum lies at 0.50; on a network for both means and both scopes, in the toy model for E[u²]."""
     rows = table_of(tables, "figure4c")
-    minima: dict[str, float] = {}
+    minima: dict[str, Any] = {}
     for scope, words in SCOPE_NAMES.items():
         grid = rows[rows["scope"] == scope].set_index("ratio")
         if not {0.3, 0.5, 0.7} <= set(grid.index):
             raise NotTested("`figure4c` lacks part of the grid of ratios from 0.30 to 0.70.")
-        minima |= {f"{name} of {words} has it": least(grid[measure]) for measure, name in RESIDUALS.items()}
+        minima |= {f"{name} of {words} has it": grid[measure].idxmin() for measure, name in RESIDUALS.items()}
     spreads = toy_grid(tables) if "analytic" in tables else pd.DataFrame()
-    toy = {f"the toy model with currents up to {spread} v": least(spreads[spread]) for spread in spreads}
+    toy: dict[str, Any] = {f"the toy model with currents up to {spread} v": spreads[spread].idxmin() for spread in spreads}
     held = [best == 0.5 for best in (*minima.values(), *toy.values())]
     off = [f"{name} at {best:.2f} v" for name, best in (minima | toy).items() if best != 0.5]
     kinds = f"{count(len(minima), 'residual')} of the network" + (f" and {count(len(toy), 'toy model')}" if toy else "")
     cases = f"{sum(held)} of {len(held)} cases" if off else f"all {len(held)} cases"
-    evidence = f"Minimum at 0.50 v in {cases} ({kinds}){'; ' if off else ''}{enumeration(off)}."
-    return judge(held, is_stand_in(rows), evidence)
-
-
-def least(curve: pd.Series) -> float:
-    """Where a curve is least: the first of equal minima."""
-    return float(curve.index[int(curve.to_numpy().argmin())])
+    return judge(held, is_stand_in(rows), f"Minimum at 0.50 v in {cases} ({kinds}){'; ' if off else ''}{enumeration(off)}.")
 
 
 def toy_grid(tables: Tables) -> pd.DataFrame:
@@ -94,7 +83,7 @@ def toy_grid(tables: Tables) -> pd.DataFrame:
     return cases.astype({"ratio": float}).pivot(index="ratio", columns="spread", values="value")
 
 
-# ---- Figure 4(b) ------------------------------------------------------------------------------------------------------
+# ---- Figure 4(a) and 4(b) ---------------------------------------------------------------------------------------------
 
 
 @claim
@@ -104,70 +93,48 @@ def lower_error_than_rate(tables: Tables) -> Verdict:
     zero, half = error_ratios(rows, "rate"), error_ratios(rows, "OPI")
     if zero.empty:
         raise NotTested("`figure4b` lacks TMN or rate coding from an empty membrane.")
-    below = (zero < 1).groupby(level="tmn_timesteps").all()
-    evidence = (
-        f"Lower at {(zero < 1).sum()} of {len(zero)} depths and T against u[0] = 0 (ratio {number(zero.min())} to"
-        f" {number(zero.max())}{_except(zero)})"
-    )
+    evidence = f"Lower at {(zero < 1).sum()} of {len(zero)} depths and T against u[0] = 0"
+    evidence += f" (ratio {number(zero.min())} to {number(zero.max())}"
+    if not (above := zero[zero >= 1].reset_index()).empty:
+        depths = above.groupby("tmn_timesteps")["depth"]
+        evidence += "; not at " + enumeration([f"T = {t}, depth {ranges(map(int, each))}" for t, each in depths])
+    evidence += ")"
     if not half.empty:
         evidence += f"; against u[0] = v/2 at {(half < 1).sum()} of {len(half)} ({number(half.min())} to {number(half.max())})"
-    return judge(below, is_stand_in(rows), f"{evidence}.")
+    return judge((zero < 1).groupby(level="tmn_timesteps").all(), is_stand_in(rows), f"{evidence}.")
 
 
 def error_ratios(rows: pd.DataFrame, rate: str) -> pd.Series:
     """Mean squared error of TMN at T over that of rate coding at 2^T steps, by T and depth."""
-    errors = {name: part.set_index(["tmn_timesteps", "depth"])["mse"] for name, part in rows.groupby("method")}
-    if not {"TMN", rate} <= set(errors):
-        return pd.Series(dtype="float64")
+    errors = rows.pivot(index=["tmn_timesteps", "depth"], columns="method", values="mse").reindex(columns=["TMN", rate])
     return (errors["TMN"] / errors[rate]).dropna()
-
-
-def _except(ratios: pd.Series) -> str:
-    above = ratios[ratios >= 1]
-    if above.empty:
-        return ""
-    groups = above.reset_index().groupby("tmn_timesteps")["depth"]
-    return "; not at " + enumeration([f"T = {t}, depth {ranges(map(int, depths))}" for t, depths in groups])
-
-
-# ---- Figure 4(a) ------------------------------------------------------------------------------------------------------
 
 
 @claim
 def shorter_precharge_suffices(tables: Tables) -> Verdict:
     """T04: for some L and k >= 1, at no T more than 0.1 points below. Matching at least half of the T is partly."""
     rows = table_of(tables, "figure4a")
-    on, off = (_curves(rows, switch) for switch in ("yes", "no"))
-    pairs = {
-        (a, b): (on[a] - off[b]).dropna().round(2)
-        for a in on.columns
-        for b in off.columns
-        if b > a and not (on[a] - off[b]).dropna().empty
-    }
-    if not pairs:
+    curves = rows.pivot(index="timesteps", columns=["predictive_spiking", "precharge_steps"], values="snn_metric")
+    lengths = sorted(rows["precharge_steps"].unique())
+    both = [(a, b) for a in lengths for b in lengths if b > a and {("yes", a), ("no", b)} <= set(curves)]
+    gains = {(a, b): (curves["yes", a] - curves["no", b]).dropna().round(2) for a, b in both}
+    if not (pairs := {pair: gain for pair, gain in gains.items() if len(gain)}):
         raise NotTested("`figure4a` has no pair of a shorter pre-charge with and a longer one without predictive spiking.")
-    matching = [pair for pair, gain in pairs.items() if (gain >= -0.1).all()]
-    best = max(pairs, key=lambda pair: ((pairs[pair] >= -0.1).mean(), pairs[pair].min()))
-    if matching:
+    if matching := [pair for pair, gain in pairs.items() if (gain >= -0.1).all()]:
         listed = enumeration([f"{a} that of {b}" for a, b in matching])
-        worst = min(pairs[pair].min() for pair in matching)
-        evidence = f"At every T, a pre-charge with predictive spiking matches without: {listed}"
-        return judge([True], is_stand_in(rows), f"{evidence} (least advantage {number(worst, sign=True)} points).")
+        worst = number(min(pairs[pair].min() for pair in matching), sign=True)
+        evidence = f"At every T, a pre-charge with predictive spiking matches without: {listed} (least advantage {worst} points)."
+        return judge([True], is_stand_in(rows), evidence)
+    best = max(pairs, key=lambda pair: ((pairs[pair] >= -0.1).mean(), pairs[pair].min()))
     gain = pairs[best]
     evidence = (
         f"No pair matches at every T; nearest are pre-charge {best[0]} with and {best[1]} without predictive spiking, at"
-        f" {(gain >= -0.1).sum()} of {len(gain)} T (down to {number(gain.min(), sign=True)} points at T = {least(gain):g})."
+        f" {(gain >= -0.1).sum()} of {len(gain)} T (down to {number(gain.min(), sign=True)} points at T = {gain.idxmin()})."
     )
     return judge(gain >= -0.1, is_stand_in(rows), evidence)
 
 
-def _curves(rows: pd.DataFrame, predictive: str) -> pd.DataFrame:
-    """Accuracy: a row per T, a column per pre-charge length."""
-    chosen = rows[rows["predictive_spiking"] == predictive]
-    return chosen.pivot(index="timesteps", columns="precharge_steps", values="snn_metric")
-
-
-# ---- Table 2 ----------------------------------------------------------------------------------------------------------
+# ---- tables -----------------------------------------------------------------------------------------------------------
 
 
 @claim
@@ -182,25 +149,15 @@ def imagenet_resnet(tables: Tables) -> Verdict:
     return judge(held, is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
 
 
-# ---- Table 3 ----------------------------------------------------------------------------------------------------------
-
-
 @claim
 def operations(tables: Tables) -> Verdict:
     """T19: MACs of row 4 within 1 %, ACs within 25 %; only where the row was measured on the paper's network."""
-    rows = table_of(tables, "table3")
-    rows = rows[rows["row"] == 4]
-    if rows.empty:
-        raise NotTested("Row 4 of `table3` was not run.")
-    row = rows.iloc[0]
-    if row["status"] == "stand-in":
+    rows, _ = chosen_rows(tables, "table3", [4])
+    acs, macs = rows[["acs", "macs"]].iloc[0]
+    if is_stand_in(rows):
         raise NotTested("Row 4 of `table3` ran on a stand-in, whose operations are its own.")
-    acs, macs = row["acs"] / 149.83e6, row["macs"] / 5.51e6
-    evidence = f"{row['acs'] / 1e6:.2f}M ACs and {row['macs'] / 1e6:.2f}M MACs per image."
-    return judge([abs(macs - 1) <= 0.01 and abs(acs - 1) <= 0.25], False, evidence)
-
-
-# ---- others -----------------------------------------------------------------------------------------------------------
+    held = [abs(macs / 5.51e6 - 1) <= 0.01 and abs(acs / 149.83e6 - 1) <= 0.25]
+    return judge(held, False, f"{acs / 1e6:.2f}M ACs and {macs / 1e6:.2f}M MACs per image.")
 
 
 @claim

@@ -11,8 +11,8 @@ import pandas as pd
 from benchmarks.measurements.residual_potential import SCOPES
 from benchmarks.published import read_published
 from benchmarks.tables.claims import Tables
-from benchmarks.tables.columns import each_network, loss_text, marked, printed_loss, titled, verdict
-from benchmarks.tables.markdown import DASH, count, enumeration, number, plain, ranges, small, table
+from benchmarks.tables.columns import each_network, loss_text, marked, printed_loss, verdict
+from benchmarks.tables.markdown import DASH, enumeration, number, plain, ranges, small, table
 from benchmarks.tables.views import View, grid, listing, shown
 from benchmarks.tmn.artifacts import TABLE2, TABLE3
 from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPE_NAMES, error_ratios, toy_grid
@@ -23,11 +23,6 @@ CODES = {"rate": "rate", "ttfs": "TTFS", "binary": "binary weights", "css": "CSS
 NAMES = {"TMN": "TMN", "rate": "rate coding from zero", "OPI": "rate coding from half threshold (OPI)"}
 OTHERS = ("COS", "Fast-SNN")
 LARGER = 0.5  # points above the printed loss
-
-
-def subject(rows: pd.DataFrame) -> str:
-    """What a figure was measured on."""
-    return f"{titled(rows.iloc[0])}, {int(rows['n_test'].iloc[0]):,} test images"
 
 
 def _least_in_bold(
@@ -66,25 +61,12 @@ table2 = View(
 )
 
 
-def how_many(frame: pd.DataFrame) -> str:
-    """Rows that were measured, on the paper's networks and on stand-ins."""
-    own, stand_ins = (int((frame["status"] == status).sum()) for status in ("measured", "stand-in"))
-    printed = len(read_published(PAPER, "table2"))
-    words = f"{count(own, 'row')} of {printed} measured on the paper's data set and architecture"
-    return f"{words}, {stand_ins} on stand-ins, {printed - own - stand_ins} not run"
-
-
 def larger(rows: pd.DataFrame) -> set[str]:
     """Methods with a row that loses clearly more than printed."""
     return set(rows["method"][rows["loss"] - (rows["ann_metric_paper"] - rows["snn_metric_paper"]) > LARGER])
 
 
 # ---- loss over timesteps ----------------------------------------------------------------------------------------------
-
-
-def as_in_paper(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the paper's calibration."""
-    return rows[rows["calibration"] == CALIBRATION]
 
 
 def last_losses(rows: pd.DataFrame) -> str:
@@ -146,28 +128,13 @@ def scaled_thresholds(rows: pd.DataFrame) -> str:
 
 def calibrations(rows: pd.DataFrame) -> str:
     """Losses of TMN by calibration option and T."""
-    losses = _by_calibration(rows)
+    losses = by_calibration(rows)
     name = lambda option: f"`{option}` (the paper's)" if option == CALIBRATION else f"`{option}`"  # noqa: E731
     return _least_in_bold(losses, ["Loss in points", *(f"T = {t}" for t in losses)], name, number, "l")
 
 
-def best_calibration(rows: pd.DataFrame) -> str:
-    """What the best option buys over the paper's, on average over the T at which all were measured; nothing if none."""
-    common = _by_calibration(rows).dropna(axis="columns")
-    if CALIBRATION not in common.index or common.empty or len(common) < 2:
-        return ""
-    average = common.mean(axis="columns")
-    best, gain = str(average.idxmin()), average[CALIBRATION] - average.min()
-    where = f"On average over T = {ranges(map(int, common.columns))}"
-    if gain == 0:
-        return f"{where} the paper's option loses least."
-    own = as_in_paper(rows[rows["timesteps"].isin(common.columns)])
-    half = ((own["loss_ci95_high"] - own["loss_ci95_low"]) / 2).mean()
-    words = f"{where} `{best}` loses least, {number(gain)} points less than the paper's option"
-    return f"{words}; the 95 % interval of a single loss is about ± {number(half)}."
-
-
-def _by_calibration(rows: pd.DataFrame) -> pd.DataFrame:
+def by_calibration(rows: pd.DataFrame) -> pd.DataFrame:
+    """The losses as numbers."""
     losses = rows.pivot(index="calibration", columns="timesteps", values="loss")
     return losses.reindex(rows["calibration"].unique())
 
@@ -175,11 +142,16 @@ def _by_calibration(rows: pd.DataFrame) -> pd.DataFrame:
 # ---- figures ----------------------------------------------------------------------------------------------------------
 
 
-def capacities(rows: pd.DataFrame) -> str:
-    """How many values each code has at some T."""
-    some = rows[rows["timesteps"].isin((1, 2, 4, 6, 8, 10))]
-    enumerated = lambda row: f"{row['enumerated']:,}"  # noqa: E731
-    return grid(some, "code", "timesteps", enumerated, ["Values at T"], left=CODES.__getitem__, sort=False, align="l")
+capacities = partial(
+    grid,
+    down="code",
+    across="timesteps",
+    cell=lambda row: f"{row['enumerated']:,}",
+    headings=["Values at T"],
+    left=CODES.__getitem__,
+    sort=False,
+    align="l",
+)
 
 
 def precharge(rows: pd.DataFrame, column: str, scale: float = 1, decimals: int = 2) -> str:
@@ -264,18 +236,6 @@ table3 = View(
     ("pre-simulation charged", _presimulated),
     ("first layer once", lambda row: _energy(row, "energy_once_mj")),
 )
-
-
-def priced_on(rows: pd.DataFrame) -> str:
-    """The networks of Table 3."""
-    words = "{}, `{}`, for {} ({:,} test images)"
-    used = (words.format(marked(row), row["quantizer"], row["dataset"], row["n_test"]) for _, row in rows.iterrows())
-    return "; ".join(dict.fromkeys(used))
-
-
-def run_on(rows: pd.DataFrame) -> str:
-    """The network of each data set."""
-    return "; ".join(f"{marked(row)} ({row['n_test']:,} test images)" for _, row in rows.drop_duplicates("dataset").iterrows())
 
 
 def over_others(rows: pd.DataFrame, ways: Mapping[str, Callable[[pd.Series], float]]) -> str:
@@ -372,32 +332,30 @@ def implied_accumulates(row: pd.Series) -> float:
     return (row["energy_mj_paper"] * 1e9 - printed_count(row["macs_paper"])[0] * TMN_TABLE.mac_pj) / TMN_TABLE.ac_pj
 
 
-def audited() -> str:
-    """Each row of Table 3 with the energy that follows from its counts."""
+DOUBTFUL = PRINTED[~PRINTED.apply(follows, axis="columns")]
+"""The rows whose energy does not follow."""
 
-    def audit(row: pd.Series) -> str:
-        off = f"**does not follow** ({(row['energy_mj_paper'] / printed_energy(row) - 1) * 100:+.2f} %)"
-        return "follows" if follows(row) else off
 
-    return listing(
-        [row for _, row in PRINTED.iterrows()],
-        ("Row", lambda row: str(row["row"])),
-        ("Data set", lambda row: row["dataset"], "l"),
-        ("Method", lambda row: row["method"], "l"),
-        ("T", lambda row: shown(row["timesteps"])),
+def _audit(row: pd.Series) -> str:
+    off = f"**does not follow** ({(row['energy_mj_paper'] / printed_energy(row) - 1) * 100:+.2f} %)"
+    return "follows" if follows(row) else off
+
+
+audited = partial(
+    View(
+        TABLE3,
+        ("Row", "row"),
+        ("Data set", "dataset"),
+        ("Method", "method"),
+        ("T", "timesteps"),
         ("ACs", lambda row: row["acs_paper"] or DASH),
-        ("MACs", lambda row: row["macs_paper"]),
+        ("MACs", "macs_paper", "r"),
         ("Printed, mJ", lambda row: str(row["energy_mj_paper"])),
         ("Recomputed, mJ", lambda row: f"{printed_energy(row):.4f}"),
-        ("Audit", audit, "l"),
-    )
-
-
-def doubtful() -> str:
-    """The rows of Table 3 whose energy does not follow, and what it would need."""
-    rows = [row for _, row in PRINTED.iterrows() if not follows(row)]
-    implied = [f"row {row['row']} would need {implied_accumulates(row) / 1e6:,.2f}M ACs" for row in rows]
-    return f"Rows {enumeration([str(row['row']) for row in rows])} do not: {', '.join(implied)}"
+        ("Audit", _audit, "l"),
+    ),
+    PRINTED,
+)
 
 
 def first_layers() -> dict[str, tuple[float, float]]:
@@ -407,11 +365,6 @@ def first_layers() -> dict[str, tuple[float, float]]:
         macs = [(*printed_count(row["macs_paper"]), row["timesteps"]) for _, row in group.iterrows()]
         found[str(dataset)] = max((n - half) / t for n, half, t in macs), min((n + half) / t for n, half, t in macs)
     return found
-
-
-def printed_first_layers() -> str:
-    """The same in words."""
-    return ", ".join(f"{low / 1e6:.3f}M to {high / 1e6:.3f}M on {name}" for name, (low, high) in first_layers().items())
 
 
 accounts = partial(
