@@ -52,23 +52,21 @@ def momentum_difference(beta: float, timesteps: int) -> float:
     return float((residual * neuron.reset - (weights * (currents - 8.0 * spikes)).sum(0)).abs().max())
 
 
-def gate_mismatches(timesteps: int) -> float:
-    """Number of all ``3**T`` trains on which the neuron's first-spike gate differs from a ReLU of the value (beta = 2).
+def gate_mismatches(beta: float, timesteps: int, by_rule: bool = False) -> float:
+    """Number of all ``3**T`` trains on which the gate of the first spike differs from a ReLU of the value.
 
-    A current ``v s[t]`` makes a neuron without pre-charge fire exactly ``s``, before its gate.
+    A current ``v s[t]`` makes a neuron without pre-charge fire exactly ``s``, before its gate. It refuses the gate below
+    ``beta`` = 2: there, or ``by_rule``, the rule itself is counted.
     """
-    trains = _all_trains(timesteps)
-    gated = MomentumNeuron(1.0, timesteps, beta=2.0, precharge=0)(trains)
-    return float((gated != _relu(trains, 2.0)).any(0).sum())
-
-
-def gate_mismatches_by_rule(beta: float, timesteps: int) -> float:
-    """The same count for any ``beta``, from the rule itself: the neuron refuses the gate below beta = 2."""
-    trains = _all_trains(timesteps)
-    first = torch.zeros(trains.shape[1])
-    for step in trains:
-        first = torch.where(first == 0, step, first)
-    return float((trains * (first >= 0) != _relu(trains, beta)).any(0).sum())
+    trains = torch.tensor(list(product((-1.0, 0.0, 1.0), repeat=timesteps)), dtype=torch.float64).T.contiguous()
+    if by_rule or beta < 2:
+        first = torch.zeros(trains.shape[1])
+        for step in trains:
+            first = torch.where(first == 0, step, first)
+        gated = trains * (first >= 0)
+    else:
+        gated = MomentumNeuron(1.0, timesteps, beta=beta, precharge=0)(trains)
+    return float((gated != trains * (CSSCode(timesteps, beta).decode(trains) >= 0)).any(0).sum())
 
 
 def residual_energy(ratio: float, spread: float) -> float:
@@ -97,14 +95,6 @@ def _run(neuron: SpikingNeuron, currents: Tensor) -> tuple[Tensor, Tensor]:
     return neuron(currents), residuals[0]
 
 
-def _all_trains(timesteps: int) -> Tensor:
-    return torch.tensor(list(product((-1.0, 0.0, 1.0), repeat=timesteps)), dtype=torch.float64).T.contiguous()
-
-
-def _relu(trains: Tensor, beta: float) -> Tensor:
-    return trains * (CSSCode(trains.shape[0], beta).decode(trains) >= 0)
-
-
 IDENTITY = "largest difference of u[T] and weighted integration"
 GATE = "trains gated wrongly by the first spike"
 ENERGY = "E[u^2]/v^2, uniform currents"
@@ -119,8 +109,7 @@ PRESETS: dict[str, Callable[[float, int], SpikingNeuron]] = {
 
 CASES = (
     *(Case("T01", IDENTITY, f"beta={beta}, T={t}", partial(momentum_difference, beta, t)) for beta, t in BASES),
-    *(Case("T23", GATE, f"beta=2.0, T={t}", partial(gate_mismatches, t)) for t in range(1, 9)),
-    *(Case("T23", GATE, f"beta=1.5, T={t}", partial(gate_mismatches_by_rule, 1.5, t)) for t in range(1, 9)),
+    *(Case("T23", GATE, f"beta={beta}, T={t}", partial(gate_mismatches, beta, t)) for beta in (2.0, 1.5) for t in range(1, 9)),
     *(
         Case("T02", ENERGY, f"spread={spread}v, theta={ratio:.2f}v", partial(residual_energy, ratio, spread))
         for spread in (0.5, 0.75, 1.0)

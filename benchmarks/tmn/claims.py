@@ -1,7 +1,6 @@
 """The paper's claims that are more than bounds (``benchmarks/tables/bounds.py``), each a check on the stored tables.
 
-Statements and tolerances are those of ``published/claims.csv``; each check says how it reads its tables. A claim whose rows
-were measured on stand-ins gets a verdict that says so.
+Statements and tolerances are those of ``published/claims.csv``; each check says how it reads its tables.
 """
 
 from __future__ import annotations
@@ -20,9 +19,6 @@ from benchmarks.tables.status import NOT_RUN
 CALIBRATION = "percentile-99.99"  # the paper's, App. D
 RESIDUALS = {"mean_abs": "mean |u|", "mean_square": "E[u²]"}
 SCOPE_NAMES = {"all": "all neurons", "spiking": "neurons that spiked"}
-
-
-# ---- analytic ---------------------------------------------------------------------------------------------------------
 
 
 def _bases(tables: Tables, name: str) -> list[pd.DataFrame]:
@@ -54,9 +50,6 @@ def gate_is_relu(tables: Tables) -> Verdict:
     return judge([bool((exact["value"] == 0).all() and (inexact["value"] > 0).any())], False, evidence)
 
 
-# ---- Figure 4(c) and Theorem 3.2 --------------------------------------------------------------------------------------
-
-
 @claim
 def half_threshold_is_best(tables: Tables) -> Verdict:
     """T02: every minimum lies at 0.50; on a network for both means and both scopes, in the toy model for E[u²]."""
@@ -81,9 +74,6 @@ def toy_grid(tables: Tables) -> pd.DataFrame:
     rows = analytic(tables, "T02")
     cases = rows["case"].str.extract(r"spread=(?P<spread>[\d.]+)v, theta=(?P<ratio>[\d.]+)v").assign(value=rows["value"])
     return cases.astype({"ratio": float}).pivot(index="ratio", columns="spread", values="value")
-
-
-# ---- Figure 4(a) and 4(b) ---------------------------------------------------------------------------------------------
 
 
 @claim
@@ -132,9 +122,6 @@ def shorter_precharge_suffices(tables: Tables) -> Verdict:
         f" {(gain >= -0.1).sum()} of {len(gain)} T (down to {number(gain.min(), sign=True)} points at T = {gain.idxmin()})."
     )
     return judge(gain >= -0.1, is_stand_in(rows), evidence)
-
-
-# ---- tables -----------------------------------------------------------------------------------------------------------
 
 
 @claim

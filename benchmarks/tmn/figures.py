@@ -143,15 +143,14 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
     return figure
 
 
-def losses(frame: pd.DataFrame, calibration: str) -> Figure:
+def losses(frame: pd.DataFrame) -> Figure:
     """Conversion loss over timesteps, TMN against rate coding, a panel per network, with 95 % intervals."""
-    rows = frame[(frame["calibration"] == calibration) & frame["method"].isin(list(METHODS))]
+    rows = frame[frame["method"].isin(list(METHODS))]
     return _losses(rows, "method", METHODS, "Conversion loss over timesteps, with 95 % intervals")
 
 
-def calibrations(frame: pd.DataFrame, paper: str) -> Figure:
+def calibrations(rows: pd.DataFrame, paper: str) -> Figure:
     """Conversion loss of TMN over timesteps, a line per calibration option."""
-    rows = compared(frame)
     labels = {name: f"{name} (paper)" if name == paper else name for name in dict.fromkeys(rows["calibration"])}
     styles = {name: (RULES[i % 7], MARKERS[i % 7], label) for i, (name, label) in enumerate(labels.items())}
     text = f"TMN: conversion loss by calibration option (band: 95 % interval of {paper})"
@@ -165,9 +164,8 @@ def compared(frame: pd.DataFrame) -> pd.DataFrame:
     return rows[options > 1] if (options > 1).any() else rows
 
 
-def codes(frame: pd.DataFrame, calibration: str) -> Figure:
+def codes(rows: pd.DataFrame) -> Figure:
     """Conversion loss over timesteps of every method beside TMN's, a panel per network and family; the band is TMN's interval."""
-    rows = frame[frame["calibration"] == calibration]
     others = tuple(name for name in dict.fromkeys(rows["method"]) if name not in {"TMN"}.union(*FAMILIES.values()))
     members = FAMILIES | {"weighted spikes": FAMILIES["weighted spikes"] + others}
     networks, longest = each_network(rows), float(rows["timesteps"].max())
@@ -207,9 +205,6 @@ def energies(frame: pd.DataFrame) -> Figure:
         edges(axes, left="loss, percentage points")
         _loss_scale(axes)
     return drawing.finished(figure, "Conversion loss over energy; numbers: timesteps T", ncols=2)
-
-
-# ---- helpers ----------------------------------------------------------------------------------------------------------
 
 
 def _losses(rows: pd.DataFrame, column: str, styles: Mapping[str, Style], text: str, band: str = "") -> Figure:

@@ -34,9 +34,6 @@ def _least_in_bold(
     return table(headings, lines, align + "r" * len(cells.columns))
 
 
-# ---- Table 2 ----------------------------------------------------------------------------------------------------------
-
-
 def _steps(row: pd.Series) -> str:
     """``7 + 1`` with pre-charge, ``4 (+ 8 before)`` with pre-simulation, ``64`` with neither."""
     extra = (("precharge_steps", " + {}"), ("presimulation_steps", " (+ {} before)"))
@@ -64,9 +61,6 @@ table2 = View(
 def larger(rows: pd.DataFrame) -> set[str]:
     """Methods with a row that loses clearly more than printed."""
     return set(rows["method"][rows["loss"] - (rows["ann_metric_paper"] - rows["snn_metric_paper"]) > LARGER])
-
-
-# ---- loss over timesteps ----------------------------------------------------------------------------------------------
 
 
 def last_losses(rows: pd.DataFrame) -> str:
@@ -139,9 +133,6 @@ def by_calibration(rows: pd.DataFrame) -> pd.DataFrame:
     return losses.reindex(rows["calibration"].unique())
 
 
-# ---- figures ----------------------------------------------------------------------------------------------------------
-
-
 capacities = partial(
     grid,
     down="code",
@@ -200,9 +191,6 @@ def identities(rows: pd.DataFrame) -> str:
         steps = ranges(map(int, part["steps"].dropna()))
         lines.append([str(claim), plain(str(quantity)), str(kind), steps or DASH, ", ".join(part["value"])])
     return table(["Claim", "Quantity", "Case", "T", "Values"], lines) if lines else ""
-
-
-# ---- Table 3 and energy over timesteps --------------------------------------------------------------------------------
 
 
 def _millions(value: float) -> str:
@@ -299,8 +287,6 @@ def _without_loss(curve: pd.DataFrame) -> pd.Series | None:
     kept = curve[curve["loss"].gt(LARGER)[::-1].cumsum()[::-1] == 0]
     return None if kept.empty else kept.iloc[0]
 
-
-# ---- the audit of Table 3: what follows from its printed counts -------------------------------------------------------
 
 PRINTED = read_published(PAPER, "table3")
 UNITS = {"M": 1e6, "G": 1e9}

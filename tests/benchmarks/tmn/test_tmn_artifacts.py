@@ -240,9 +240,9 @@ def test_artifacts_by_name() -> None:
 def test_identities_hold_and_the_gate_fails_below_beta_two() -> None:
     assert [analytic.momentum_difference(2.0, t) for t in (1, 4, 8)] == [0.0] * 3
     assert analytic.momentum_difference(1.5, 8) < 1e-9
-    assert [analytic.gate_mismatches(t) for t in range(1, 7)] == [0.0] * 6
-    assert analytic.gate_mismatches_by_rule(2.0, 6) == 0
-    assert analytic.gate_mismatches_by_rule(1.5, 2) == 0 < analytic.gate_mismatches_by_rule(1.5, 5)
+    assert [analytic.gate_mismatches(2.0, t) for t in range(1, 7)] == [0.0] * 6
+    assert analytic.gate_mismatches(2.0, 6, by_rule=True) == 0
+    assert analytic.gate_mismatches(1.5, 2) == 0 < analytic.gate_mismatches(1.5, 5)
 
 
 @pytest.mark.parametrize("ratio", [0.25, 0.5, 0.55, 1.0])
