@@ -15,8 +15,7 @@ from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, 
 from benchmarks.tables.columns import ACCURACY_COLUMNS, CONTROLS_SCHEMA, STEP_COLUMNS, control_rows, ran_on, steps_of
 from benchmarks.tables.energy import ACS, ENERGY, ENERGY_ONCE, MACS, MACS_ONCE, SPIKES, negative_share
 from benchmarks.tables.schema import Column, TableSchema, published_keys
-from benchmarks.tables.settings import images_of_long
-from benchmarks.tables.sweeps import Fill, Measure, Setting, conversion, printed_rows, residuals, row_of, swept
+from benchmarks.tables.sweeps import Fill, Measure, Setting, conversion, loss_row, printed_rows, residuals, swept
 from snncore.conversion import Mode
 
 OWN = "TSA"
@@ -79,9 +78,7 @@ def controls(profile: Profile) -> list[Row]:
 
 
 def _table2_row(profile: Profile, number: int, key: Values, name: str = "") -> Row:
-    setting = Setting(key, int(key["timesteps"]), method=name or key["method"])
-    limit = images_of_long(settings_of(profile, "table2"), setting.timesteps)
-    return row_of(profile, number, key, setting, conversion, limit)
+    return loss_row(profile, settings_of(profile, "table2"), number, Setting(key, int(key["timesteps"]), name or key["method"]))
 
 
 # ---- Figures 1 and 2 --------------------------------------------------------------------------------------------------

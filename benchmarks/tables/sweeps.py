@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,9 +17,11 @@ from benchmarks.tables.artifacts import Row, Values
 from benchmarks.tables.columns import accuracy, calibration_of, ran_on, steps_of
 from benchmarks.tables.energy import counted
 from benchmarks.tables.schema import Column
+from benchmarks.tables.settings import images_of_long
 
 Options = dict[str, Any]
 Fill = Callable[[list[Arrays]], list[Values]]
+Network = Callable[[], NetworkChoice]
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def row_of(
     measure: Measure,
     limit: int | None = None,
     unmeasured: Values | None = None,
-    network: Callable[[], NetworkChoice] | None = None,
+    network: Network | None = None,
 ) -> Row:
     """The row of a setting, or why it cannot be run, on ``network()`` (or NotAvailable) or else the one that its key names."""
     known = unmeasured or {}
@@ -122,6 +124,16 @@ def _converted(
         values |= counted(found)
         values |= {"spike_rate": values["spikes_per_neuron"] / setting.timesteps}
     return [values]
+
+
+def loss_row(
+    profile: Profile, section: Mapping[str, Any], number: int, setting: Setting, network: Network | None = None
+) -> Row:
+    """The row of accuracies of a setting, on all test images unless the section says less for it."""
+    longest = max(setting.together, default=setting.timesteps)
+    limits = section.get("test_images"), section.get("images", {}).get(setting.method), images_of_long(section, longest)
+    limit = min((limit for limit in limits if limit is not None), default=None)
+    return row_of(profile, number, setting.key, setting, conversion, limit, network=network)
 
 
 def residuals(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:

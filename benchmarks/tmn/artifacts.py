@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import product
 from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
@@ -15,8 +17,7 @@ from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, 
 from benchmarks.tables.columns import ACCURACY_COLUMNS, CONTROLS_SCHEMA, STEP_COLUMNS, control_rows, ran_on
 from benchmarks.tables.energy import ACS, ENERGY, ENERGY_ONCE, MACS, MACS_ONCE, SPIKES, negative_share
 from benchmarks.tables.schema import Column, TableSchema, published_keys
-from benchmarks.tables.settings import images_of_long
-from benchmarks.tables.sweeps import Fill, Setting, conversion, printed_rows, residuals, row_of, swept
+from benchmarks.tables.sweeps import Fill, Measure, Setting, conversion, loss_row, printed_rows, residuals, row_of, swept
 from benchmarks.tmn import analytic
 from benchmarks.tmn.settings import PAPER, settings_of
 from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, Operations
@@ -87,16 +88,7 @@ def _conversion_row(profile: Profile, number: int, key: Values, control: str = "
     on_curve = method(name).traits().anytime and t in listed
     on_curve &= [key["dataset"], key["architecture"]] in section.get("networks", [])  # the curve measures it in the same run
     setting = Setting(key, t, name, OPTIONS.get((name, key["dataset"]), {}), listed if on_curve else ())
-    return _loss_row(profile, settings_of(profile, "table2"), number, setting)
-
-
-def _loss_row(profile: Profile, section: dict[str, Any], number: int, setting: Setting) -> Row:
-    """A setting on all test images, unless the section says less for it."""
-    name, longest = setting.method, max(setting.together, default=setting.timesteps)
-    limits = section.get("test_images"), section.get("images", {}).get(name), images_of_long(section, longest)
-    limit = min((limit for limit in limits if limit is not None), default=None)
-    network = partial(_network, profile, setting.key, name)
-    return row_of(profile, number, setting.key, setting, conversion, limit, network=network)
+    return loss_row(profile, settings_of(profile, "table2"), number, setting, partial(_network, profile, key, name))
 
 
 def _network(profile: Profile, key: Values, name: str) -> NetworkChoice:
@@ -123,10 +115,11 @@ def timesteps_curve(profile: Profile) -> list[Row]:
     for listed in (curves, rules):
         for dataset, architecture in section.get("networks", []):
             for limits, rule, name, steps in listed:
+                together = tuple(steps) if method(name).traits().anytime else ()
                 for t in steps:
                     key = {"dataset": dataset, "architecture": architecture, "method": name, "calibration": rule, "timesteps": t}
-                    setting = Setting(key, t, name, together=tuple(steps) if method(name).traits().anytime else ())
-                    rows.append(_loss_row(profile, limits, len(rows) + 1, setting))
+                    setting, network = Setting(key, t, name, together=together), partial(_network, profile, key, name)
+                    rows.append(loss_row(profile, limits, len(rows) + 1, setting, network))
     return rows
 
 
@@ -281,36 +274,31 @@ FIGURE4C_DENSITY = TableSchema(
 )
 
 
-def _section(profile: Profile, artifact: str) -> dict[str, Any]:
-    if not (section := settings_of(profile, artifact)):
-        raise CannotRun(f"profile {profile.name} lacks network in [papers.{PAPER}.{artifact}]; see the profiles of the project")
-    return section
+def _on_one_network(
+    artifact: str, measure: Measure, varied: Callable[[dict[str, Any]], Iterable[Setting]], unmeasured: Values | None = None
+) -> Callable[[Profile], list[Row]]:
+    """Rows of all settings that the section of an artifact asks for, on the network that it names."""
+
+    def rows(profile: Profile) -> list[Row]:
+        if not (section := settings_of(profile, artifact)):
+            where = f"profile {profile.name} lacks network in [papers.{PAPER}.{artifact}]"
+            raise CannotRun(f"{where}; see the profiles of the project")
+        limit = section.get("test_images")
+        return swept(profile, [section["network"]], varied(section), measure, limit, unmeasured, named=False)
+
+    return rows
 
 
-def figure4a(profile: Profile) -> list[Row]:
-    """Accuracy and energy over timesteps, with and without predictive spiking, for several pre-charge lengths."""
-    section = _section(profile, "figure4a")
-    varied = (
-        Setting(
-            {"predictive_spiking": "yes" if predictive else "no", "precharge_steps": precharge, "timesteps": t},
-            t,
-            "TMN",
-            {"precharge": precharge, "ratio": 0.5 if predictive else 1.0, "ternary": predictive},
-        )
-        for predictive in (True, False)
-        for precharge in section["precharge"]
-        for t in section["timesteps"]
-    )
-    return swept(profile, [section["network"]], varied, partial(conversion, count=True), section.get("test_images"), named=False)
+def _predictive(section: dict[str, Any]) -> Iterable[Setting]:
+    for predictive, precharge, t in product((True, False), section["precharge"], section["timesteps"]):
+        key = {"predictive_spiking": "yes" if predictive else "no", "precharge_steps": precharge, "timesteps": t}
+        yield Setting(key, t, "TMN", {"precharge": precharge, "ratio": 0.5 if predictive else 1.0, "ternary": predictive})
 
 
-def figure4b(profile: Profile) -> list[Row]:
-    """Encoding error per layer: TMN at T, rate coding (from zero and from half threshold) at 2**T steps."""
-    section = _section(profile, "figure4b")
-    steps = ((exponent, name) for exponent in section["timesteps"] for name in ("TMN", "rate", "OPI"))
-    runs = ((exponent, name, exponent if name == "TMN" else 2**exponent) for exponent, name in steps)
-    varied = (Setting({"tmn_timesteps": least, "method": name, "timesteps": t}, t, name) for least, name, t in runs)
-    return swept(profile, [section["network"]], varied, _encoded, section.get("test_images"), {"depth": 0}, named=False)
+def _exponential(section: dict[str, Any]) -> Iterable[Setting]:
+    for exponent, name in product(section["timesteps"], ("TMN", "rate", "OPI")):
+        t = exponent if name == "TMN" else 2**exponent
+        yield Setting({"tmn_timesteps": exponent, "method": name, "timesteps": t}, t, name)
 
 
 def _encoded(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
@@ -324,19 +312,10 @@ def _depth_profile(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
     return [{"depth": depth, "mse": float(error)} | known for depth, error in enumerate(errors, start=1)]
 
 
-def figure4c(profile: Profile) -> list[Row]:
-    """Size of the residual membrane potential for each predictive threshold."""
-    section = _section(profile, "figure4c")
-    keys = ({"ratio": ratio, "scope": scope} for ratio in section["ratios"] for scope in SCOPES)
-    varied = (Setting(key, section["timesteps"], "TMN", {"ratio": float(key["ratio"])}) for key in keys)
-    return swept(profile, [section["network"]], varied, residuals, section.get("test_images"), named=False)
-
-
-def figure4c_density(profile: Profile) -> list[Row]:
-    """Distribution over neurons of the mean residual membrane potential, for each predictive threshold."""
-    section = _section(profile, "figure4c")
-    varied = (Setting({"ratio": ratio}, section["timesteps"], "TMN", {"ratio": float(ratio)}) for ratio in section["ratios"])
-    return swept(profile, [section["network"]], varied, _spread, section.get("test_images"), {"residual": 0.0}, named=False)
+def _ratios(section: dict[str, Any], *scopes: str) -> Iterable[Setting]:
+    for ratio, *scope in product(section["ratios"], *([scopes] if scopes else [])):
+        key = {"ratio": ratio} | dict(zip(("scope",), scope, strict=False))
+        yield Setting(key, section["timesteps"], "TMN", {"ratio": float(ratio)})
 
 
 def _spread(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
@@ -348,6 +327,12 @@ def _densities(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
     return [{"residual": (index + 0.5) * BIN_WIDTH, "density": float(value)} | ran_on(choice) for index, value in bins]
 
 
+figure4a = _on_one_network("figure4a", partial(conversion, count=True), _predictive)
+figure4b = _on_one_network("figure4b", _encoded, _exponential, {"depth": 0})
+figure4c = _on_one_network("figure4c", residuals, lambda section: _ratios(section, *SCOPES))
+figure4c_density = _on_one_network("figure4c", _spread, _ratios, {"residual": 0.0})
+
+
 # ---- Table 4 ----------------------------------------------------------------------------------------------------------
 
 OTHER_TASKS = published_keys(PAPER, "table4", filled=("row", "task", "dataset", "method"))
@@ -356,12 +341,10 @@ TABLE4 = TableSchema("table4", 1, OTHER_TASKS, STATUS_COLUMNS)
 
 def table4(profile: Profile) -> list[Row]:
     """No row can be run yet."""
-    return printed_rows(PAPER, "table4", TABLE4.keys, _other_task)
-
-
-def _other_task(number: int, key: Values) -> Row:
-    known = {"TMN": "detectors and Transformers not available yet"}
-    return Row(number, key, reason=known.get(key["method"], f"method not available yet: {key['method']}"))
+    why = {"TMN": "detectors and Transformers not available yet"}
+    other = "method not available yet: {}".format
+    made = lambda number, key: Row(number, key, reason=why.get(key["method"], other(key["method"])))  # noqa: E731
+    return printed_rows(PAPER, "table4", OTHER_TASKS, made)
 
 
 ARTIFACTS = (

@@ -13,7 +13,7 @@ from benchmarks.published import read_published
 from benchmarks.tables.claims import Tables
 from benchmarks.tables.columns import each_network, loss_text, marked, printed_loss, verdict
 from benchmarks.tables.markdown import DASH, enumeration, number, plain, ranges, small, table
-from benchmarks.tables.views import View, grid, listing, shown
+from benchmarks.tables.views import View, grid, least_in_bold, listing, shown
 from benchmarks.tmn.artifacts import TABLE2, TABLE3
 from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPE_NAMES, error_ratios, toy_grid
 from benchmarks.tmn.settings import PAPER
@@ -23,15 +23,6 @@ CODES = {"rate": "rate", "ttfs": "TTFS", "binary": "binary weights", "css": "CSS
 NAMES = {"TMN": "TMN", "rate": "rate coding from zero", "OPI": "rate coding from half threshold (OPI)"}
 OTHERS = ("COS", "Fast-SNN")
 LARGER = 0.5  # points above the printed loss
-
-
-def _least_in_bold(
-    cells: pd.DataFrame, headings: list[str], name: Callable[..., str], show: Callable[[float], str], align: str = "r"
-) -> str:
-    """A table of numbers, the least of each column in bold."""
-    shown = cells.map(show).mask(cells.eq(cells.min()), "**" + cells.map(show) + "**")
-    lines = [[name(place), *line] for place, line in shown.iterrows()]
-    return table(headings, lines, align + "r" * len(cells.columns))
 
 
 def _steps(row: pd.Series) -> str:
@@ -124,7 +115,7 @@ def calibrations(rows: pd.DataFrame) -> str:
     """Losses of TMN by calibration option and T."""
     losses = by_calibration(rows)
     name = lambda option: f"`{option}` (the paper's)" if option == CALIBRATION else f"`{option}`"  # noqa: E731
-    return _least_in_bold(losses, ["Loss in points", *(f"T = {t}" for t in losses)], name, number, "l")
+    return least_in_bold(losses, ["Loss in points", *(f"T = {t}" for t in losses)], name, number, "l")
 
 
 def by_calibration(rows: pd.DataFrame) -> pd.DataFrame:
@@ -172,14 +163,14 @@ def residuals(rows: pd.DataFrame) -> str:
     cells = rows.pivot(index="ratio", columns="scope", values=list(measures))
     cells = cells[[(measure, scope) for scope in SCOPES for measure in measures if (measure, scope) in cells.columns]]
     headings = [f"{measures[measure]}, {SCOPE_NAMES[scope]}" for measure, scope in map(tuple, cells.columns)]
-    return _least_in_bold(cells, ["Predictive threshold / v", *headings], "{:.2f}".format, partial(small, digits=3))
+    return least_in_bold(cells, ["Predictive threshold / v", *headings], "{:.2f}".format, partial(small, digits=3))
 
 
 def toy_model(tables: Tables) -> str:
     """Theorem 3.2's residual by predictive threshold and spread of currents."""
     cells = toy_grid(tables)
     headings = ["Predictive threshold / v", *(f"currents within ± {spread} v" for spread in cells)]
-    return _least_in_bold(cells, headings, "{:.2f}".format, partial(small, digits=3))
+    return least_in_bold(cells, headings, "{:.2f}".format, partial(small, digits=3))
 
 
 def identities(rows: pd.DataFrame) -> str:
