@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ from benchmarks.tables.views import View, grid, least_in_bold, listing, shown
 from benchmarks.tmn.artifacts import TABLE2, TABLE3
 from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPE_NAMES, error_ratios, toy_grid
 from benchmarks.tmn.settings import PAPER
-from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, EnergyTable, Operations
+from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE
 
 CODES = {"rate": "rate", "ttfs": "TTFS", "binary": "binary weights", "css": "CSS (TMN)"}
 NAMES = {"TMN": "TMN", "rate": "rate coding from zero", "OPI": "rate coding from half threshold (OPI)"}
@@ -124,16 +124,9 @@ def by_calibration(rows: pd.DataFrame) -> pd.DataFrame:
     return losses.reindex(rows["calibration"].unique())
 
 
-capacities = partial(
-    grid,
-    down="code",
-    across="timesteps",
-    cell=lambda row: f"{row['enumerated']:,}",
-    headings=["Values at T"],
-    left=CODES.__getitem__,
-    sort=False,
-    align="l",
-)
+_enumerated = lambda row: f"{row['enumerated']:,}"  # noqa: E731
+capacities = partial(grid, down="code", across="timesteps", cell=_enumerated, headings=["Values at T"], left=CODES.__getitem__,
+                     sort=False, align="l")  # fmt: skip
 
 
 def precharge(rows: pd.DataFrame, column: str, scale: float = 1, decimals: int = 2) -> str:
@@ -217,27 +210,15 @@ table3 = View(
 )
 
 
-def over_others(rows: pd.DataFrame, ways: Mapping[str, Callable[[pd.Series], float]]) -> str:
-    """Energy of TMN over that of other methods, by the way of accounting; nothing where there is none to compare."""
+def over_others(rows: pd.DataFrame, ways: Mapping[str, str]) -> str:
+    """Energy of TMN over that of other methods, by heading and column; nothing where there is none to compare."""
     lines = []
     for dataset, group in rows.groupby("dataset", sort=False):
         by = {row["method"]: row for _, row in group.iterrows()}
         for other in OTHERS:
             if {"TMN", other} <= set(by):
-                lines.append([str(dataset), other, *(number(way(by["TMN"]) / way(by[other]), 3) for way in ways.values())])
+                lines.append([str(dataset), other, *(number(by["TMN"][way] / by[other][way], 3) for way in ways.values())])
     return table(["Data set", "TMN over", *ways], lines, "ll" + "r" * len(ways)) if lines else ""
-
-
-ratios = partial(
-    over_others,
-    ways={
-        "printed": lambda row: row["energy_mj_paper"],
-        "first layer at each step": lambda row: row["energy_mj"],
-        "pre-simulation charged": lambda row: row["energy_presimulated_mj"],
-        "first layer once": lambda row: row["energy_once_mj"],
-        "Ternary Spike's constants, once": lambda row: row["energy_ternary_spike_mj"],
-    },
-)
 
 
 def less_accurate(rows: pd.DataFrame) -> str:
@@ -279,78 +260,47 @@ def _without_loss(curve: pd.DataFrame) -> pd.Series | None:
     return None if kept.empty else kept.iloc[0]
 
 
-PRINTED = read_published(PAPER, "table3")
-UNITS = {"M": 1e6, "G": 1e9}
-
-
 def printed_count(text: str) -> tuple[float, float]:
     """``258.35M`` as a number, and half a unit in its last printed place; nothing printed is 0."""
-    if not text:
-        return 0.0, 0.0
-    digits, unit = (text[:-1], UNITS[text[-1]]) if text[-1] in UNITS else (text, 1.0)
-    return float(digits) * unit, 0.5 * 10.0 ** -len(digits.partition(".")[2]) * unit
+    digits, unit = (text[:-1], {"M": 1e6, "G": 1e9}[text[-1]]) if text[-1:] in ("M", "G") else (text, 1.0)
+    return (float(digits) * unit, 0.5 * 10.0 ** -len(digits.partition(".")[2]) * unit) if text else (0.0, 0.0)
 
 
-def printed_energy(row: pd.Series, once: bool = False, constants: EnergyTable = TMN_TABLE) -> float:
-    """Energy in mJ from the printed counts; spikes are not printed, so that signs cost nothing."""
-    macs = printed_count(row["macs_paper"])[0] / (row["timesteps"] if once else 1)
-    return constants.millijoules(Operations(macs, printed_count(row["acs_paper"])[0]))
+def _printed() -> pd.DataFrame:
+    """Table 3 as printed, and what its counts alone say; spikes are not printed, so that signs cost nothing.
 
-
-def follows(row: pd.Series) -> bool:
-    """Whether the printed energy is that of the printed counts, up to their last digits."""
-    acs, macs = (printed_count(row[name])[1] for name in ("acs_paper", "macs_paper"))
-    printed, half = printed_count(str(row["energy_mj_paper"]))
-    return abs(printed_energy(row) - printed) <= TMN_TABLE.millijoules(Operations(macs, acs)) + half
-
-
-def implied_accumulates(row: pd.Series) -> float:
-    """Accumulates that the printed energy would need beside the printed multiply-accumulates."""
-    return (row["energy_mj_paper"] * 1e9 - printed_count(row["macs_paper"])[0] * TMN_TABLE.mac_pj) / TMN_TABLE.ac_pj
-
-
-DOUBTFUL = PRINTED[~PRINTED.apply(follows, axis="columns")]
-"""The rows whose energy does not follow."""
+    Energies in mJ: ``recomputed``, with the first layer ``once``, by the constants of ``ternary_spike``. Whether the printed
+    one ``follows`` up to the last digits, or what accumulates are ``implied`` by it. The ``least`` and ``most`` that one first
+    layer may be if there are T of them.
+    """
+    rows = read_published(PAPER, "table3")
+    names, steps = ("acs_paper", "macs_paper", "energy_mj_paper"), rows["timesteps"].astype("float64")
+    (acs, d_acs), (macs, d_macs), (mj, d_mj) = (zip(*rows[name].astype(str).map(printed_count), strict=True) for name in names)
+    counts = pd.DataFrame({"acs": acs, "macs": macs, "mj": mj, "d_acs": d_acs, "d_macs": d_macs, "d_mj": d_mj})
+    price = lambda macs, acs, by=TMN_TABLE: (macs * by.mac_pj + acs * by.ac_pj) * 1e-9  # noqa: E731
+    rows["recomputed"] = price(counts["macs"], counts["acs"])
+    rows["once"] = price(counts["macs"] / steps, counts["acs"])
+    rows["ternary_spike"] = price(counts["macs"], counts["acs"], TERNARY_SPIKE_TABLE)
+    rows["follows"] = (rows["recomputed"] - counts["mj"]).abs() <= price(counts["d_macs"], counts["d_acs"]) + counts["d_mj"]
+    rows["implied"] = (counts["mj"] * 1e9 - counts["macs"] * TMN_TABLE.mac_pj) / TMN_TABLE.ac_pj
+    return rows.assign(least=(counts["macs"] - counts["d_macs"]) / steps, most=(counts["macs"] + counts["d_macs"]) / steps)
 
 
 def _audit(row: pd.Series) -> str:
-    off = f"**does not follow** ({(row['energy_mj_paper'] / printed_energy(row) - 1) * 100:+.2f} %)"
-    return "follows" if follows(row) else off
+    off = (row["energy_mj_paper"] / row["recomputed"] - 1) * 100
+    return "follows" if row["follows"] else f"**does not follow** ({off:+.2f} %)"
 
 
-audited = partial(
-    View(
-        TABLE3,
-        ("Row", "row"),
-        ("Data set", "dataset"),
-        ("Method", "method"),
-        ("T", "timesteps"),
-        ("ACs", lambda row: row["acs_paper"] or DASH),
-        ("MACs", "macs_paper", "r"),
-        ("Printed, mJ", lambda row: str(row["energy_mj_paper"])),
-        ("Recomputed, mJ", lambda row: f"{printed_energy(row):.4f}"),
-        ("Audit", _audit, "l"),
-    ),
-    PRINTED,
-)
-
-
-def first_layers() -> dict[str, tuple[float, float]]:
-    """Per data set, between what bounds one first layer lies if the printed multiply-accumulates are T of them."""
-    found = {}
-    for dataset, group in PRINTED.dropna(subset="timesteps").groupby("dataset", sort=False):
-        macs = [(*printed_count(row["macs_paper"]), row["timesteps"]) for _, row in group.iterrows()]
-        found[str(dataset)] = max((n - half) / t for n, half, t in macs), min((n + half) / t for n, half, t in macs)
-    return found
-
-
-accounts = partial(
-    over_others,
-    PRINTED,
-    {
-        "as printed": lambda row: row["energy_mj_paper"],
-        "recomputed": printed_energy,
-        "first layer once": partial(printed_energy, once=True),
-        "Ternary Spike's constants": partial(printed_energy, constants=TERNARY_SPIKE_TABLE),
-    },
+PRINTED = _printed()
+audited = View(
+    TABLE3,
+    ("Row", "row"),
+    ("Data set", "dataset"),
+    ("Method", "method"),
+    ("T", "timesteps"),
+    ("ACs", lambda row: row["acs_paper"] or DASH),
+    ("MACs", "macs_paper", "r"),
+    ("Printed, mJ", lambda row: str(row["energy_mj_paper"])),
+    ("Recomputed, mJ", lambda row: f"{row['recomputed']:.4f}"),
+    ("Audit", _audit, "l"),
 )
