@@ -15,7 +15,7 @@ from benchmarks.methods import method
 from benchmarks.models import model_spec
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Row, Values
-from benchmarks.tables.markdown import enumeration, interval, ranges
+from benchmarks.tables.markdown import enumeration, interval, number, ranges
 from benchmarks.tables.schema import Column, TableSchema
 from benchmarks.tables.status import measured, rows_to_come, stands_for
 
@@ -155,14 +155,23 @@ def loss_text(row: pd.Series) -> str:
     return interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
 
 
+LOSSES = (
+    ("Paper: ANN → SNN", lambda row: f"{number(row['ann_metric_paper'])} → {number(row['snn_metric_paper'])}"),
+    ("Loss", lambda row: number(printed_loss(row))),
+    ("Ours: ANN → SNN", lambda row: f"{number(row['ann_metric'])} → {number(row['snn_metric'])}"),
+    ("Loss [95 %]", loss_text),
+)
+"""Columns of a view: accuracies and loss, as printed and as measured."""
+
+
 def with_controls(rows: pd.DataFrame, controls: pd.DataFrame, name: str) -> str:
     """The losses of a method's rows, each with those of its controls, where both were measured.
 
     A control names its network and images where they are not those of its row.
     """
     parts = []
-    for number, found in controls[controls["method"] == name].groupby("row", sort=False):
-        if (own := rows[rows["row"] == number]).empty:
+    for place, found in controls[controls["method"] == name].groupby("row", sort=False):
+        if (own := rows[rows["row"] == place]).empty:
             continue
         row, listed = own.iloc[0], []
         for _, control in found.iterrows():
@@ -171,7 +180,7 @@ def with_controls(rows: pd.DataFrame, controls: pd.DataFrame, name: str) -> str:
             difference = f" ({', '.join(other)})" if other else ""
             listed.append(f"*{control['control']}*{difference} {loss_text(control)}")
         where = f"{marked(row)}, T = {row['timesteps']}, {row['n_test']:,} images"
-        parts.append(f"row {number} ({where}) {loss_text(row)}, with {enumeration(listed)}")
+        parts.append(f"row {place} ({where}) {loss_text(row)}, with {enumeration(listed)}")
     return "; ".join(parts) or "not measured"
 
 

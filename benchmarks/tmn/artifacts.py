@@ -29,8 +29,6 @@ MEASURED = (Column("n_test", "int", minimum=1), Column("seeds", "text"), *STATUS
 size = partial(Column, kind="sci", decimals=4, minimum=0)
 
 
-# ---- Table 2 ----------------------------------------------------------------------------------------------------------
-
 PRINTED = published_keys(PAPER, "table2", filled=("row", "dataset", "method", "architecture"))
 TABLE2 = TableSchema("table2", 1, PRINTED, (*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS))
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {("COS", "ImageNet"): {"presimulation": 8}}  # Hao et al. 2023: 4 on CIFAR
@@ -57,16 +55,17 @@ def table2(profile: Profile) -> list[Row]:
 
 
 def controls(profile: Profile) -> list[Row]:
-    """Rows of Table 2 with a control in place of the method."""
-    return control_rows(filter(_controlled, table2(profile)), CONTROLS, partial(_conversion_row, profile))
+    """Rows of Table 2 with a control in place of the method, where it does not take too long.
 
+    COS with a pre-simulation as long as T is its own control.
+    """
 
-def _controlled(row: Row) -> bool:
-    """Not where it takes too long, nor COS with a pre-simulation as long as T, which is its own control."""
-    name, timesteps = row.key["method"], row.key["timesteps"]
-    options = OPTIONS.get((name, row.key["dataset"]), {})
-    own = name == "COS" and method(name).steps(timesteps, 1, **options).presimulation == timesteps
-    return bool(timesteps <= LONGEST_CONTROL and not own)
+    def alone(key: Values) -> bool:
+        steps = method("COS").steps(key["timesteps"], 1, **OPTIONS.get(("COS", key["dataset"]), {}))
+        return bool(key["method"] == "COS" and steps.presimulation == key["timesteps"])
+
+    rows = (row for row in table2(profile) if row.key["timesteps"] <= LONGEST_CONTROL and not alone(row.key))
+    return control_rows(rows, CONTROLS, partial(_conversion_row, profile))
 
 
 def _added(profile: Profile, last: int) -> list[Values]:
@@ -99,8 +98,6 @@ def _network(profile: Profile, key: Values, name: str) -> NetworkChoice:
     return choice if method(name).traits().full_precision else choice.quantized_for(name)
 
 
-# ---- Loss over timesteps on the same networks (not printed) -----------------------------------------------------------
-
 CURVE_KEYS = (DATASET, ARCHITECTURE, METHOD, filled("calibration", "text"), TIMESTEPS)
 CURVES = TableSchema("timesteps", 1, CURVE_KEYS, (*STEP_COLUMNS, *ACCURACY_COLUMNS[1:], *STATUS_COLUMNS))
 
@@ -122,8 +119,6 @@ def timesteps_curve(profile: Profile) -> list[Row]:
                     rows.append(loss_row(profile, limits, len(rows) + 1, setting, network))
     return rows
 
-
-# ---- Table 3, and the same over timesteps, on one quantised network for each data set ---------------------------------
 
 ANN = "ANN"
 PRICED_ARCHITECTURE = "VGG-16"
@@ -169,17 +164,15 @@ def energy_curve(profile: Profile) -> list[Row]:
 
 
 def _priced_row(profile: Profile, limit: int | None, number: int, key: Values) -> Row:
+    def network() -> NetworkChoice:
+        settings = settings_of(profile, "table3")
+        if (architecture := settings.get("architectures", {}).get(key["dataset"])) is None:
+            raise NotAvailable(f"profile {profile.name} names no network for Table 3 on {key['dataset']}")
+        return profile.network(key["dataset"], architecture).quantized_by(settings["quantizer"])
+
     # The trained network costs no run of its own: it is part of every measurement.
     name, timesteps = ("TMN", 3) if key["method"] == ANN else (key["method"], int(key["timesteps"]))
-    network = partial(_priced_network, profile, key["dataset"])
     return row_of(profile, number, key, Setting(key, timesteps, name), _priced, limit, network=network)
-
-
-def _priced_network(profile: Profile, dataset: str) -> NetworkChoice:
-    settings = settings_of(profile, "table3")
-    if (architecture := settings.get("architectures", {}).get(dataset)) is None:
-        raise NotAvailable(f"profile {profile.name} names no network for Table 3 on {dataset}")
-    return profile.network(dataset, architecture).quantized_by(settings["quantizer"])
 
 
 def _priced(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
@@ -204,8 +197,6 @@ def _prices(choice: NetworkChoice, trained: bool, fill: Fill, arrays: list[Array
     return [values if choice.paper_architecture == PRICED_ARCHITECTURE else values | {"status": "stand-in"}]
 
 
-# ---- Figure 1(d): coding capacity -------------------------------------------------------------------------------------
-
 FIGURE1D = TableSchema(
     "figure1d",
     1,
@@ -228,8 +219,6 @@ def _capacity(code: str, timesteps: int, _: list[Arrays]) -> list[Values]:
     enumerated = len(analytic.enumerate_values(code, timesteps))
     return [{"capacity": analytic.CAPACITIES[code](timesteps), "enumerated": enumerated, "status": "measured"}]
 
-
-# ---- Figure 4, each part on one network that the profile names --------------------------------------------------------
 
 FIGURE4A = TableSchema(
     "figure4a",
@@ -332,8 +321,6 @@ figure4b = _on_one_network("figure4b", _encoded, _exponential, {"depth": 0})
 figure4c = _on_one_network("figure4c", residuals, lambda section: _ratios(section, *SCOPES))
 figure4c_density = _on_one_network("figure4c", _spread, _ratios, {"residual": 0.0})
 
-
-# ---- Table 4 ----------------------------------------------------------------------------------------------------------
 
 OTHER_TASKS = published_keys(PAPER, "table4", filled=("row", "task", "dataset", "method"))
 TABLE4 = TableSchema("table4", 1, OTHER_TASKS, STATUS_COLUMNS)

@@ -16,9 +16,8 @@ from benchmarks.tables import drawing
 from benchmarks.tables.columns import each_network, titled
 from benchmarks.tables.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, edges, facets, whole
 
-Style = tuple[str, str, str]
-"""Colour, marker and label of a curve."""
-METHODS: dict[str, Style] = {
+Styles = Mapping[str, tuple[str, str, str]]  # colour, marker and label of curves
+METHODS: Styles = {
     "TMN": (BLUE, "o", "TMN"),
     "rate": (VERMILION, "s", "rate, from zero"),
     "OPI": (ORANGE, "^", "rate, from half threshold (OPI)"),
@@ -207,7 +206,7 @@ def energies(frame: pd.DataFrame) -> Figure:
     return drawing.finished(figure, "Conversion loss over energy; numbers: timesteps T", ncols=2)
 
 
-def _losses(rows: pd.DataFrame, column: str, styles: Mapping[str, Style], text: str, band: str = "") -> Figure:
+def _losses(rows: pd.DataFrame, column: str, styles: Styles, text: str, band: str = "") -> Figure:
     """Conversion loss over timesteps, a panel per network and a curve per value of ``column``."""
     figure, panels = facets(rows, (0.9, 3.0), across=["dataset", "architecture"], wrap=2, sharey=True)
     for axes, network in panels:
@@ -217,17 +216,14 @@ def _losses(rows: pd.DataFrame, column: str, styles: Mapping[str, Style], text: 
     return drawing.finished(figure, text, ncols=3)
 
 
-def _draw_losses(
-    axes: Axes, rows: pd.DataFrame, column: str, styles: Mapping[str, Style], longest: float, band: str = ""
-) -> None:
+def _draw_losses(axes: Axes, rows: pd.DataFrame, column: str, styles: Styles, longest: float, band: str = "") -> None:
     """A curve for each style, with intervals (of that called ``band`` alone); steps are logarithmic where they reach far."""
     for name, (color, marker, label) in styles.items():
         curve = rows[rows[column] == name].sort_values("timesteps")
-        if curve.empty:
-            continue
         steps = curve["timesteps"].astype(float)
-        axes.plot(steps, curve["loss"], color=color, marker=marker, label=label)
-        if band in ("", name):
+        if len(steps):
+            axes.plot(steps, curve["loss"], color=color, marker=marker, label=label)
+        if len(steps) and band in ("", name):
             axes.fill_between(steps, curve["loss_ci95_low"], curve["loss_ci95_high"], color=color, alpha=0.18, linewidth=0)
     if longest > 16:
         axes.set_xscale("log", base=2)

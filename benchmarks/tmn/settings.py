@@ -51,13 +51,9 @@ def _is_row(value: Any) -> bool:
 OPTIONAL = ("test_images", "calibration", "long", "images", "added")
 COUNT, STEPS = whole(1), wholes(1)
 METHOD_STEPS = table_of(_is_method, STEPS, "a table of method = timesteps, e.g. { TMN = [4, 8] }")
-LONG: dict[str, Check] = {
-    "long": LIMITS,
-    "images": table_of(_is_method, COUNT, "a table of method = test images, e.g. { TSC = 1000 }"),
-}
-RULES = list_of(
-    lambda name: is_text(name) and threshold_rule(name) is not None, "calibrations, see: snnbench list calibrations"
-)
+IMAGES = table_of(_is_method, COUNT, "a table of method = test images, e.g. { TSC = 1000 }")
+LONG: dict[str, Check] = {"long": LIMITS, "images": IMAGES}
+RULES = list_of(lambda rule: is_text(rule) and bool(threshold_rule(rule)), "calibrations, see: snnbench list calibrations")
 CALIBRATION: dict[str, Check] = {"rules": RULES, "timesteps": STEPS, "test_images": COUNT}
 FIGURE: dict[str, Check] = {"network": NETWORK, "test_images": COUNT}
 ADDED = '[method, data set, architecture, T], e.g. [["mypackage.half_tmn:HalfTMN", "CIFAR-10", "ResNet-20", 6]]'

@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks.measurements.residual_potential import SCOPES
 from benchmarks.published import read_published
 from benchmarks.tables.claims import Tables
-from benchmarks.tables.columns import each_network, loss_text, marked, printed_loss, verdict
+from benchmarks.tables.columns import LOSSES, each_network, loss_text, marked, printed_loss, verdict
 from benchmarks.tables.markdown import DASH, enumeration, number, plain, ranges, small, table
 from benchmarks.tables.views import View, grid, least_in_bold, listing, shown
 from benchmarks.tmn.artifacts import TABLE2, TABLE3
@@ -39,10 +39,7 @@ table2 = View(
     ("Network", lambda row: row["architecture"] + ("" if row["no_quant"] == "yes" else ", quantised"), "l"),
     ("T", _steps),
     ("Latency", "latency"),
-    ("Paper: ANN → SNN", lambda row: f"{number(row['ann_metric_paper'])} → {number(row['snn_metric_paper'])}"),
-    ("Loss", lambda row: number(printed_loss(row))),
-    ("Ours: ANN → SNN", lambda row: f"{number(row['ann_metric'])} → {number(row['snn_metric'])}"),
-    ("Loss [95 %]", loss_text),
+    *LOSSES,
     ("Diff.", lambda row: number(row["loss"] - printed_loss(row), sign=True)),
     ("Verdict", verdict, "l"),
     ours=4,
@@ -155,15 +152,16 @@ def residuals(rows: pd.DataFrame) -> str:
     measures = {**RESIDUALS, "share_above_half": "share with |u| > v/2"}
     cells = rows.pivot(index="ratio", columns="scope", values=list(measures))
     cells = cells[[(measure, scope) for scope in SCOPES for measure in measures if (measure, scope) in cells.columns]]
-    headings = [f"{measures[measure]}, {SCOPE_NAMES[scope]}" for measure, scope in map(tuple, cells.columns)]
-    return least_in_bold(cells, ["Predictive threshold / v", *headings], "{:.2f}".format, partial(small, digits=3))
+    return _by_ratio(cells, [f"{measures[measure]}, {SCOPE_NAMES[scope]}" for measure, scope in map(tuple, cells.columns)])
 
 
 def toy_model(tables: Tables) -> str:
     """Theorem 3.2's residual by predictive threshold and spread of currents."""
-    cells = toy_grid(tables)
-    headings = ["Predictive threshold / v", *(f"currents within ± {spread} v" for spread in cells)]
-    return least_in_bold(cells, headings, "{:.2f}".format, partial(small, digits=3))
+    return _by_ratio(toy_grid(tables), [f"currents within ± {spread} v" for spread in toy_grid(tables)])
+
+
+def _by_ratio(cells: pd.DataFrame, headings: list[str]) -> str:
+    return least_in_bold(cells, ["Predictive threshold / v", *headings], "{:.2f}".format, partial(small, digits=3))
 
 
 def identities(rows: pd.DataFrame) -> str:
