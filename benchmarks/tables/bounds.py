@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -55,10 +56,14 @@ def bounded(paper: str, name: str) -> Check:
 
 def _of_rows(tables: Tables, said: Said) -> Verdict:
     table, numbers = rows_of(said)
+    return judged_rows(tables, table, numbers, lambda rows: _measured(rows, said, bounds(said, numbers).loc[rows.index])[1])
+
+
+def judged_rows(tables: Tables, table: str, numbers: list[int], held: Callable[[pd.DataFrame], list[bool]]) -> Verdict:
+    """The verdict on rows of a table by number, with their losses as evidence: ``held(rows)`` of those that were measured."""
     rows, missing = chosen_rows(tables, table, numbers)
-    _, held = _measured(rows, said, bounds(said, numbers).loc[rows.index])
     evidence = "; ".join([*(evidence_of(row) for _, row in rows.iterrows()), *missing])
-    return judge(held, is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
+    return judge(held(rows), is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
 
 
 def _of_pairs(tables: Tables, said: Said) -> Verdict:

@@ -15,8 +15,6 @@ from snncore.coding import CSSCode
 from snncore.conversion import tmn
 from snncore.neurons import MomentumNeuron, SpikingNeuron
 
-TRAINS = 10_000
-RATIOS = (0.30, 0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)
 CAPACITIES: dict[str, Callable[[int], int]] = {
     "rate": lambda timesteps: timesteps + 1,
     "ttfs": lambda timesteps: timesteps + 1,
@@ -45,7 +43,7 @@ def momentum_difference(beta: float, timesteps: int) -> float:
     rounding in float64.
     """
     generator = torch.Generator().manual_seed(31)
-    currents = torch.randint(-6, 7, (timesteps, TRAINS), generator=generator).double()
+    currents = torch.randint(-6, 7, (timesteps, 10_000), generator=generator).double()
     neuron = MomentumNeuron(8.0, timesteps, beta=beta, precharge=0, gate="none")
     spikes, residual = _run(neuron, currents)
     weights = CSSCode(timesteps, beta).weights()[:, None]
@@ -113,7 +111,7 @@ CASES = (
     *(
         Case("T02", ENERGY, f"spread={spread}v, theta={ratio:.2f}v", partial(residual_energy, ratio, spread))
         for spread in (0.5, 0.75, 1.0)
-        for ratio in RATIOS
+        for ratio in (0.30, 0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)
     ),
     *(Case("Sec. 3.3", PRESET, name, partial(firing_threshold, preset)) for name, preset in PRESETS.items()),
 )

@@ -50,7 +50,7 @@ LONGEST_CONTROL = 1024  # timesteps
 def table2(profile: Profile) -> list[Row]:
     """Every row of Table 2, with the networks of the profile, and below them the rows that the profile adds."""
     made = partial(_conversion_row, profile)
-    rows = printed_rows(PAPER, "table2", TABLE2.keys, made)
+    rows = printed_rows(PAPER, "table2", PRINTED, made)
     return rows + [made(key["row"], key) for key in _added(profile, len(rows))]
 
 
@@ -123,6 +123,7 @@ def timesteps_curve(profile: Profile) -> list[Row]:
 ANN = "ANN"
 PRICED_ARCHITECTURE = "VGG-16"
 """Of both data sets of Table 3: the table names none, but its multiply-accumulates are those of this one."""
+PRESIMULATED = size("energy_presimulated_mj", doc="the same, pre-simulation charged")
 PRICES = (
     *STEP_COLUMNS,
     Column("quantizer", "text", doc="of the network, the same for all methods"),
@@ -130,34 +131,28 @@ PRICES = (
     *(SPIKES, ACS, MACS, MACS_ONCE),
     size("signs", doc="comparisons for spikes: one each, two of a ternary neuron"),
     ENERGY,
-    size("energy_presimulated_mj", doc="the same, pre-simulation charged"),
+    PRESIMULATED,
     ENERGY_ONCE,
     size("energy_ternary_spike_mj", doc="mJ by Ternary Spike's constants, first layer once"),
     *STATUS_COLUMNS,
 )
-OF_SPIKES = {*STEP_COLUMNS, *ACCURACY_COLUMNS[2:4], *ACCURACY_COLUMNS[5:9], SPIKES}
 ENERGIES = TableSchema("energy", 1, (DATASET, METHOD, TIMESTEPS), PRICES)
-TABLE3 = TableSchema(
-    "table3",
-    version=3,
-    keys=published_keys(PAPER, "table3", filled=("row", "dataset", "method")),
-    measures=PRICES,
-    optional=(*(column.name for column in PRICES if column in OF_SPIKES), "energy_presimulated_mj"),
-)
+PRICED = published_keys(PAPER, "table3", filled=("row", "dataset", "method"))
+OF_SPIKES = {*STEP_COLUMNS, *ACCURACY_COLUMNS[2:4], *ACCURACY_COLUMNS[5:9], SPIKES, PRESIMULATED}
+TABLE3 = TableSchema("table3", 3, PRICED, PRICES, optional=tuple(each.name for each in PRICES if each in OF_SPIKES))
 
 
 def table3(profile: Profile) -> list[Row]:
     """Every row of Table 3, all of a data set on the same quantised network of the profile."""
     limit = settings_of(profile, "table3").get("test_images")
-    return printed_rows(PAPER, "table3", TABLE3.keys, partial(_priced_row, profile, limit))
+    return printed_rows(PAPER, "table3", PRICED, partial(_priced_row, profile, limit))
 
 
 def energy_curve(profile: Profile) -> list[Row]:
     """Methods at several T on the networks of Table 3, so that energies can be compared where accuracies are equal."""
     section, networks = settings_of(profile, "energy"), settings_of(profile, "table3").get("architectures", {})
     if section and not networks:
-        where = f"profile {profile.name}: [papers.{PAPER}.energy]"
-        raise CannotRun(f"{where} needs the networks of [papers.{PAPER}.table3]; add them")
+        raise CannotRun(f"profile {profile.name}: [papers.tmn.energy] needs the networks of [papers.tmn.table3]; add them")
     steps = section.get("timesteps", {})
     keys = [{"dataset": d, "method": name, "timesteps": t} for d in networks for name, listed in steps.items() for t in listed]
     return [_priced_row(profile, section.get("test_images"), number, key) for number, key in enumerate(keys, start=1)]
@@ -270,8 +265,7 @@ def _on_one_network(
 
     def rows(profile: Profile) -> list[Row]:
         if not (section := settings_of(profile, artifact)):
-            where = f"profile {profile.name} lacks network in [papers.{PAPER}.{artifact}]"
-            raise CannotRun(f"{where}; see the profiles of the project")
+            raise CannotRun(f"profile {profile.name} lacks network in [papers.tmn.{artifact}]; see the profiles of the project")
         limit = section.get("test_images")
         return swept(profile, [section["network"]], varied(section), measure, limit, unmeasured, named=False)
 

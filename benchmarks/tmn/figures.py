@@ -32,15 +32,15 @@ FAMILIES = {
 IN_FAMILY = ((VERMILION, "s"), (GREEN, "^"), (ORANGE, "D"), (PURPLE, "v"), (BLACK, "P"), (SKY, "X"), (GREY, "*"))
 PRICED = {"TMN": (BLUE, "o"), "COS": (ORANGE, "P"), "Fast-SNN": (VERMILION, "D")}
 """Where only methods of quantised networks are compared."""
-RULES = (BLUE, GREEN, PURPLE, VERMILION, ORANGE, SKY, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+RULES = (BLUE, GREEN, PURPLE, VERMILION, ORANGE, SKY, BLACK)
 
 
 def capacity(frame: pd.DataFrame) -> Figure:
     """Figure 1(d): distinguishable values over timesteps, by formula (lines) and by enumeration (points)."""
     figure = Figure(figsize=(WIDTH * 0.72, 3.4))
-    axes = figure.add_subplot(title="Distinguishable values of one spike train", xlabel="timesteps T", yscale="log")
-    axes.set_ylabel("number of values")
+    axes = figure.add_subplot(title="Distinguishable values of one spike train", xlabel="timesteps T", yscale="log",
+                              ylabel="number of values")  # fmt: skip
     # Rate and TTFS have the same capacity: one line, with points of one inside those of the other.
     styles = {
         "css": (BLUE, "o", 4.0, "CSS (TMN): $2^{T+1}-1$"),
@@ -75,8 +75,7 @@ def precharge(frame: pd.DataFrame, subject: str) -> Figure:
     top.axhline(height(height.ann), color=GREY, linewidth=1.0, linestyle=":", label="trained network")
     height.ticks(top)
     top.set_ylabel("accuracy, %\n(distance to the trained\nnetwork is logarithmic)")
-    bottom.set(xlabel="timesteps T", ylabel="energy, µJ per image")
-    bottom.set_ylim(bottom=0)
+    bottom.set(xlabel="timesteps T", ylabel="energy, µJ per image", ylim=(0, None))
     whole(bottom)
     figure.legend(loc="outside right center")
     drawing.heading(figure, f"Predictive spiking (TPS) and pre-charge length L: {subject}")
@@ -116,10 +115,9 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
         color = BLACK if ratio == 0.5 else drawing.tint(BLUE if ratio < 0.5 else ORANGE, 1.0 - 0.6 * distance)
         style = {"linewidth": 2.2, "zorder": 3} if ratio == 0.5 else {"linewidth": 1.2, "linestyle": "-" if ratio < 0.5 else "--"}
         left.plot(rows["residual"], rows["density"], color=color, label=f"{ratio:.2f}", **style)
-    left.set(title="Mean |u[T]| of each neuron", xlabel="mean |u[T]| / v", ylabel="density over neurons")
     visible = density["residual"][density["density"] > 0.02 * density["density"].max()]
-    left.set_xlim(visible.min() - 0.02, visible.max() + 0.02)
-    left.set_ylim(bottom=0)
+    left.set(xlim=(visible.min() - 0.02, visible.max() + 0.02), ylim=(0, None), title="Mean |u[T]| of each neuron")
+    left.set(xlabel="mean |u[T]| / v", ylabel="density over neurons")
     left.legend(title="predictive\nthreshold / v", loc="center left", bbox_to_anchor=(1.0, 0.5))
     styles = {
         ("all", "mean_abs"): (BLUE, "o", "-", "mean |u|, all neurons"),
@@ -132,8 +130,8 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
         least = rows.nsmallest(1, measure)
         right.plot(rows["ratio"], rows[measure], color=color, marker=marker, linestyle=line, label=label)
         right.plot(least["ratio"], least[measure], "o", color="none", markersize=11, markeredgecolor=BLACK)
-    right.set(title="Means; circled: least", xlabel="predictive threshold / v", yscale="log")
-    right.set_ylabel("mean |u[T]| / v,  E[u[T]²] / v²")
+    right.set(xlabel="predictive threshold / v", ylabel="mean |u[T]| / v,  E[u[T]²] / v²", yscale="log")
+    right.set_title("Means; circled: least")
     low, high = right.get_ylim()
     drawing.one_two_five(right.yaxis, low, high)
     right.set_ylim(low, high * (high / low) ** 0.45)

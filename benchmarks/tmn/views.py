@@ -46,11 +46,6 @@ table2 = View(
 )
 
 
-def larger(rows: pd.DataFrame) -> set[str]:
-    """Methods with a row that loses clearly more than printed."""
-    return set(rows["method"][rows["loss"] - (rows["ann_metric_paper"] - rows["snn_metric_paper"]) > LARGER])
-
-
 def last_losses(rows: pd.DataFrame) -> str:
     """The loss of TMN and of rate coding at the largest T of a network."""
     parts = []
@@ -141,8 +136,7 @@ def depth(rows: pd.DataFrame) -> str:
         lines.append([f"{t}", f"{2 ** int(t)}"])
         for rate in ("rate", "OPI"):
             of = error_ratios(rows, rate).get(t)
-            better = [DASH] * 2 if of is None else [small(np.exp(np.log(of).mean())), f"{(of < 1).sum()} of {len(of)} layers"]
-            lines[-1] += better
+            lines[-1] += [DASH] * 2 if of is None else [small(np.exp(np.log(of).mean())), f"{(of < 1).sum()} of {len(of)} layers"]
     header = ["T", "2^T", "TMN / rate from zero", "TMN lower at", "TMN / rate from half threshold", "TMN lower at"]
     return table(header, lines, "rrrrrr")
 
@@ -219,17 +213,6 @@ def over_others(rows: pd.DataFrame, ways: Mapping[str, str]) -> str:
     return table(["Data set", "TMN over", *ways], lines, "ll" + "r" * len(ways)) if lines else ""
 
 
-def less_accurate(rows: pd.DataFrame) -> str:
-    """Which method is less accurate than TMN in these rows, so that equal energy would not buy the same."""
-    found = []
-    for _, group in rows.groupby("dataset", sort=False):
-        accuracy = group.set_index("method")["snn_metric"]
-        gaps = {other: accuracy.get("TMN", np.nan) - accuracy.get(other, np.nan) for other in OTHERS}
-        where = f"points less accurate than TMN on {marked(group.iloc[0])}"
-        found += [f"{other} is {number(gap)} {where}" for other, gap in gaps.items() if gap > 0]
-    return "; ".join(found)
-
-
 def equal_energies(rows: pd.DataFrame) -> str:
     """The energies from where on methods lose no more than ``LARGER`` points; TMN counts at its least T alone."""
     columns = ["energy_mj", "energy_presimulated_mj", "energy_once_mj"]
@@ -237,13 +220,11 @@ def equal_energies(rows: pd.DataFrame) -> str:
     for _, group in rows.groupby("dataset", sort=False):
         curves = {str(name): curve.sort_values("timesteps") for name, curve in group.groupby("method", sort=False)}
         counted = {name: curve.head(1) if name == "TMN" else curve for name, curve in curves.items()}
-        chosen = {name: _without_loss(curve) for name, curve in counted.items()}
-        tmn = chosen.get("TMN")
-        for name, row in chosen.items():
+        for name, curve in counted.items():
+            tmn, row = (counted[each].pipe(_without_loss) if each in counted else None for each in ("TMN", name))
             lines.append([marked(group.iloc[0]), name, ranges(map(int, curves[name]["timesteps"]))])
             if row is None:
-                last = counted[name].iloc[-1]
-                lines[-1] += ["none", f"{loss_text(last)} at T = {last['timesteps']}", *[DASH] * 6]
+                lines[-1] += ["none", f"{loss_text(curve.iloc[-1])} at T = {curve.iloc[-1]['timesteps']}", *[DASH] * 6]
                 continue
             lines[-1] += [str(row["timesteps"]), loss_text(row), _energy(row), _presimulated(row), _energy(row, "energy_once_mj")]
             lines[-1] += [DASH] * 3 if tmn is None or name == "TMN" else [number(tmn[each] / row[each], 3) for each in columns]
