@@ -28,7 +28,6 @@ TIMESTEPS = filled("timesteps", "int", minimum=1)
 MEASURED = (Column("n_test", "int", minimum=1), Column("seeds", "text"), *STATUS_COLUMNS)
 size = partial(Column, kind="sci", decimals=4, minimum=0)
 
-
 PRINTED = published_keys(PAPER, "table2", filled=("row", "dataset", "method", "architecture"))
 TABLE2 = TableSchema("table2", 1, PRINTED, (*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS))
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {("COS", "ImageNet"): {"presimulation": 8}}  # Hao et al. 2023: 4 on CIFAR
