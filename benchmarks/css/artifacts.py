@@ -8,15 +8,14 @@ from typing import Any, get_args
 
 from benchmarks.css.analytic import CASES
 from benchmarks.css.settings import PAPER, SECTIONS, settings_of
-from benchmarks.measurements import Arrays, LiveMemory, Measurement, PipelinedAccuracy, ResidualPotential
+from benchmarks.measurements import Arrays, LiveMemory, Measurement, PipelinedAccuracy
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
-from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values, status_of
-from benchmarks.tables.columns import ACCURACY_COLUMNS, CONTROLS_SCHEMA, STEP_COLUMNS, control_rows, seeds_of, steps_of
+from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
+from benchmarks.tables.columns import ACCURACY_COLUMNS, CONTROLS_SCHEMA, STEP_COLUMNS, control_rows, ran_on, steps_of
 from benchmarks.tables.energy import ACS, ENERGY, ENERGY_ONCE, MACS, MACS_ONCE, SPIKES, negative_share
 from benchmarks.tables.schema import Column, TableSchema, published_keys
-from benchmarks.tables.settings import images_of_long
-from benchmarks.tables.sweeps import Fill, Measure, Setting, conversion, printed_rows, row_of, swept
+from benchmarks.tables.sweeps import Fill, Measure, Setting, conversion, loss_row, printed_rows, residuals, swept
 from snncore.conversion import Mode
 
 OWN = "TSA"
@@ -79,9 +78,7 @@ def controls(profile: Profile) -> list[Row]:
 
 
 def _table2_row(profile: Profile, number: int, key: Values, name: str = "") -> Row:
-    setting = Setting(key, int(key["timesteps"]), method=name or key["method"])
-    limit = images_of_long(settings_of(profile, "table2"), setting.timesteps)
-    return row_of(profile, number, key, setting, conversion, limit, {})
+    return loss_row(profile, settings_of(profile, "table2"), number, Setting(key, int(key["timesteps"]), name or key["method"]))
 
 
 # ---- Figures 1 and 2 --------------------------------------------------------------------------------------------------
@@ -134,19 +131,7 @@ def residual(profile: Profile) -> list[Row]:
         for negative in (True, False)
         for each in _silent(section, negative_spikes=negative)
     )
-    return _varied(profile, "residual", varied, _left_over)
-
-
-def _left_over(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
-    options = tuple(setting.options.items())
-    measurement = ResidualPotential(choice, profile.calibration, limit, "TSA", options, setting.timesteps)
-    return partial(_residual, choice), measurement
-
-
-def _residual(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
-    number, absolute, _, _, above = arrays[0]["sums"][0]  # all neurons
-    values = {"mean_abs": absolute / number, "share_above": above / number, "n_test": int(arrays[0]["images"])}
-    return [values | {"seeds": seeds_of(choice)} | dict(status_of(choice))]
+    return _varied(profile, "residual", varied, residuals)
 
 
 # ---- what else is varied ----------------------------------------------------------------------------------------------
@@ -219,7 +204,7 @@ def _pipelined(profile: Profile, choice: NetworkChoice, setting: Setting, limit:
 
 def _steps(choice: NetworkChoice, rule: int, arrays: list[Arrays]) -> list[Values]:
     found = arrays[0]
-    known = {"latency": rule, "seeds": seeds_of(choice)} | dict(status_of(choice))
+    known = {"latency": rule} | ran_on(choice)
     return [
         {"step": step, CORRECT: (found["each_ann"], correct)} | known
         for step, correct in enumerate(found["each_snn"].T, start=int(found["same_first"]))
@@ -240,7 +225,7 @@ def _memory(profile: Profile, choice: NetworkChoice, setting: Setting, limit: in
 
 def _bytes(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
     size, images = int(arrays[0]["same_bytes"]), int(arrays[0]["same_images"])
-    return [{"kilobytes": size / images / 1000, "images": images, "seeds": seeds_of(choice)} | dict(status_of(choice))]
+    return [{"kilobytes": size / images / 1000, "images": images} | ran_on(choice)]
 
 
 ARTIFACTS = (

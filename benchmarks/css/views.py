@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.css.artifacts import COMPARISON, TABLE2
 from benchmarks.css.claims import EQUAL, RUN, SMALL_LOSS, best_betas
-from benchmarks.tables.columns import loss_text, marked, printed_loss, verdict
+from benchmarks.tables.columns import LOSSES, loss_text, marked, verdict
 from benchmarks.tables.markdown import DASH, count, enumeration, number, plain, small, table
 from benchmarks.tables.status import measured
 from benchmarks.tables.views import View, grid
@@ -26,10 +26,7 @@ table2 = View(
     ("T", "timesteps"),
     ("Latency: paper", "latency_paper"),
     ("ours", "latency"),
-    ("Paper: ANN → SNN", lambda row: f"{number(row['ann_metric_paper'])} → {number(row['snn_metric_paper'])}"),
-    ("Loss", lambda row: number(printed_loss(row))),
-    ("Ours: ANN → SNN", lambda row: f"{number(row['ann_metric'])} → {number(row['snn_metric'])}"),
-    ("Loss [95 %]", loss_text),
+    *LOSSES,
     ("Verdict", verdict, "l"),
     ours=3,
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.errors import CannotRun
 from benchmarks.measurements.base import Arrays, Experiment, Measurement
-from benchmarks.profiles import NetworkChoice, Profile
+from benchmarks.profiles import Profile
 from benchmarks.published import published_papers
 from benchmarks.tables.schema import Column, TableSchema
 
@@ -89,12 +89,3 @@ STATUS_COLUMNS = (
     Column("architecture_used", "text", doc="network that was run"),
     Column("status", "text", nullable=False, doc="measured, stand-in, or not run with the reason"),
 )
-
-
-def status_of(choice: NetworkChoice) -> Mapping[str, str]:
-    """The status columns of a row that was run on ``choice``."""
-    return {
-        "dataset_used": choice.dataset,
-        "architecture_used": choice.architecture + (f", {choice.quantizer}" if choice.quantizer else ""),
-        "status": "stand-in" if choice.stand_in else "measured",
-    }

@@ -1,27 +1,36 @@
-"""Claims that bound a measure of rows of a table, as ``published/claims.csv`` states them.
+"""Claims that bound a measure of rows or of pairs of rows of a table, as ``published/claims.csv`` states them.
 
 ``rows`` names rows of a table (``table2: 19, 20``), ``measure`` a column of it or an expression of its columns (``snn_metric -
-accuracy_paper``), ``least`` and ``most`` the bounds: one for all rows, or one for each (``0.3; 0.5``); an empty one is open.
+accuracy_paper``), ``least`` and ``most`` the bounds: one for all rows, or one for each (``0.3; 0.5``); an empty one is open, and
+``above 1`` does not hold at 1 itself.
+
+Pairs are rows that differ in one column and agree in others, ``table3: method = TMN / COS, Fast-SNN by dataset``, of rows that
+further columns choose (``; timesteps = 4``). Columns of the second row are called ``other_...``: ``energy_mj / other_energy_mj``.
 """
 
 from __future__ import annotations
 
 import importlib
+import re
+from collections.abc import Callable
 from math import inf
+from typing import Any
 
 import pandas as pd
 
 from benchmarks.published import read_published
-from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge
+from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge, table_of
 from benchmarks.tables.columns import loss_text, marked, printed_loss
 from benchmarks.tables.markdown import enumeration, number
 from benchmarks.tables.status import NOT_RUN, measured
 
+MOST = 4  # pairs that are named one by one
 SLACK = 1e-9  # values in tables are rounded decimals: a bound includes its own edge
 
 Said = dict[str, str]
 """What ``claims.csv`` says of a claim, by column; texts."""
 _BOUNDS = ("rows", "measure", "least", "most")
+_PAIRS = re.compile(r"(?P<table>\w+): (?P<column>\w+) = (?P<one>.+) / (?P<others>.+) by (?P<by>[\w, ]+)(?P<chosen>(; \w+ = .+)*)")
 
 
 def printed_claims(paper: str) -> dict[str, Said]:
@@ -42,32 +51,80 @@ def checks_of(paper: str) -> dict[str, Check]:
 def bounded(paper: str, name: str) -> Check:
     """The check of a claim that has rows and bounds in ``claims.csv``: every row lies within them."""
     said = printed_claims(paper)[name]
+    return claim(lambda tables: (_of_pairs if _PAIRS.fullmatch(said["rows"]) else _of_rows)(tables, said))
+
+
+def _of_rows(tables: Tables, said: Said) -> Verdict:
     table, numbers = rows_of(said)
+    return judged_rows(tables, table, numbers, lambda rows: _measured(rows, said, bounds(said, numbers).loc[rows.index])[1])
 
-    @claim
-    def check(tables: Tables) -> Verdict:
-        rows, missing = chosen_rows(tables, table, numbers)
-        limits = pd.DataFrame(dict(zip(("least", "most"), bounds(said), strict=True)), index=numbers).loc[rows.index]
-        values = rows.eval(said["measure"])
-        held = list(values.ge(limits["least"] - SLACK) & values.le(limits["most"] + SLACK))
-        evidence = "; ".join([*(evidence_of(row) for _, row in rows.iterrows()), *missing])
-        return judge(held, is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
 
-    return check
+def judged_rows(tables: Tables, table: str, numbers: list[int], held: Callable[[pd.DataFrame], list[bool]]) -> Verdict:
+    """The verdict on rows of a table by number, with their losses as evidence: ``held(rows)`` of those that were measured."""
+    rows, missing = chosen_rows(tables, table, numbers)
+    evidence = "; ".join([*(evidence_of(row) for _, row in rows.iterrows()), *missing])
+    return judge(held(rows), is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
+
+
+def _of_pairs(tables: Tables, said: Said) -> Verdict:
+    pairs, places = paired_rows(tables, said["rows"])
+    values, held = _measured(pairs, said, bounds(said, pairs.index))
+    each = [f"{place}: {number(value)}" for place, value in zip(places, values, strict=True)]
+    evidence = "; ".join(each)
+    if len(pairs) > MOST:
+        evidence = f"{number(values.min())} to {number(values.max())} in {len(pairs)} pairs"
+        if off := [text for text, good in zip(each, held, strict=True) if not good]:
+            evidence += f", {len(off)} of them outside the bounds" + (f" ({'; '.join(off)})" if len(off) <= MOST else "")
+    if not all(held) and "snn_metric" in said["measure"]:
+        worse = pairs[[not good for good in held]]
+        inside = worse["loss"].between(worse["other_loss_ci95_low"], worse["other_loss_ci95_high"])
+        inside &= worse["other_loss"].between(worse["loss_ci95_low"], worse["loss_ci95_high"])
+        evidence += f"; {sum(inside)} of {len(worse)} with each loss inside the other's 95 % interval"
+    return judge(held, is_stand_in(pairs), f"{evidence[0].upper()}{evidence[1:]}.")
+
+
+def _measured(rows: pd.DataFrame, said: Said, limits: pd.DataFrame) -> tuple[pd.Series, list[bool]]:
+    """The measure of each row, and whether it lies within the bounds."""
+    values = pd.Series(rows.eval(said["measure"]), dtype="float64")
+    return values, list(values.ge(limits["least"] - SLACK) & values.le(limits["most"] + SLACK))
+
+
+def paired_rows(tables: Tables, said: str) -> tuple[pd.DataFrame, list[str]]:
+    """The pairs that a claim names, and how each is called. Raises NotTested where there is none."""
+    found = _PAIRS.fullmatch(said)
+    assert found is not None
+    column, by, others = found["column"], found["by"].split(", "), found["others"].split(", ")
+    rows = table_of(tables, found["table"])
+    for name, _, value in (chosen.partition(" = ") for chosen in found["chosen"].split("; ")[1:]):
+        rows = rows[rows[name].astype(str) == value]
+    each = rows[column].astype(str)
+    second = rows[each.isin(others)].add_prefix("other_")
+    pairs = rows[each == found["one"]].merge(second, left_on=by, right_on=[f"other_{name}" for name in by])
+    if pairs.empty:
+        raise NotTested(f"`{found['table']}` has no pair of {column} = {found['one']} and {found['others']}.")
+    pairs.loc[pairs["other_status"] == "stand-in", "status"] = "stand-in"
+    places = []
+    for _, row in pairs.iterrows():
+        words = [f"{name.replace('_', ' ')} {row[name]}" for name in by if name not in ("dataset", "architecture")]
+        network = [marked(row)] if "dataset" in by else []
+        places.append(", ".join([*network, *words, *([f"against {row[f'other_{column}']}"] if len(others) > 1 else [])]))
+    return pairs, places
 
 
 def rows_of(said: Said) -> tuple[str, list[int]]:
-    """The table and the rows that a claim names."""
+    """The table and the rows that a claim names; no row where it names pairs."""
     table, _, numbers = said["rows"].partition(": ")
-    return table, [int(number) for number in numbers.split(", ")]
+    return table, [] if _PAIRS.fullmatch(said["rows"]) else [int(number) for number in numbers.split(", ")]
 
 
-def bounds(said: Said) -> tuple[list[float], list[float]]:
-    """The least and the largest value of each row of a claim."""
-    count = len(rows_of(said)[1])
-    least, most = ([float(part) if part else open_end for part in said[end].split("; ")]
-                   for end, open_end in (("least", -inf), ("most", inf)))  # fmt: skip
-    return least * (count if len(least) == 1 else 1), most * (count if len(most) == 1 else 1)
+def bounds(said: Said, rows: Any) -> pd.DataFrame:
+    """The columns ``least`` and ``most``: the bounds of each of these rows. Raises ValueError for another number of bounds."""
+    ends = {end: [_end(part, open_end) for part in said[end].split("; ")] for end, open_end in (("least", -inf), ("most", inf))}
+    return pd.DataFrame({end: limits * (len(rows) if len(limits) == 1 else 1) for end, limits in ends.items()}, index=rows)
+
+
+def _end(text: str, open_end: float) -> float:
+    return float(text.removeprefix("above ")) + 2 * SLACK * text.startswith("above") if text else open_end
 
 
 def tolerance(said: Said) -> str:
@@ -78,9 +135,8 @@ def tolerance(said: Said) -> str:
     if least == f"-{most}":
         words = f"within {most} of zero"
     else:
-        words = " and ".join(
-            f"at {end} {enumeration(limit.split('; '))}" for end, limit in (("least", least), ("most", most)) if limit
-        )
+        ends = [f"at {end} {enumeration(limit.split('; '))}" for end, limit in (("least", least), ("most", most)) if limit]
+        words = " and ".join(ends).replace("at least above", "above")
     return f"{words} ({said['tolerance']})" if said["tolerance"] else words
 
 

@@ -14,8 +14,8 @@ from benchmarks.measurements import Arrays, Measurement
 from benchmarks.methods import method
 from benchmarks.models import model_spec
 from benchmarks.profiles import NetworkChoice, Profile
-from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Row, Values, status_of
-from benchmarks.tables.markdown import enumeration, interval, ranges
+from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Row, Values
+from benchmarks.tables.markdown import enumeration, interval, number, ranges
 from benchmarks.tables.schema import Column, TableSchema
 from benchmarks.tables.status import measured, rows_to_come, stands_for
 
@@ -95,15 +95,20 @@ def calibration_of(profile: Profile, choice: NetworkChoice, name: str) -> str:
     return "layer by layer" if method(name).layerwise else profile.calibration
 
 
-def seeds_of(choice: NetworkChoice) -> str:
-    """The column ``seeds``."""
-    return "checkpoint" if choice.weights else str(choice.seed)
+def ran_on(choice: NetworkChoice) -> Values:
+    """The columns ``seeds`` and ``STATUS_COLUMNS`` of a row that was run on ``choice``."""
+    return {
+        "seeds": "checkpoint" if choice.weights else str(choice.seed),
+        "dataset_used": choice.dataset,
+        "architecture_used": choice.architecture + (f", {choice.quantizer}" if choice.quantizer else ""),
+        "status": "stand-in" if choice.stand_in else "measured",
+    }
 
 
 def accuracy(choice: NetworkChoice, index: int, columns: Values, arrays: list[Arrays]) -> list[Values]:
     """A row of ``ConversionLoss`` at its timesteps number ``index``; ``columns`` are known without it."""
     correct = arrays[0]["each_ann"], arrays[0]["each_snn"][:, index]
-    return [columns | {CORRECT: correct, "seeds": seeds_of(choice)} | dict(status_of(choice))]
+    return [columns | {CORRECT: correct} | ran_on(choice)]
 
 
 def measured_on(row: pd.Series) -> str:
@@ -150,14 +155,23 @@ def loss_text(row: pd.Series) -> str:
     return interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
 
 
+LOSSES = (
+    ("Paper: ANN → SNN", lambda row: f"{number(row['ann_metric_paper'])} → {number(row['snn_metric_paper'])}"),
+    ("Loss", lambda row: number(printed_loss(row))),
+    ("Ours: ANN → SNN", lambda row: f"{number(row['ann_metric'])} → {number(row['snn_metric'])}"),
+    ("Loss [95 %]", loss_text),
+)
+"""Columns of a view: accuracies and loss, as printed and as measured."""
+
+
 def with_controls(rows: pd.DataFrame, controls: pd.DataFrame, name: str) -> str:
     """The losses of a method's rows, each with those of its controls, where both were measured.
 
     A control names its network and images where they are not those of its row.
     """
     parts = []
-    for number, found in controls[controls["method"] == name].groupby("row", sort=False):
-        if (own := rows[rows["row"] == number]).empty:
+    for place, found in controls[controls["method"] == name].groupby("row", sort=False):
+        if (own := rows[rows["row"] == place]).empty:
             continue
         row, listed = own.iloc[0], []
         for _, control in found.iterrows():
@@ -166,8 +180,13 @@ def with_controls(rows: pd.DataFrame, controls: pd.DataFrame, name: str) -> str:
             difference = f" ({', '.join(other)})" if other else ""
             listed.append(f"*{control['control']}*{difference} {loss_text(control)}")
         where = f"{marked(row)}, T = {row['timesteps']}, {row['n_test']:,} images"
-        parts.append(f"row {number} ({where}) {loss_text(row)}, with {enumeration(listed)}")
+        parts.append(f"row {place} ({where}) {loss_text(row)}, with {enumeration(listed)}")
     return "; ".join(parts) or "not measured"
+
+
+def each_network(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of each network, in their order."""
+    return [part for _, part in rows.groupby(["dataset", "architecture"], sort=False)]
 
 
 def networks(profile: Profile) -> list[tuple[str, str, str]]:

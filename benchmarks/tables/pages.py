@@ -43,6 +43,7 @@ def images(rows: pd.DataFrame) -> str:
 
 WORDS: dict[str, Callable[..., Any]] = {
     "marked": columns.marked,
+    "titled": columns.titled,
     "loss_text": columns.loss_text,
     "with_controls": columns.with_controls,
     "number": markdown.number,
@@ -50,7 +51,7 @@ WORDS: dict[str, Callable[..., Any]] = {
     "count": markdown.count,
     "enumeration": markdown.enumeration,
     "ranges": markdown.ranges,
-    "networks": lambda rows: (part for _, part in rows.groupby(["dataset", "architecture"], sort=False)),
+    "networks": columns.each_network,
     "groups": lambda rows, *names: rows.groupby(list(names) if len(names) > 1 else names[0], sort=False),
     "images": images,
     "each": lambda rows: (row for _, row in rows.iterrows()),

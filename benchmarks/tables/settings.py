@@ -92,6 +92,18 @@ def list_of(good: Callable[[Any], bool], words: str) -> Check:
     return must(is_list, f"a list of different {words}")
 
 
+def table_of(known: Callable[[str], bool], value: Check, words: str) -> Check:
+    """A table, at least one entry, of names that are ``known`` and values that pass their check, called ``words``."""
+
+    def check(table: Any) -> str:
+        if not isinstance(table, dict) or table == {} or not all(map(known, table)):
+            return words
+        wrong = (f"{words}, those of {name} {wanted}" for name, found in table.items() if (wanted := value(found)))
+        return next(wrong, "")
+
+    return check
+
+
 def is_whole(value: Any, least: int) -> bool:
     """Whether a value is a whole number (and no truth value) of at least ``least``."""
     return type(value) is int and value >= least

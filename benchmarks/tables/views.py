@@ -120,6 +120,15 @@ def grid(
     return markdown.table([*headings, *tops.values()], made, align + "r" * len(tops))
 
 
+def least_in_bold(
+    cells: pd.DataFrame, headings: Sequence[str], name: Callable[..., str], show: Callable[[float], str], align: str = "r"
+) -> str:
+    """A table of numbers, the least of each column in bold."""
+    texts = cells.map(show).mask(cells.eq(cells.min()), "**" + cells.map(show) + "**")
+    lines = [[name(place), *line] for place, line in texts.iterrows()]
+    return markdown.table(headings, lines, align + "r" * len(cells.columns))
+
+
 def _values(row: pd.Series, columns: str | Sequence[str]) -> tuple[Any, ...]:
     return tuple(row[name] for name in ([columns] if isinstance(columns, str) else columns))
 

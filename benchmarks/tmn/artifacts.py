@@ -4,48 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import product
 from typing import Any
 
-from benchmarks.errors import CannotRun
-from benchmarks.measurements import Arrays, ConversionLoss, EncodingError, Measurement, ResidualPotential
+from benchmarks.errors import CannotRun, NotAvailable
+from benchmarks.measurements import Arrays, EncodingError, Measurement
 from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, density
 from benchmarks.methods import method
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
-from benchmarks.tables.artifacts import STATUS_COLUMNS, Artifact, Row, Values, status_of
-from benchmarks.tables.columns import (
-    ACCURACY_COLUMNS,
-    CONTROLS_SCHEMA,
-    STEP_COLUMNS,
-    accuracy,
-    calibration_of,
-    control_rows,
-    seeds_of,
-    steps_of,
-)
-from benchmarks.tables.energy import ACS, ENERGY, ENERGY_ONCE, MACS, negative_share
+from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
+from benchmarks.tables.columns import ACCURACY_COLUMNS, CONTROLS_SCHEMA, STEP_COLUMNS, control_rows, ran_on
+from benchmarks.tables.energy import ACS, ENERGY, ENERGY_ONCE, MACS, MACS_ONCE, SPIKES, negative_share
 from benchmarks.tables.schema import Column, TableSchema, published_keys
-from benchmarks.tables.settings import images_of_long
-from benchmarks.tables.sweeps import Fill, Measure, Options, Setting, conversion, printed_rows, row_on
+from benchmarks.tables.sweeps import Fill, Measure, Setting, conversion, loss_row, printed_rows, residuals, row_of, swept
 from benchmarks.tmn import analytic
-from benchmarks.tmn.energy import ENERGIES, TABLE3, energy_curve, table3
 from benchmarks.tmn.settings import PAPER, settings_of
+from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, Operations
 
-TIMESTEPS = Column("timesteps", "int", nullable=False, minimum=1)
+filled = partial(Column, nullable=False)
+DATASET, ARCHITECTURE, METHOD = (filled(name, "text") for name in ("dataset", "architecture", "method"))
+TIMESTEPS = filled("timesteps", "int", minimum=1)
 MEASURED = (Column("n_test", "int", minimum=1), Column("seeds", "text"), *STATUS_COLUMNS)
+size = partial(Column, kind="sci", decimals=4, minimum=0)
 
-
-# ---- Table 2 ----------------------------------------------------------------------------------------------------------
-
-TABLE2 = TableSchema(
-    "table2",
-    version=1,
-    keys=published_keys(PAPER, "table2", filled=("row", "dataset", "method", "architecture")),
-    measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS),
-)
-OPTIONS: dict[tuple[str, str], Options] = {
-    ("COS", "ImageNet"): {"presimulation": 8},  # Hao et al. 2023: 4 on CIFAR
-}
+PRINTED = published_keys(PAPER, "table2", filled=("row", "dataset", "method", "architecture"))
+TABLE2 = TableSchema("table2", 1, PRINTED, (*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS))
+OPTIONS: dict[tuple[str, str], dict[str, Any]] = {("COS", "ImageNet"): {"presimulation": 8}}  # Hao et al. 2023: 4 on CIFAR
 """What a method's own paper sets for a data set, where it is not the method's default."""
 CONTROLS = {
     "OPI": ("OPI, clipped", "TTFS Mapping"),
@@ -64,22 +49,22 @@ LONGEST_CONTROL = 1024  # timesteps
 def table2(profile: Profile) -> list[Row]:
     """Every row of Table 2, with the networks of the profile, and below them the rows that the profile adds."""
     made = partial(_conversion_row, profile)
-    rows = printed_rows(PAPER, "table2", TABLE2.keys, made)
+    rows = printed_rows(PAPER, "table2", PRINTED, made)
     return rows + [made(key["row"], key) for key in _added(profile, len(rows))]
 
 
 def controls(profile: Profile) -> list[Row]:
-    """Rows of Table 2 with a control in place of the method."""
-    return control_rows(filter(_controlled, table2(profile)), CONTROLS, partial(_conversion_row, profile))
+    """Rows of Table 2 with a control in place of the method, where it does not take too long.
 
+    COS with a pre-simulation as long as T is its own control.
+    """
 
-def _controlled(row: Row) -> bool:
-    """Not where it takes too long, nor COS with a pre-simulation as long as T, which is its own control."""
-    name, timesteps = row.key["method"], row.key["timesteps"]
-    options = OPTIONS.get((name, row.key["dataset"]), {})
-    if name == "COS" and method(name).steps(timesteps, 1, **options).presimulation == timesteps:
-        return False
-    return bool(timesteps <= LONGEST_CONTROL)
+    def alone(key: Values) -> bool:
+        steps = method("COS").steps(key["timesteps"], 1, **OPTIONS.get(("COS", key["dataset"]), {}))
+        return bool(key["method"] == "COS" and steps.presimulation == key["timesteps"])
+
+    rows = (row for row in table2(profile) if row.key["timesteps"] <= LONGEST_CONTROL and not alone(row.key))
+    return control_rows(rows, CONTROLS, partial(_conversion_row, profile))
 
 
 def _added(profile: Profile, last: int) -> list[Values]:
@@ -90,16 +75,18 @@ def _added(profile: Profile, last: int) -> list[Values]:
         known = {"dataset": dataset, "method": name, "reference": found.reference, "architecture": architecture}
         known |= {"no_quant": "yes" if found.traits().full_precision else "no", "coding": found.coding}
         known |= {"row": last + len(keys) + 1, "timesteps": timesteps, "provenance": "not printed"}
-        keys.append({column.name: None for column in TABLE2.keys} | known)
+        keys.append(dict.fromkeys(column.name for column in TABLE2.keys) | known)
     return keys
 
 
 def _conversion_row(profile: Profile, number: int, key: Values, control: str = "") -> Row:
     """A row of Table 2; with a ``control`` in place of its method, on the same network."""
-    name = control or str(key["method"])
-    setting = Setting(key, int(key["timesteps"]), name, OPTIONS.get((name, key["dataset"]), {}))
-    measure = partial(_accuracies, settings_of(profile, "table2"))
-    return row_on(profile, number, key, partial(_network, profile, key, name), setting, measure)
+    name, t, section = control or str(key["method"]), int(key["timesteps"]), settings_of(profile, "timesteps")
+    listed = tuple(section.get("methods", {}).get(name, ()))
+    on_curve = method(name).traits().anytime and t in listed
+    on_curve &= [key["dataset"], key["architecture"]] in section.get("networks", [])  # the curve measures it in the same run
+    setting = Setting(key, t, name, OPTIONS.get((name, key["dataset"]), {}), listed if on_curve else ())
+    return loss_row(profile, settings_of(profile, "table2"), number, setting, partial(_network, profile, key, name))
 
 
 def _network(profile: Profile, key: Values, name: str) -> NetworkChoice:
@@ -110,43 +97,8 @@ def _network(profile: Profile, key: Values, name: str) -> NetworkChoice:
     return choice if method(name).traits().full_precision else choice.quantized_for(name)
 
 
-def _accuracies(
-    section: dict[str, Any], profile: Profile, choice: NetworkChoice, setting: Setting, _: int | None
-) -> tuple[Fill, Measurement]:
-    """A setting on as many test images as the section says, with the calibration that its key may name."""
-    name, t = setting.method, int(setting.key["timesteps"])
-    columns = steps_of(name, t, choice, **setting.options)
-    if "calibration" not in setting.key:
-        columns |= {"calibration": calibration_of(profile, choice, name)}
-    together = _measured_together(profile, choice, name, t)
-    images = section.get("test_images", _test_images(section, name, max(together)))
-    rule = setting.key.get("calibration", profile.calibration)
-    measurement = ConversionLoss(choice, rule, images, name, tuple(setting.options.items()), together)
-    return partial(accuracy, choice, together.index(t), columns), measurement
-
-
-def _test_images(section: dict[str, Any], name: str, longest: int) -> int | None:
-    """How many test images runs of a method and so many timesteps get: all (None) unless the profile says less."""
-    limits = (section.get("images", {}).get(name), images_of_long(section, longest))
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _measured_together(profile: Profile, choice: NetworkChoice, name: str, timesteps: int) -> tuple[int, ...]:
-    """The steps that ``timesteps_curve`` measures in one run with this one, so that both rows share it."""
-    section = settings_of(profile, "timesteps")
-    listed = tuple(section.get("methods", {}).get(name, ()))
-    on_curve = [choice.paper_dataset, choice.paper_architecture] in section.get("networks", [])
-    return listed if method(name).traits().anytime and on_curve and timesteps in listed else (timesteps,)
-
-
-# ---- Loss over timesteps on the same networks (not printed) -----------------------------------------------------------
-
-CURVES = TableSchema(
-    "timesteps",
-    version=1,
-    keys=(*(Column(name, "text", nullable=False) for name in ("dataset", "architecture", "method", "calibration")), TIMESTEPS),
-    measures=(*STEP_COLUMNS, *ACCURACY_COLUMNS[1:], *STATUS_COLUMNS),
-)
+CURVE_KEYS = (DATASET, ARCHITECTURE, METHOD, filled("calibration", "text"), TIMESTEPS)
+CURVES = TableSchema("timesteps", 1, CURVE_KEYS, (*STEP_COLUMNS, *ACCURACY_COLUMNS[1:], *STATUS_COLUMNS))
 
 
 def timesteps_curve(profile: Profile) -> list[Row]:
@@ -159,72 +111,114 @@ def timesteps_curve(profile: Profile) -> list[Row]:
     for listed in (curves, rules):
         for dataset, architecture in section.get("networks", []):
             for limits, rule, name, steps in listed:
+                together = tuple(steps) if method(name).traits().anytime else ()
                 for t in steps:
                     key = {"dataset": dataset, "architecture": architecture, "method": name, "calibration": rule, "timesteps": t}
-                    run = Setting(key, max(steps) if method(name).traits().anytime else t, method=name)
-                    network, measure = partial(_network, profile, key, name), partial(_accuracies, limits)
-                    rows.append(row_on(profile, len(rows) + 1, key, network, run, measure))
+                    setting, network = Setting(key, t, name, together=together), partial(_network, profile, key, name)
+                    rows.append(loss_row(profile, limits, len(rows) + 1, setting, network))
     return rows
 
 
-# ---- Figure 1(d): coding capacity -------------------------------------------------------------------------------------
+ANN = "ANN"
+PRICED_ARCHITECTURE = "VGG-16"
+"""Of both data sets of Table 3: the table names none, but its multiply-accumulates are those of this one."""
+PRESIMULATED = size("energy_presimulated_mj", doc="the same, pre-simulation charged")
+PRICES = (
+    *STEP_COLUMNS,
+    Column("quantizer", "text", doc="of the network, the same for all methods"),
+    *ACCURACY_COLUMNS[1:],
+    *(SPIKES, ACS, MACS, MACS_ONCE),
+    size("signs", doc="comparisons for spikes: one each, two of a ternary neuron"),
+    ENERGY,
+    PRESIMULATED,
+    ENERGY_ONCE,
+    size("energy_ternary_spike_mj", doc="mJ by Ternary Spike's constants, first layer once"),
+    *STATUS_COLUMNS,
+)
+ENERGIES = TableSchema("energy", 1, (DATASET, METHOD, TIMESTEPS), PRICES)
+PRICED = published_keys(PAPER, "table3", filled=("row", "dataset", "method"))
+OF_SPIKES = {*STEP_COLUMNS, *ACCURACY_COLUMNS[2:4], *ACCURACY_COLUMNS[5:9], SPIKES, PRESIMULATED}
+TABLE3 = TableSchema("table3", 3, PRICED, PRICES, optional=tuple(each.name for each in PRICES if each in OF_SPIKES))
 
-CODES = ("rate", "ttfs", "binary", "css")
+
+def table3(profile: Profile) -> list[Row]:
+    """Every row of Table 3, all of a data set on the same quantised network of the profile."""
+    limit = settings_of(profile, "table3").get("test_images")
+    return printed_rows(PAPER, "table3", PRICED, partial(_priced_row, profile, limit))
+
+
+def energy_curve(profile: Profile) -> list[Row]:
+    """Methods at several T on the networks of Table 3, so that energies can be compared where accuracies are equal."""
+    section, networks = settings_of(profile, "energy"), settings_of(profile, "table3").get("architectures", {})
+    if section and not networks:
+        raise CannotRun(f"profile {profile.name}: [papers.tmn.energy] needs the networks of [papers.tmn.table3]; add them")
+    steps = section.get("timesteps", {})
+    keys = [{"dataset": d, "method": name, "timesteps": t} for d in networks for name, listed in steps.items() for t in listed]
+    return [_priced_row(profile, section.get("test_images"), number, key) for number, key in enumerate(keys, start=1)]
+
+
+def _priced_row(profile: Profile, limit: int | None, number: int, key: Values) -> Row:
+    def network() -> NetworkChoice:
+        settings = settings_of(profile, "table3")
+        if (architecture := settings.get("architectures", {}).get(key["dataset"])) is None:
+            raise NotAvailable(f"profile {profile.name} names no network for Table 3 on {key['dataset']}")
+        return profile.network(key["dataset"], architecture).quantized_by(settings["quantizer"])
+
+    # The trained network costs no run of its own: it is part of every measurement.
+    name, timesteps = ("TMN", 3) if key["method"] == ANN else (key["method"], int(key["timesteps"]))
+    return row_of(profile, number, key, Setting(key, timesteps, name), _priced, limit, network=network)
+
+
+def _priced(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
+    fill, measurement = conversion(profile, choice, setting, limit, count=True)
+    return partial(_prices, choice, setting.key["method"] == ANN, fill), measurement
+
+
+def _prices(choice: NetworkChoice, trained: bool, fill: Fill, arrays: list[Arrays]) -> list[Values]:
+    """What was counted, priced in all ways: of the spiking network, or of the ``trained`` one."""
+    (values,) = fill(arrays)
+    names = ("dense", "macs_again", "acs_again", "signs")
+    dense, macs_again, acs_again, signs = (float(arrays[0][name]) / len(arrays[0]["each_ann"]) for name in names)
+    if trained:
+        signs, energy = 0.0, TMN_TABLE.millijoules(Operations(dense, 0.0))
+        values = {CORRECT: (arrays[0]["each_ann"], None), "acs": 0.0, "macs": dense, "macs_once": dense} | ran_on(choice)
+        values |= {"energy_mj": energy, "energy_once_mj": energy}
+    else:
+        charged = Operations(values["macs"] + macs_again, values["acs"] + acs_again, signs)
+        values |= {"energy_presimulated_mj": TMN_TABLE.millijoules(charged)}
+    once = Operations(values["macs_once"], values["acs"], signs)
+    values |= {"quantizer": choice.quantizer, "signs": signs, "energy_ternary_spike_mj": TERNARY_SPIKE_TABLE.millijoules(once)}
+    return [values if choice.paper_architecture == PRICED_ARCHITECTURE else values | {"status": "stand-in"}]
+
+
 FIGURE1D = TableSchema(
     "figure1d",
-    version=1,
-    keys=(Column("code", "text", nullable=False, choices=CODES), TIMESTEPS),
-    measures=(
+    1,
+    (filled("code", "text", choices=tuple(analytic.CAPACITIES)), TIMESTEPS),
+    (
         Column("capacity", "int", minimum=1, doc="number of values, by formula"),
         Column("enumerated", "int", minimum=1, doc="number of values over all spike trains"),
-        Column("status", "text", nullable=False),
+        filled("status", "text"),
     ),
 )
 
 
 def figure1d(profile: Profile) -> list[Row]:
     """Distinguishable values of each code, by formula and by enumerating every spike train."""
-    cases = [(code, timesteps) for code in CODES for timesteps in range(1, 11)]
-    return [
-        Row(number, {"code": code, "timesteps": timesteps}, partial(_capacity, code, timesteps))
-        for number, (code, timesteps) in enumerate(cases, start=1)
-    ]
+    keys: list[Values] = [{"code": code, "timesteps": t} for code in analytic.CAPACITIES for t in range(1, 11)]
+    return [Row(number, key, partial(_capacity, *key.values())) for number, key in enumerate(keys, start=1)]
 
 
 def _capacity(code: str, timesteps: int, _: list[Arrays]) -> list[Values]:
     enumerated = len(analytic.enumerate_values(code, timesteps))
-    return [{"capacity": analytic.capacity(code, timesteps), "enumerated": enumerated, "status": "measured"}]
-
-
-# ---- Figure 4, each part on one network that the profile names --------------------------------------------------------
-
-
-def _on_one_network(
-    profile: Profile,
-    artifact: str,
-    settings: Callable[[dict[str, Any]], Iterable[Setting]],
-    measure: Measure,
-    unmeasured: Values | None = None,
-) -> list[Row]:
-    section = settings_of(profile, artifact)
-    if "network" not in section:
-        raise CannotRun(f"profile {profile.name} lacks network in [papers.{PAPER}.{artifact}]; see the profiles of the project")
-    network, limit = partial(profile.network, *section["network"]), section.get("test_images")
-    return [
-        row_on(profile, number, setting.key, network, setting, measure, limit, unmeasured)
-        for number, setting in enumerate(settings(section), start=1)
-    ]
+    return [{"capacity": analytic.CAPACITIES[code](timesteps), "enumerated": enumerated, "status": "measured"}]
 
 
 FIGURE4A = TableSchema(
     "figure4a",
-    version=1,
-    keys=(
-        Column("predictive_spiking", "text", nullable=False, choices=("yes", "no")),
-        Column("precharge_steps", "int", nullable=False, minimum=0),
-        TIMESTEPS,
-    ),
-    measures=(
+    1,
+    (filled("predictive_spiking", "text", choices=("yes", "no")), filled("precharge_steps", "int", minimum=0), TIMESTEPS),
+    (
         STEP_COLUMNS[2],
         *ACCURACY_COLUMNS[1:],
         Column("spike_rate", "float", decimals=5, minimum=0, maximum=1, doc="mean |s| per neuron and step"),
@@ -232,58 +226,61 @@ FIGURE4A = TableSchema(
         *STATUS_COLUMNS,
     ),
 )
-
-
-def figure4a(profile: Profile) -> list[Row]:
-    """Accuracy and energy over timesteps, with and without predictive spiking, for several pre-charge lengths."""
-    return _on_one_network(profile, "figure4a", _predictive, _rated)
-
-
-def _predictive(section: dict[str, Any]) -> Iterable[Setting]:
-    for predictive in (True, False):
-        for precharge in section.get("precharge", []):
-            options = {"precharge": precharge, "ratio": 0.5 if predictive else 1.0, "ternary": predictive}
-            for t in section["timesteps"]:
-                if precharge <= t:  # after T steps there is no input left to wait for
-                    key = {"predictive_spiking": "yes" if predictive else "no", "precharge_steps": precharge, "timesteps": t}
-                    yield Setting(key, t, "TMN", options)
-
-
-def _rated(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
-    fill, measurement = conversion(profile, choice, setting, limit, count=True)
-    return partial(_rate, fill, setting.timesteps), measurement
-
-
-def _rate(fill: Fill, timesteps: int, arrays: list[Arrays]) -> list[Values]:
-    return [values | {"spike_rate": values["spikes_per_neuron"] / timesteps} for values in fill(arrays)]
-
-
 FIGURE4B = TableSchema(
     "figure4b",
-    version=1,
-    keys=(
-        Column("tmn_timesteps", "int", nullable=False, minimum=1, doc="T of the comparison"),
-        Column("method", "text", nullable=False),
-        Column("timesteps", "int", nullable=False, minimum=1, doc="T for TMN, 2**T for rate coding"),
-        Column("depth", "int", nullable=False, minimum=0, doc="spiking layer, 1 is the first; 0 if not run"),
+    1,
+    (
+        filled("tmn_timesteps", "int", minimum=1, doc="T of the comparison"),
+        METHOD,
+        filled("timesteps", "int", minimum=1, doc="T for TMN, 2**T for rate coding"),
+        filled("depth", "int", minimum=0, doc="spiking layer, 1 is the first; 0 if not run"),
     ),
-    measures=(
-        Column("mse", "sci", decimals=4, minimum=0, doc="mean squared error of decoded activations over threshold**2"),
+    (size("mse", doc="mean squared error of decoded activations over threshold**2"), *MEASURED),
+)
+RATIO = filled("ratio", "float", minimum=0, maximum=1, doc="predictive over full threshold")
+FIGURE4C = TableSchema(
+    "figure4c",
+    1,
+    (RATIO, filled("scope", "text", choices=SCOPES, doc="all neurons, or those that spiked for the image")),
+    (
+        size("mean_abs", doc="mean |u[T]| over the full threshold"),
+        size("mean_square", doc="mean u[T]**2 over the full threshold squared"),
+        size("share_above_half", doc="share with |u[T]| above half", atol=1e-4),
         *MEASURED,
     ),
 )
+FIGURE4C_DENSITY = TableSchema(
+    "figure4c_density",
+    1,
+    (RATIO, filled("residual", "float", doc="middle of the bin; the last bin is open")),
+    (Column("density", "float", decimals=4, minimum=0, rtol=5e-2, atol=2e-2), *STATUS_COLUMNS),
+)
 
 
-def figure4b(profile: Profile) -> list[Row]:
-    """Encoding error per layer: TMN at T, rate coding (from zero and from half threshold) at 2**T steps."""
-    return _on_one_network(profile, "figure4b", _exponential, _encoded, {"depth": 0})
+def _on_one_network(
+    artifact: str, measure: Measure, varied: Callable[[dict[str, Any]], Iterable[Setting]], unmeasured: Values | None = None
+) -> Callable[[Profile], list[Row]]:
+    """Rows of all settings that the section of an artifact asks for, on the network that it names."""
+
+    def rows(profile: Profile) -> list[Row]:
+        if not (section := settings_of(profile, artifact)):
+            raise CannotRun(f"profile {profile.name} lacks network in [papers.tmn.{artifact}]; see the profiles of the project")
+        limit = section.get("test_images")
+        return swept(profile, [section["network"]], varied(section), measure, limit, unmeasured, named=False)
+
+    return rows
+
+
+def _predictive(section: dict[str, Any]) -> Iterable[Setting]:
+    for predictive, precharge, t in product((True, False), section["precharge"], section["timesteps"]):
+        key = {"predictive_spiking": "yes" if predictive else "no", "precharge_steps": precharge, "timesteps": t}
+        yield Setting(key, t, "TMN", {"precharge": precharge, "ratio": 0.5 if predictive else 1.0, "ternary": predictive})
 
 
 def _exponential(section: dict[str, Any]) -> Iterable[Setting]:
-    for exponent in section.get("timesteps", []):
-        for name in ("TMN", "rate", "OPI"):
-            t = exponent if name == "TMN" else 2**exponent
-            yield Setting({"tmn_timesteps": exponent, "method": name, "timesteps": t}, t, method=name)
+    for exponent, name in product(section["timesteps"], ("TMN", "rate", "OPI")):
+        t = exponent if name == "TMN" else 2**exponent
+        yield Setting({"tmn_timesteps": exponent, "method": name, "timesteps": t}, t, name)
 
 
 def _encoded(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
@@ -293,83 +290,41 @@ def _encoded(profile: Profile, choice: NetworkChoice, setting: Setting, limit: i
 
 def _depth_profile(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
     errors = arrays[0]["squared_error"].reshape(-1, arrays[0]["values"].size)[0] / arrays[0]["values"]
-    known = {"n_test": int(arrays[0]["images"]), "seeds": seeds_of(choice)} | dict(status_of(choice))
+    known = {"n_test": int(arrays[0]["images"])} | ran_on(choice)
     return [{"depth": depth, "mse": float(error)} | known for depth, error in enumerate(errors, start=1)]
 
 
-RATIO = Column("ratio", "float", nullable=False, minimum=0, maximum=1, doc="predictive over full threshold")
-FIGURE4C = TableSchema(
-    "figure4c",
-    version=1,
-    keys=(RATIO, Column("scope", "text", nullable=False, choices=SCOPES, doc="all neurons, or those that spiked for the image")),
-    measures=(
-        Column("mean_abs", "sci", decimals=4, minimum=0, doc="mean |u[T]| over the full threshold"),
-        Column("mean_square", "sci", decimals=4, minimum=0, doc="mean u[T]**2 over the full threshold squared"),
-        Column("share_above_half", "sci", decimals=4, minimum=0, doc="share with |u[T]| above half", atol=1e-4),
-        *MEASURED,
-    ),
-)
-FIGURE4C_DENSITY = TableSchema(
-    "figure4c_density",
-    version=1,
-    keys=(RATIO, Column("residual", "float", nullable=False, doc="middle of the bin; the last bin is open")),
-    measures=(Column("density", "float", decimals=4, minimum=0, rtol=5e-2, atol=2e-2), *STATUS_COLUMNS),
-)
+def _ratios(section: dict[str, Any], *scopes: str) -> Iterable[Setting]:
+    for ratio, *scope in product(section["ratios"], *([scopes] if scopes else [])):
+        key = {"ratio": ratio} | dict(zip(("scope",), scope, strict=False))
+        yield Setting(key, section["timesteps"], "TMN", {"ratio": float(ratio)})
 
 
-def figure4c(profile: Profile) -> list[Row]:
-    """Size of the residual membrane potential for each predictive threshold."""
-    return _on_one_network(profile, "figure4c", partial(_ratios, scopes=SCOPES), _left_over)
-
-
-def figure4c_density(profile: Profile) -> list[Row]:
-    """Distribution over neurons of the mean residual membrane potential, for each predictive threshold."""
-    return _on_one_network(profile, "figure4c", _ratios, _left_over, {"residual": 0.0})
-
-
-def _ratios(section: dict[str, Any], scopes: Iterable[str] = ("",)) -> Iterable[Setting]:
-    for ratio in section.get("ratios", []):
-        for scope in scopes:
-            key = {"ratio": ratio} | ({"scope": scope} if scope else {})
-            yield Setting(key, section["timesteps"], "TMN", {"ratio": float(ratio)})
-
-
-def _left_over(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
-    options = tuple(setting.options.items())
-    measurement = ResidualPotential(choice, profile.calibration, limit, "TMN", options, setting.timesteps)
-    scope = setting.key.get("scope")
-    return partial(_densities, choice) if scope is None else partial(_residual, choice, SCOPES.index(scope)), measurement
-
-
-def _residual(choice: NetworkChoice, scope: int, arrays: list[Arrays]) -> list[Values]:
-    number, absolute, square, above, _ = arrays[0]["sums"][scope]
-    means = {"mean_abs": absolute / number, "mean_square": square / number, "share_above_half": above / number}
-    return [means | {"n_test": int(arrays[0]["images"]), "seeds": seeds_of(choice)} | dict(status_of(choice))]
+def _spread(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
+    return partial(_densities, choice), residuals(profile, choice, setting, limit)[1]
 
 
 def _densities(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
-    status = dict(status_of(choice))
-    return [
-        {"residual": (index + 0.5) * BIN_WIDTH, "density": float(value)} | status
-        for index, value in enumerate(density(arrays[0]))
-    ]
+    bins = enumerate(density(arrays[0]))
+    return [{"residual": (index + 0.5) * BIN_WIDTH, "density": float(value)} | ran_on(choice) for index, value in bins]
 
 
-# ---- Table 4 ----------------------------------------------------------------------------------------------------------
+figure4a = _on_one_network("figure4a", partial(conversion, count=True), _predictive)
+figure4b = _on_one_network("figure4b", _encoded, _exponential, {"depth": 0})
+figure4c = _on_one_network("figure4c", residuals, lambda section: _ratios(section, *SCOPES))
+figure4c_density = _on_one_network("figure4c", _spread, _ratios, {"residual": 0.0})
 
-TABLE4 = TableSchema(
-    "table4", 1, published_keys(PAPER, "table4", filled=("row", "task", "dataset", "method")), measures=STATUS_COLUMNS
-)
-OTHER_TASKS = {"TMN": "detectors and Transformers not available yet"}
+
+OTHER_TASKS = published_keys(PAPER, "table4", filled=("row", "task", "dataset", "method"))
+TABLE4 = TableSchema("table4", 1, OTHER_TASKS, STATUS_COLUMNS)
 
 
 def table4(profile: Profile) -> list[Row]:
     """No row can be run yet."""
-    return printed_rows(PAPER, "table4", TABLE4.keys, _other_task)
-
-
-def _other_task(number: int, key: Values) -> Row:
-    return Row(number, key, reason=OTHER_TASKS.get(key["method"], f"method not available yet: {key['method']}"))
+    why = {"TMN": "detectors and Transformers not available yet"}
+    other = "method not available yet: {}".format
+    made = lambda number, key: Row(number, key, reason=why.get(key["method"], other(key["method"])))  # noqa: E731
+    return printed_rows(PAPER, "table4", OTHER_TASKS, made)
 
 
 ARTIFACTS = (

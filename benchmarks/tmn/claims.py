@@ -1,91 +1,72 @@
 """The paper's claims that are more than bounds (``benchmarks/tables/bounds.py``), each a check on the stored tables.
 
-Statements and tolerances are those of ``published/claims.csv``; each check says how it reads its tables. A claim whose rows
-were measured on stand-ins gets a verdict that says so.
+Statements and tolerances are those of ``published/claims.csv``; each check says how it reads its tables.
 """
 
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import pandas as pd
 
 from benchmarks.tables.analytic import analytic
-from benchmarks.tables.bounds import chosen_rows, evidence_of
+from benchmarks.tables.bounds import chosen_rows, judged_rows
 from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
-from benchmarks.tables.columns import marked
 from benchmarks.tables.markdown import count, enumeration, number, ranges, small
 from benchmarks.tables.status import NOT_RUN
 
 CALIBRATION = "percentile-99.99"  # the paper's, App. D
 RESIDUALS = {"mean_abs": "mean |u|", "mean_square": "E[u²]"}
-SCOPES = {"all": "all neurons", "spiking": "neurons that spiked"}
-WORST = 3  # deviating settings that are named one by one
+SCOPE_NAMES = {"all": "all neurons", "spiking": "neurons that spiked"}
 
 
-# ---- analytic ---------------------------------------------------------------------------------------------------------
+def _bases(tables: Tables, name: str) -> list[pd.DataFrame]:
+    """The cases of a claim at base 2 and at base 1.5."""
+    rows = analytic(tables, name)
+    rows = rows.assign(timesteps=rows["case"].str.partition("T=")[2].astype(int))
+    parts = [rows[rows["case"].str.startswith(f"beta={beta}")] for beta in (2.0, 1.5)]
+    if any(part.empty for part in parts):
+        raise NotTested("`analytic` lacks one of the two bases.")
+    return parts
 
 
 @claim
 def momentum_is_weighting(tables: Tables) -> Verdict:
     """T01: equal in integers at beta = 2; within 1e-5 at other beta, where the largest current is of order 10."""
-    rows = analytic(tables, "T01")
-    whole = rows["case"].str.startswith("beta=2.0")
-    held = (rows["value"] == 0) | (~whole & (rows["value"] <= 1e-5))
-    parts = [
-        f"{small(part['value'].max())} {what} ({_cases(part)})"
-        for what, part in (("in integers at β = 2", rows[whole]), ("in float64 at β = 1.5", rows[~whole]))
-        if len(part)
-    ]
-    return judge(held, False, f"Largest difference {', '.join(parts)}.")
+    whole, other = _bases(tables, "T01")
+    worst = [f"{small(part['value'].max())} in {what} (T = {ranges(part['timesteps'])})"
+             for what, part in (("integers at β = 2", whole), ("float64 at β = 1.5", other))]  # fmt: skip
+    return judge([*(whole["value"] == 0), *(other["value"] <= 1e-5)], False, f"Largest difference {', '.join(worst)}.")
 
 
 @claim
 def gate_is_relu(tables: Tables) -> Verdict:
     """T23: no mismatch over all 3^T trains at base 2, at least one at base 1.5."""
-    rows = analytic(tables, "T23")
-    exact = rows[rows["case"].str.startswith("beta=2.0")]
-    inexact = rows[rows["case"].str.startswith("beta=1.5")]
-    if exact.empty or inexact.empty:
-        raise NotTested("`analytic` lacks one of the two bases.")
+    exact, inexact = _bases(tables, "T23")
     last = inexact.iloc[-1]
-    evidence = (
-        f"{exact['value'].sum():.0f} mismatches over all 3^T trains at base 2 ({_cases(exact)}); at base 1.5"
-        f" {last['value']:,.0f} mismatches ({last['case'].partition(', ')[2].replace('=', ' = ')})."
-    )
+    evidence = f"{exact['value'].sum():.0f} mismatches over all 3^T trains at base 2 (T = {ranges(exact['timesteps'])})"
+    evidence += f"; at base 1.5 {last['value']:,.0f} mismatches (T = {last['timesteps']})."
     return judge([bool((exact["value"] == 0).all() and (inexact["value"] > 0).any())], False, evidence)
-
-
-def _cases(rows: pd.DataFrame) -> str:
-    return f"T = {ranges(int(case.partition('T=')[2]) for case in rows['case'])}"
-
-
-# ---- Figure 4(c) and Theorem 3.2 --------------------------------------------------------------------------------------
 
 
 @claim
 def half_threshold_is_best(tables: Tables) -> Verdict:
     """T02: every minimum lies at 0.50; on a network for both means and both scopes, in the toy model for E[u²]."""
     rows = table_of(tables, "figure4c")
-    minima: dict[str, float] = {}
-    for scope, words in SCOPES.items():
+    minima: dict[str, Any] = {}
+    for scope, words in SCOPE_NAMES.items():
         grid = rows[rows["scope"] == scope].set_index("ratio")
         if not {0.3, 0.5, 0.7} <= set(grid.index):
             raise NotTested("`figure4c` lacks part of the grid of ratios from 0.30 to 0.70.")
-        minima |= {f"{name} of {words} has it": least(grid[measure]) for measure, name in RESIDUALS.items()}
+        minima |= {f"{name} of {words} has it": grid[measure].idxmin() for measure, name in RESIDUALS.items()}
     spreads = toy_grid(tables) if "analytic" in tables else pd.DataFrame()
-    toy = {f"the toy model with currents up to {spread} v": least(spreads[spread]) for spread in spreads}
+    toy: dict[str, Any] = {f"the toy model with currents up to {spread} v": spreads[spread].idxmin() for spread in spreads}
     held = [best == 0.5 for best in (*minima.values(), *toy.values())]
     off = [f"{name} at {best:.2f} v" for name, best in (minima | toy).items() if best != 0.5]
     kinds = f"{count(len(minima), 'residual')} of the network" + (f" and {count(len(toy), 'toy model')}" if toy else "")
     cases = f"{sum(held)} of {len(held)} cases" if off else f"all {len(held)} cases"
-    evidence = f"Minimum at 0.50 v in {cases} ({kinds}){'; ' if off else ''}{enumeration(off)}."
-    return judge(held, is_stand_in(rows), evidence)
-
-
-def least(curve: pd.Series) -> float:
-    """Where a curve is least: the first of equal minima."""
-    return float(curve.index[int(curve.to_numpy().argmin())])
+    return judge(held, is_stand_in(rows), f"Minimum at 0.50 v in {cases} ({kinds}){'; ' if off else ''}{enumeration(off)}.")
 
 
 def toy_grid(tables: Tables) -> pd.DataFrame:
@@ -95,9 +76,6 @@ def toy_grid(tables: Tables) -> pd.DataFrame:
     return cases.astype({"ratio": float}).pivot(index="ratio", columns="spread", values="value")
 
 
-# ---- Figure 4(b) ------------------------------------------------------------------------------------------------------
-
-
 @claim
 def lower_error_than_rate(tables: Tables) -> Verdict:
     """T03: for every T, below rate coding from an empty membrane at every depth; from half the threshold beside it."""
@@ -105,217 +83,68 @@ def lower_error_than_rate(tables: Tables) -> Verdict:
     zero, half = error_ratios(rows, "rate"), error_ratios(rows, "OPI")
     if zero.empty:
         raise NotTested("`figure4b` lacks TMN or rate coding from an empty membrane.")
-    below = (zero < 1).groupby(level="tmn_timesteps").all()
-    evidence = (
-        f"Lower at {(zero < 1).sum()} of {len(zero)} depths and T against u[0] = 0 (ratio {number(zero.min())} to"
-        f" {number(zero.max())}{_except(zero)})"
-    )
+    evidence = f"Lower at {(zero < 1).sum()} of {len(zero)} depths and T against u[0] = 0"
+    evidence += f" (ratio {number(zero.min())} to {number(zero.max())}"
+    if not (above := zero[zero >= 1].reset_index()).empty:
+        depths = above.groupby("tmn_timesteps")["depth"]
+        evidence += "; not at " + enumeration([f"T = {t}, depth {ranges(map(int, each))}" for t, each in depths])
+    evidence += ")"
     if not half.empty:
         evidence += f"; against u[0] = v/2 at {(half < 1).sum()} of {len(half)} ({number(half.min())} to {number(half.max())})"
-    return judge(below, is_stand_in(rows), f"{evidence}.")
+    return judge((zero < 1).groupby(level="tmn_timesteps").all(), is_stand_in(rows), f"{evidence}.")
 
 
 def error_ratios(rows: pd.DataFrame, rate: str) -> pd.Series:
     """Mean squared error of TMN at T over that of rate coding at 2^T steps, by T and depth."""
-    errors = {name: part.set_index(["tmn_timesteps", "depth"])["mse"] for name, part in rows.groupby("method")}
-    if not {"TMN", rate} <= set(errors):
-        return pd.Series(dtype="float64")
+    errors = rows.pivot(index=["tmn_timesteps", "depth"], columns="method", values="mse").reindex(columns=["TMN", rate])
     return (errors["TMN"] / errors[rate]).dropna()
-
-
-def _except(ratios: pd.Series) -> str:
-    above = ratios[ratios >= 1]
-    if above.empty:
-        return ""
-    groups = above.reset_index().groupby("tmn_timesteps")["depth"]
-    return "; not at " + enumeration([f"T = {t}, depth {ranges(map(int, depths))}" for t, depths in groups])
-
-
-# ---- Figure 4(a) ------------------------------------------------------------------------------------------------------
 
 
 @claim
 def shorter_precharge_suffices(tables: Tables) -> Verdict:
     """T04: for some L and k >= 1, at no T more than 0.1 points below. Matching at least half of the T is partly."""
     rows = table_of(tables, "figure4a")
-    on, off = (_curves(rows, switch) for switch in ("yes", "no"))
-    pairs = {
-        (a, b): (on[a] - off[b]).dropna().round(2)
-        for a in on.columns
-        for b in off.columns
-        if b > a and not (on[a] - off[b]).dropna().empty
-    }
-    if not pairs:
+    curves = rows.pivot(index="timesteps", columns=["predictive_spiking", "precharge_steps"], values="snn_metric")
+    lengths = sorted(rows["precharge_steps"].unique())
+    both = [(a, b) for a in lengths for b in lengths if b > a and {("yes", a), ("no", b)} <= set(curves)]
+    gains = {(a, b): (curves["yes", a] - curves["no", b]).dropna().round(2) for a, b in both}
+    if not (pairs := {pair: gain for pair, gain in gains.items() if len(gain)}):
         raise NotTested("`figure4a` has no pair of a shorter pre-charge with and a longer one without predictive spiking.")
-    matching = [pair for pair, gain in pairs.items() if (gain >= -0.1).all()]
-    best = max(pairs, key=lambda pair: ((pairs[pair] >= -0.1).mean(), pairs[pair].min()))
-    if matching:
+    if matching := [pair for pair, gain in pairs.items() if (gain >= -0.1).all()]:
         listed = enumeration([f"{a} that of {b}" for a, b in matching])
-        worst = min(pairs[pair].min() for pair in matching)
-        evidence = f"At every T, a pre-charge with predictive spiking matches without: {listed}"
-        return judge([True], is_stand_in(rows), f"{evidence} (least advantage {number(worst, sign=True)} points).")
+        worst = number(min(pairs[pair].min() for pair in matching), sign=True)
+        evidence = f"At every T, a pre-charge with predictive spiking matches without: {listed} (least advantage {worst} points)."
+        return judge([True], is_stand_in(rows), evidence)
+    best = max(pairs, key=lambda pair: ((pairs[pair] >= -0.1).mean(), pairs[pair].min()))
     gain = pairs[best]
     evidence = (
         f"No pair matches at every T; nearest are pre-charge {best[0]} with and {best[1]} without predictive spiking, at"
-        f" {(gain >= -0.1).sum()} of {len(gain)} T (down to {number(gain.min(), sign=True)} points at T = {least(gain):g})."
+        f" {(gain >= -0.1).sum()} of {len(gain)} T (down to {number(gain.min(), sign=True)} points at T = {gain.idxmin()})."
     )
     return judge(gain >= -0.1, is_stand_in(rows), evidence)
 
 
 @claim
-def predictive_is_more_accurate(tables: Tables) -> Verdict:
-    """T05: at no T and no pre-charge less accurate, however small the difference; intervals are context only."""
-    pairs = _pairs(tables)
-    gain, worse = _gains(pairs, 0)
-    evidence = f"At least as accurate at {len(pairs) - len(worse)} of {len(pairs)} settings of pre-charge and T"
-    evidence += f", gains up to {number(gain.max(), sign=True)} points"
-    settings = [f"pre-charge {row['precharge_steps']}, T = {row['timesteps']}" for _, row in worse.iterrows()]
-    return judge(gain >= 0, is_stand_in(pairs), f"{evidence}{_deficits(worse, settings)}.")
-
-
-def _deficits(worse: pd.DataFrame, settings: list[str]) -> str:
-    """Pairs whose ``gain`` is too low, the lowest first, in images and beside what the intervals allow."""
-    if worse.empty:
-        return ""
-    named = [
-        f"{setting} ({number(row['gain'], sign=True)} points, {count(round(-row['gain'] / 100 * row['n_test_yes']), 'image')})"
-        for setting, (_, row) in zip(settings, worse.head(WORST).iterrows(), strict=False)
-    ]
-    ours, theirs = (
-        worse[f"loss_{a}"].between(worse[f"loss_ci95_low_{b}"], worse[f"loss_ci95_high_{b}"])
-        for a, b in (("yes", "no"), ("no", "yes"))
-    )
-    inside, most = int((ours & theirs).sum()), "most " if len(worse) > WORST else ""
-    share = "" if inside == len(worse) else f" at {inside} of these {len(worse)}"
-    return f"; lower {most}at {enumeration(named)}; each loss inside the other's 95 % interval{share}"
-
-
-def _gains(pairs: pd.DataFrame, allowed: float) -> tuple[pd.Series, pd.DataFrame]:
-    """What accuracy gains in each pair, and the pairs that gain less than is allowed, the worst first."""
-    gain = (pairs["snn_metric_yes"] - pairs["snn_metric_no"]).round(2)
-    return gain, pairs.assign(gain=gain)[gain < allowed].sort_values("gain", kind="stable")
-
-
-@claim
-def predictive_costs_slightly_more(tables: Tables) -> Verdict:
-    """T06: spikes per neuron and step with over without, at equal pre-charge and T, in (1.0, 1.5]."""
-    pairs = _pairs(tables)
-    ratio = pairs["spike_rate_yes"] / pairs["spike_rate_no"]
-    energy = pairs["energy_mj_yes"] / pairs["energy_mj_no"]
-    held = (ratio > 1.0) & (ratio <= 1.5)
-    last = pairs["timesteps"].max()
-    late = ratio[pairs["timesteps"] == last]
-    evidence = (
-        f"Spike rate {number(ratio.min())} to {number(ratio.max())} times as high (in the range at {held.sum()} of {len(held)}"
-        f" settings; at T = {last}: {number(late.min())} to {number(late.max())}); energy {number(energy.min())} to"
-        f" {number(energy.max())} times."
-    )
-    return judge(held, is_stand_in(pairs), evidence)
-
-
-@claim
-def one_precharge_step_suffices(tables: Tables) -> Verdict:
-    """T07: with predictive spiking, at every T, pre-charge 1 at most 0.1 points below pre-charge 3."""
-    rows = table_of(tables, "figure4a")
-    rows = rows[rows["predictive_spiking"] == "yes"]
-    pairs = _side_by_side(rows[rows["precharge_steps"] == 1], rows[rows["precharge_steps"] == 3], ["timesteps"])
-    if pairs.empty:
-        raise NotTested("`figure4a` lacks pre-charge 1 or 3 with predictive spiking.")
-    gain, worse = _gains(pairs, -0.1)
-    evidence = f"Pre-charge 1 minus 3: {number(gain.min(), sign=True)} to {number(gain.max(), sign=True)} points over"
-    evidence += f" T = {ranges(pairs['timesteps'])}"
-    settings = [f"T = {row['timesteps']}" for _, row in worse.iterrows()]
-    return judge(gain >= -0.1, is_stand_in(pairs), f"{evidence}{_deficits(worse, settings)}.")
-
-
-def _curves(rows: pd.DataFrame, predictive: str) -> pd.DataFrame:
-    """Accuracy: a row per T, a column per pre-charge length."""
-    chosen = rows[rows["predictive_spiking"] == predictive]
-    return chosen.pivot(index="timesteps", columns="precharge_steps", values="snn_metric")
-
-
-def _pairs(tables: Tables) -> pd.DataFrame:
-    """Rows with and without predictive spiking at equal pre-charge and T side by side, suffixed _yes and _no."""
-    rows = table_of(tables, "figure4a")
-    on, off = (rows[rows["predictive_spiking"] == switch] for switch in ("yes", "no"))
-    pairs = _side_by_side(on, off, ["precharge_steps", "timesteps"])
-    if pairs.empty:
-        raise NotTested("`figure4a` has no setting with and without predictive spiking.")
-    return pairs
-
-
-def _side_by_side(yes: pd.DataFrame, no: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    pairs = yes.merge(no, on=keys, suffixes=("_yes", "_no"))
-    either = (pairs["status_yes"] == "stand-in") | (pairs["status_no"] == "stand-in")
-    return pairs.assign(status=either.map({True: "stand-in", False: "measured"}))
-
-
-# ---- Table 2 ----------------------------------------------------------------------------------------------------------
-
-
-@claim
 def imagenet_resnet(tables: Tables) -> Verdict:
     """T15: TMN (row 29) loses at most 0.6 points and less than SNN Calibration (row 26)."""
-    rows, missing = chosen_rows(tables, "table2", [29, 26])
-    losses = rows["loss"].to_dict()
-    if 29 not in losses:
-        raise NotTested(f"`table2`, {'; '.join(missing)}.")
-    held = [losses[29] <= 0.6 and losses[29] < losses.get(26, inf)]
-    evidence = "; ".join([*(evidence_of(row) for _, row in rows.iterrows()), *missing])
-    return judge(held, is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
+    chosen_rows(tables, "table2", [29])
 
+    def held(rows: pd.DataFrame) -> list[bool]:
+        ours, other = rows["loss"].reindex([29, 26], fill_value=inf)
+        return [bool(ours <= 0.6 and ours < other)]
 
-# ---- Table 3 ----------------------------------------------------------------------------------------------------------
-
-
-@claim
-def half_the_energy(tables: Tables) -> Verdict:
-    """T17: energy of TMN over that of COS and of Fast-SNN, with the first layer at each step, in [0.35, 0.65]."""
-    rows = table_of(tables, "table3")
-    ratios = energy_ratios(rows)
-    if not ratios:
-        raise NotTested("`table3` lacks TMN or what it is compared with.")
-    listed = [
-        f"{number(each[1], 3)} over {other} on {dataset} (printed {number(each[0], 3)})"
-        for (dataset, other), each in ratios.items()
-    ]
-    tested = rows[rows["dataset"].isin([dataset for dataset, _ in ratios])]
-    held = [0.35 <= each[1] <= 0.65 for each in ratios.values()]
-    return judge(held, is_stand_in(tested), f"Energy of TMN: {'; '.join(listed)}; all on the same quantised network.")
+    return judged_rows(tables, "table2", [29, 26], held)
 
 
 @claim
 def operations(tables: Tables) -> Verdict:
     """T19: MACs of row 4 within 1 %, ACs within 25 %; only where the row was measured on the paper's network."""
-    rows = table_of(tables, "table3")
-    rows = rows[rows["row"] == 4]
-    if rows.empty:
-        raise NotTested("Row 4 of `table3` was not run.")
-    row = rows.iloc[0]
-    if row["status"] == "stand-in":
+    rows, _ = chosen_rows(tables, "table3", [4])
+    acs, macs = rows[["acs", "macs"]].iloc[0]
+    if is_stand_in(rows):
         raise NotTested("Row 4 of `table3` ran on a stand-in, whose operations are its own.")
-    acs, macs = row["acs"] / 149.83e6, row["macs"] / 5.51e6
-    evidence = f"{row['acs'] / 1e6:.2f}M ACs and {row['macs'] / 1e6:.2f}M MACs per image."
-    return judge([abs(macs - 1) <= 0.01 and abs(acs - 1) <= 0.25], False, evidence)
-
-
-def energy_ratios(rows: pd.DataFrame) -> dict[tuple[str, str], list[float]]:
-    """Energy of TMN over another's, by data set and method.
-
-    Printed; first layer at each step; the same with pre-simulation charged (NaN where that was not counted); first layer once;
-    once with other constants.
-    """
-    columns = ["energy_mj_paper", "energy_mj", "energy_presimulated_mj", "energy_once_mj", "energy_ternary_spike_mj"]
-    found: dict[tuple[str, str], list[float]] = {}
-    for dataset, group in rows.groupby("dataset", sort=False):
-        by = {row["method"]: [float(row[name]) for name in columns] for _, row in group.iterrows()}
-        for other in ("COS", "Fast-SNN"):
-            if {"TMN", other} <= set(by):
-                found[str(dataset), other] = [ours / theirs for ours, theirs in zip(by["TMN"], by[other], strict=True)]
-    return found
-
-
-# ---- others -----------------------------------------------------------------------------------------------------------
+    held = [abs(macs / 5.51e6 - 1) <= 0.01 and abs(acs / 149.83e6 - 1) <= 0.25]
+    return judge(held, False, f"{acs / 1e6:.2f}M ACs and {macs / 1e6:.2f}M MACs per image.")
 
 
 @claim
@@ -328,35 +157,13 @@ def two_precharge_steps_for_transformers(tables: Tables) -> Verdict:
     raise NotTested(f"Table 4, TMN: {'; '.join(dict.fromkeys(reasons)) or 'no row'}.")
 
 
-@claim
-def rate_coding_collapses(tables: Tables) -> Verdict:
-    """X01: at T = 4, on every network, TMN at least 20 points above plain integrate-and-fire neurons."""
-    rows = table_of(tables, "timesteps")
-    at4 = rows[(rows["timesteps"] == 4) & (rows["calibration"] == CALIBRATION) & rows["method"].isin(["TMN", "rate"])]
-    pairs = at4.pivot(index=["dataset", "architecture"], columns="method", values="snn_metric")
-    if not {"TMN", "rate"} <= set(pairs.columns) or (pairs := pairs.dropna()).empty:
-        raise NotTested(f"`timesteps` lacks TMN or rate coding at T = 4 with {CALIBRATION}.")
-    gain = (pairs["TMN"] - pairs["rate"]).round(2)
-    names = {(row["dataset"], row["architecture"]): marked(row) for _, row in at4.iterrows()}
-    listed = [
-        f"{names[network]}: {number(tmn)} against {number(rate)} %"
-        for network, tmn, rate in zip(pairs.index.tolist(), pairs["TMN"], pairs["rate"], strict=True)
-    ]
-    return judge(gain >= 20, is_stand_in(at4), f"Accuracy at T = 4: {'; '.join(listed)}.")
-
-
 CLAIMS: dict[str, Check] = {
     "T01": momentum_is_weighting,
     "T02": half_threshold_is_best,
     "T03": lower_error_than_rate,
     "T04": shorter_precharge_suffices,
-    "T05": predictive_is_more_accurate,
-    "T06": predictive_costs_slightly_more,
-    "T07": one_precharge_step_suffices,
     "T08": two_precharge_steps_for_transformers,
     "T15": imagenet_resnet,
-    "T17": half_the_energy,
     "T19": operations,
     "T23": gate_is_relu,
-    "X01": rate_coding_collapses,
 }

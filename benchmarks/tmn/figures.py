@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from itertools import cycle
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
-from benchmarks.tables.columns import titled
-from benchmarks.tables.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, AccuracyScale, heading
+from benchmarks.tables import drawing
+from benchmarks.tables.columns import each_network, titled
+from benchmarks.tables.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, edges, facets, whole
 
-METHODS = {
+Styles = Mapping[str, tuple[str, str, str]]  # colour, marker and label of curves
+METHODS: Styles = {
     "TMN": (BLUE, "o", "TMN"),
     "rate": (VERMILION, "s", "rate, from zero"),
     "OPI": (ORANGE, "^", "rate, from half threshold (OPI)"),
@@ -29,21 +30,17 @@ FAMILIES = {
 }
 """Methods beside TMN, by what their spikes mean; others stand with the first."""
 IN_FAMILY = ((VERMILION, "s"), (GREEN, "^"), (ORANGE, "D"), (PURPLE, "v"), (BLACK, "P"), (SKY, "X"), (GREY, "*"))
-PRICED = {
-    "TMN": (BLUE, "o", "TMN"),
-    "COS": (ORANGE, "P", "COS"),
-    "Fast-SNN": (VERMILION, "D", "Fast-SNN"),
-}
+PRICED = {"TMN": (BLUE, "o"), "COS": (ORANGE, "P"), "Fast-SNN": (VERMILION, "D")}
 """Where only methods of quantised networks are compared."""
-RULES = (BLUE, GREEN, PURPLE, VERMILION, ORANGE, SKY, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+RULES = (BLUE, GREEN, PURPLE, VERMILION, ORANGE, SKY, BLACK)
 
 
 def capacity(frame: pd.DataFrame) -> Figure:
     """Figure 1(d): distinguishable values over timesteps, by formula (lines) and by enumeration (points)."""
     figure = Figure(figsize=(WIDTH * 0.72, 3.4))
-    axes = figure.add_subplot(title="Distinguishable values of one spike train", xlabel="timesteps T", yscale="log")
-    axes.set_ylabel("number of values")
+    axes = figure.add_subplot(title="Distinguishable values of one spike train", xlabel="timesteps T", yscale="log",
+                              ylabel="number of values")  # fmt: skip
     # Rate and TTFS have the same capacity: one line, with points of one inside those of the other.
     styles = {
         "css": (BLUE, "o", 4.0, "CSS (TMN): $2^{T+1}-1$"),
@@ -52,14 +49,12 @@ def capacity(frame: pd.DataFrame) -> Figure:
         "rate": (VERMILION, "o", 3.0, "rate and TTFS: $T+1$"),
     }
     for code, (color, marker, size, label) in styles.items():
-        rows = frame[frame["code"] == code].sort_values("timesteps")
-        if rows.empty:
-            continue
+        rows = frame[frame["code"] == code]
         axes.plot(rows["timesteps"], rows["capacity"], color=color)
         axes.plot(rows["timesteps"], rows["enumerated"], marker, color=color, markersize=size)
-        last = rows.iloc[-1]
-        axes.annotate(label, (last["timesteps"], last["capacity"]), (8, 0), textcoords="offset points", color=color, va="center")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for end in zip(rows["timesteps"].tail(1), rows["capacity"].tail(1), strict=True):
+            axes.annotate(label, end, (8, 0), textcoords="offset points", color=color, va="center")
+    whole(axes)
     axes.margins(x=0.03)
     return figure
 
@@ -69,57 +64,44 @@ def precharge(frame: pd.DataFrame, subject: str) -> Figure:
     figure = Figure(figsize=(WIDTH, 5.6))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1.5, 1.0))
     lengths = sorted(frame["precharge_steps"].unique())
-    ann = float(frame["ann_metric"].iloc[0])
-    height = AccuracyScale.of(frame)
-    for switch, color, label in (("yes", BLUE, "with TPS"), ("no", ORANGE, "without")):
-        for index, length in enumerate(lengths):
-            rows = frame[(frame["predictive_spiking"] == switch) & (frame["precharge_steps"] == length)]
-            rows = rows.sort_values("timesteps")
-            style: dict[str, Any] = {"color": _shade(color, index, len(lengths)), "marker": MARKERS[index % len(MARKERS)]}
-            top.plot(rows["timesteps"], height(rows["snn_metric"]), label=f"{label}, L = {length}", **style)
-            bottom.plot(rows["timesteps"], rows["energy_mj"] * 1000, linestyle="--", **style)
-    top.axhline(height(ann), color=GREY, linewidth=1.0, linestyle=":", label="trained network")
+    height = drawing.AccuracyScale.of(frame)
+    for (switch, length), rows in frame.groupby(["predictive_spiking", "precharge_steps"], sort=False):
+        base, label = (BLUE, "with TPS") if switch == "yes" else (ORANGE, "without")
+        index = lengths.index(length)
+        share = 1.0 if len(lengths) == 1 else 0.45 + 0.55 * index / (len(lengths) - 1)  # the longer, the darker
+        color, marker = drawing.tint(base, share), MARKERS[index % len(MARKERS)]
+        top.plot(rows["timesteps"], height(rows["snn_metric"]), label=f"{label}, L = {length}", color=color, marker=marker)
+        bottom.plot(rows["timesteps"], rows["energy_mj"] * 1000, linestyle="--", color=color, marker=marker)
+    top.axhline(height(height.ann), color=GREY, linewidth=1.0, linestyle=":", label="trained network")
     height.ticks(top)
     top.set_ylabel("accuracy, %\n(distance to the trained\nnetwork is logarithmic)")
-    bottom.set_ylabel("energy, µJ per image")
-    bottom.set_ylim(bottom=0)
-    bottom.set_xlabel("timesteps T")
-    bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
-    handles, labels = top.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center")
-    heading(figure, f"Predictive spiking (TPS) and pre-charge length L: {subject}")
+    bottom.set(xlabel="timesteps T", ylabel="energy, µJ per image", ylim=(0, None))
+    whole(bottom)
+    figure.legend(loc="outside right center")
+    drawing.heading(figure, f"Predictive spiking (TPS) and pre-charge length L: {subject}")
     return figure
 
 
 def depth(frame: pd.DataFrame, subject: str) -> Figure:
     """Figure 4(b): encoding error over depth, TMN at T against rate coding at 2^T steps."""
-    exponents = sorted(frame["tmn_timesteps"].unique())
-    columns = min(3, len(exponents))
-    lines = -(-len(exponents) // columns)
-    figure = Figure(figsize=(WIDTH, 0.9 + 2.1 * lines))
-    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flatten()
-    for axes, exponent in zip(grid, exponents, strict=False):
-        rows = frame[frame["tmn_timesteps"] == exponent]
+    figure, panels = facets(frame, (0.9, 2.1), across=["tmn_timesteps"], wrap=3, sharex=True, sharey=True)
+    for axes, rows in panels:
+        exponent = rows["tmn_timesteps"].iloc[0]
         for name, (color, marker, _) in METHODS.items():
-            curve = rows[rows["method"] == name].sort_values("depth")
+            curve = rows[rows["method"] == name]
             axes.plot(curve["depth"], curve["mse"], color=color, marker=marker, markersize=3)
-        axes.set_title(f"TMN T = {exponent}, rate {2**exponent} steps")
-        axes.set_yscale("log")
+        axes.set(title=f"TMN T = {exponent}, rate {2**exponent} steps", yscale="log")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    for index, axes in enumerate(grid):
-        if index >= len(exponents):
-            axes.set_axis_off()
-        elif index + columns >= len(exponents):
-            axes.set_xlabel("spiking layer")
-            axes.tick_params(labelbottom=True)
-        if index % columns == 0:
-            axes.set_ylabel("MSE / threshold²")
-    heading(figure, f"Encoding error over depth: {subject}")
-    handles = [Line2D([], [], color=c, marker=m, label=label) for c, m, label in METHODS.values()]
-    if len(exponents) < len(grid):
-        grid[-1].legend(handles=handles, loc="center")
-    else:
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        edges(axes, left="MSE / threshold²")
+    for axes, _ in panels[-3:]:
+        axes.set_xlabel("spiking layer")
+        axes.tick_params(labelbottom=True)
+    text = f"Encoding error over depth: {subject}"
+    handles = [Line2D([], [], color=color, marker=marker, label=label) for color, marker, label in METHODS.values()]
+    if not (spare := figure.axes[len(panels) :]):
+        return drawing.finished(figure, text, handles, 3)
+    spare[-1].legend(handles=handles, loc="center")
+    drawing.heading(figure, text)
     return figure
 
 
@@ -127,22 +109,15 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
     """Figure 4(c): distribution of the residual over neurons by predictive threshold; its means with their minima."""
     figure = Figure(figsize=(WIDTH, 3.9))
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1.0))
-    ratios = sorted(density["ratio"].unique())
-    for ratio in ratios:
-        rows = density[density["ratio"] == ratio].sort_values("residual")
-        color, width = (BLACK, 2.2) if ratio == 0.5 else (_diverging(ratio), 1.2)
-        left.plot(
-            rows["residual"],
-            rows["density"],
-            color=color,
-            linewidth=width,
-            label=f"{ratio:.2f}",
-            linestyle="--" if ratio > 0.5 else "-",
-            zorder=3 if ratio == 0.5 else 2,
-        )
-    left.set(title="Mean |u[T]| of each neuron", xlabel="mean |u[T]| / v", ylabel="density over neurons")
-    left.set_xlim(*_visible(density))
-    left.set_ylim(bottom=0)
+    for ratio in sorted(density["ratio"].unique()):
+        rows = density[density["ratio"] == ratio]
+        distance = min(abs(ratio - 0.5) / 0.2, 1.0)
+        color = BLACK if ratio == 0.5 else drawing.tint(BLUE if ratio < 0.5 else ORANGE, 1.0 - 0.6 * distance)
+        style = {"linewidth": 2.2, "zorder": 3} if ratio == 0.5 else {"linewidth": 1.2, "linestyle": "-" if ratio < 0.5 else "--"}
+        left.plot(rows["residual"], rows["density"], color=color, label=f"{ratio:.2f}", **style)
+    visible = density["residual"][density["density"] > 0.02 * density["density"].max()]
+    left.set(xlim=(visible.min() - 0.02, visible.max() + 0.02), ylim=(0, None), title="Mean |u[T]| of each neuron")
+    left.set(xlabel="mean |u[T]| / v", ylabel="density over neurons")
     left.legend(title="predictive\nthreshold / v", loc="center left", bbox_to_anchor=(1.0, 0.5))
     styles = {
         ("all", "mean_abs"): (BLUE, "o", "-", "mean |u|, all neurons"),
@@ -151,78 +126,32 @@ def residual(frame: pd.DataFrame, density: pd.DataFrame, subject: str) -> Figure
         ("spiking", "mean_square"): (ORANGE, "s", "--", "E[u²], neurons that spiked"),
     }
     for (scope, measure), (color, marker, line, label) in styles.items():
-        rows = frame[frame["scope"] == scope].sort_values("ratio")
-        if rows.empty:
-            continue
+        rows = frame[frame["scope"] == scope]
+        least = rows.nsmallest(1, measure)
         right.plot(rows["ratio"], rows[measure], color=color, marker=marker, linestyle=line, label=label)
-        least = rows.iloc[int(rows[measure].to_numpy().argmin())]
         right.plot(least["ratio"], least[measure], "o", color="none", markersize=11, markeredgecolor=BLACK)
-    right.set(title="Means; circled: least", xlabel="predictive threshold / v", yscale="log")
-    right.set_ylabel("mean |u[T]| / v,  E[u[T]²] / v²")
-    right.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    right.yaxis.set_minor_locator(NullLocator())
+    right.set(xlabel="predictive threshold / v", ylabel="mean |u[T]| / v,  E[u[T]²] / v²", yscale="log")
+    right.set_title("Means; circled: least")
     low, high = right.get_ylim()
-    right.yaxis.set_major_locator(FixedLocator([t for t in _one_two_five(low, high)]))
+    drawing.one_two_five(right.yaxis, low, high)
     right.set_ylim(low, high * (high / low) ** 0.45)
     right.legend(loc="upper center", ncols=1)
-    heading(figure, f"Residual membrane potential after the last step: {subject}")
+    drawing.heading(figure, f"Residual membrane potential after the last step: {subject}")
     return figure
 
 
-def losses(frame: pd.DataFrame, calibration: str) -> Figure:
+def losses(frame: pd.DataFrame) -> Figure:
     """Conversion loss over timesteps, TMN against rate coding, a panel per network, with 95 % intervals."""
-    rows = frame[frame["calibration"] == calibration]
-    curves = [(name, color, marker, label, rows[rows["method"] == name]) for name, (color, marker, label) in METHODS.items()]
-    figure = _loss_panels(rows, curves)
-    heading(figure, "Conversion loss over timesteps, with 95 % intervals")
-    return figure
+    rows = frame[frame["method"].isin(list(METHODS))]
+    return _losses(rows, "method", METHODS, "Conversion loss over timesteps, with 95 % intervals")
 
 
-def codes(frame: pd.DataFrame, calibration: str) -> Figure:
-    """Conversion loss over timesteps of every method beside TMN's, a panel per network and family; the band is TMN's interval."""
-    rows = frame[frame["calibration"] == calibration]
-    networks = list(rows.groupby(["dataset", "architecture"], sort=False))
-    named = {"TMN"}.union(*FAMILIES.values())
-    others = tuple(name for name in dict.fromkeys(rows["method"]) if name not in named)
-    members = {family: (*m, *others) if family == next(iter(FAMILIES)) else m for family, m in FAMILIES.items()}
-    styled = {family: dict(zip(m, cycle(IN_FAMILY), strict=False)) for family, m in members.items()}
-    families = {family: styles for family, styles in styled.items() if rows["method"].isin(list(styles)).any()}
-    down = -(-len(families) // 2)
-    figure = Figure(figsize=(WIDTH, 0.5 + 2.9 * down * len(networks)))
-    for part, (_, network) in zip(figure.subfigures(len(networks), 1, squeeze=False).flatten(), networks, strict=True):
-        grid = part.subplots(down, min(2, len(families)), sharex=True, sharey=True, squeeze=False).flatten()
-        part.suptitle(titled(network.iloc[0]), x=0.01, ha="left", fontsize=9.5)
-        for axes, (family, styles) in zip(grid, families.items(), strict=False):
-            for name, (color, marker) in {"TMN": (BLUE, "o"), **styles}.items():
-                if (curve := network[network["method"] == name].sort_values("timesteps")).empty:
-                    continue
-                steps = curve["timesteps"].astype(float)
-                axes.plot(steps, curve["loss"], color=color, marker=marker, label=name)
-                if name == "TMN":
-                    axes.fill_between(steps, curve["loss_ci95_low"], curve["loss_ci95_high"], color=color, alpha=0.18, lw=0)
-            _loss_axes(axes, longest=float(rows["timesteps"].max()))
-            axes.set_title(family, fontsize=9)
-            axes.legend(fontsize=7, loc="best")
-        for index, axes in enumerate(grid):
-            axes.set_ylabel("loss, points" if index % 2 == 0 else "")
-            axes.label_outer()
-            if index >= len(families):
-                axes.set_axis_off()
-    heading(figure, "Conversion loss over timesteps, every method on the same network (band: 95 % interval of TMN)")
-    return figure
-
-
-def calibrations(frame: pd.DataFrame, paper: str) -> Figure:
+def calibrations(rows: pd.DataFrame, paper: str) -> Figure:
     """Conversion loss of TMN over timesteps, a line per calibration option."""
-    rows = compared(frame)
-    names = list(dict.fromkeys(rows["calibration"]))
-    curves = [
-        (name, RULES[i % 7], MARKERS[i % 7], f"{name} (paper)" if name == paper else name, rows[rows["calibration"] == name])
-        for i, name in enumerate(names)
-    ]
-    figure = _loss_panels(rows, curves, band=paper)
-    heading(figure, f"TMN: conversion loss by calibration option (band: 95 % interval of {paper})")
-    return figure
+    labels = {name: f"{name} (paper)" if name == paper else name for name in dict.fromkeys(rows["calibration"])}
+    styles = {name: (RULES[i % 7], MARKERS[i % 7], label) for i, (name, label) in enumerate(labels.items())}
+    text = f"TMN: conversion loss by calibration option (band: 95 % interval of {paper})"
+    return _losses(rows, "calibration", styles, text, paper)
 
 
 def compared(frame: pd.DataFrame) -> pd.DataFrame:
@@ -232,114 +161,78 @@ def compared(frame: pd.DataFrame) -> pd.DataFrame:
     return rows[options > 1] if (options > 1).any() else rows
 
 
+def codes(rows: pd.DataFrame) -> Figure:
+    """Conversion loss over timesteps of every method beside TMN's, a panel per network and family; the band is TMN's interval."""
+    others = tuple(name for name in dict.fromkeys(rows["method"]) if name not in {"TMN"}.union(*FAMILIES.values()))
+    members = FAMILIES | {"weighted spikes": FAMILIES["weighted spikes"] + others}
+    networks, longest = each_network(rows), float(rows["timesteps"].max())
+    shown = [(family, names) for family, names in members.items() if rows["method"].isin(names).any()]
+    figure = Figure(figsize=(WIDTH, 0.5 + 2.9 * -(-len(shown) // 2) * len(networks)))
+    for part, network in zip(figure.subfigures(len(networks), 1, squeeze=False).flat, networks, strict=True):
+        part.suptitle(titled(network.iloc[0]), x=0.01, ha="left", fontsize=9.5)
+        grid = part.subplots(-(-len(shown) // 2), min(2, len(shown)), sharex=True, sharey=True, squeeze=False).flatten()
+        for axes, (family, names) in zip(grid, shown, strict=False):
+            styles = {name: (*style, name) for name, style in zip(names, cycle(IN_FAMILY), strict=False)}
+            _draw_losses(axes, network, "method", {"TMN": METHODS["TMN"]} | styles, longest, "TMN")
+            axes.set_title(family, fontsize=9)
+            axes.set(xlabel="timesteps T", ylabel="loss, points")
+            axes.label_outer()
+            axes.legend(fontsize=7, loc="best")
+        for axes in grid[len(shown) :]:
+            axes.set_axis_off()
+    drawing.heading(figure, "Conversion loss over timesteps, every method on the same network (band: 95 % interval of TMN)")
+    return figure
+
+
 def energies(frame: pd.DataFrame) -> Figure:
     """Conversion loss over energy, a panel per network and a point per T; dashed: pre-simulation charged."""
-    datasets = list(dict.fromkeys(frame["dataset"]))
-    figure = Figure(figsize=(WIDTH if len(datasets) > 1 else WIDTH * 0.62, 3.9))
-    grid = figure.subplots(1, len(datasets), sharey=True, squeeze=False).flatten()
-    for axes, dataset in zip(grid, datasets, strict=True):
-        rows = frame[frame["dataset"] == dataset]
-        for name in dict.fromkeys(rows["method"]):
-            color, marker, label = PRICED.get(name, (BLACK, "*", name))
-            curve = rows[rows["method"] == name].sort_values("timesteps")
-            axes.plot(curve["energy_mj"] * 1000, curve["loss"], color=color, marker=marker, label=label)
-            for _, point in curve.iterrows():
-                place = (point["energy_mj"] * 1000, point["loss"])
-                axes.annotate(f"{point['timesteps']}", place, (4, 4), textcoords="offset points", fontsize=7, color=color)
+    figure, panels = facets(frame, (0.9, 3.0), across=["dataset"], sharey=True)
+    for axes, rows in panels:
+        for name, curve in rows.groupby("method", sort=False):
+            color, marker = PRICED.get(str(name), (BLACK, "*"))
+            style: dict[str, Any] = {"color": color, "marker": marker}
+            axes.plot(curve["energy_mj"] * 1000, curve["loss"], label=name, **style)
+            for t, energy, loss in zip(curve["timesteps"], curve["energy_mj"] * 1000, curve["loss"], strict=True):
+                axes.annotate(f"{t}", (energy, loss), (4, 4), textcoords="offset points", fontsize=7, color=color)
             if (curve["presimulation_steps"] > 0).any():
-                style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 3, "linestyle": "--"}
-                style["label"] = f"{label}, pre-simulation charged"
+                style |= {"markersize": 3, "linestyle": "--", "label": f"{name}, pre-simulation charged"}
                 axes.plot(curve["energy_presimulated_mj"] * 1000, curve["loss"], **style)
-        axes.set_title(titled(rows.iloc[0]))
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        low, high = axes.get_xlim()
-        axes.xaxis.set_major_locator(FixedLocator(_one_two_five(low, high)))
-        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set(title=titled(rows.iloc[0]), xscale="log", xlabel="energy, µJ per image")
+        drawing.one_two_five(axes.xaxis, *axes.get_xlim())
+        edges(axes, left="loss, percentage points")
         _loss_scale(axes)
-        axes.set_xlabel("energy, µJ per image")
-    grid[0].set_ylabel("loss, percentage points")
-    shown = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=2)
-    heading(figure, "Conversion loss over energy; numbers: timesteps T")
-    return figure
+    return drawing.finished(figure, "Conversion loss over energy; numbers: timesteps T", ncols=2)
 
 
-# ---- helpers ----------------------------------------------------------------------------------------------------------
-
-Curve = tuple[str, str, str, str, pd.DataFrame]
-
-
-def _loss_panels(rows: pd.DataFrame, curves: Sequence[Curve], band: str | None = None) -> Figure:
-    networks = list(dict.fromkeys(zip(rows["dataset"], rows["architecture"], strict=True)))
-    columns = min(2, len(networks))
-    lines = -(-len(networks) // columns)
-    figure = Figure(figsize=(WIDTH, 0.9 + 3.0 * lines))
-    grid = figure.subplots(lines, columns, sharey=True, squeeze=False).flatten()
-    for axes, network in zip(grid, networks, strict=False):
-        for name, color, marker, label, every in curves:
-            curve = every[(every["dataset"] == network[0]) & (every["architecture"] == network[1])].sort_values("timesteps")
-            if curve.empty:
-                continue
-            axes.plot(curve["timesteps"], curve["loss"], color=color, marker=marker, label=label)
-            if band in (None, name):
-                axes.fill_between(
-                    curve["timesteps"].astype(float), curve["loss_ci95_low"], curve["loss_ci95_high"],
-                    color=color, alpha=0.18, linewidth=0,
-                )  # fmt: skip
-        axes.set_title(_network(rows, *network))
-        _loss_axes(axes, longest=float(rows["timesteps"].max()))
-    for index, axes in enumerate(grid):
-        if index >= len(networks):
-            axes.set_axis_off()
-        elif index % columns == 0:
-            axes.set_ylabel("loss, percentage points")
-    shown = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    labels = [label for _, _, _, label, _ in curves if label in shown]
-    figure.legend([shown[label] for label in labels], labels, loc="outside lower center", ncols=3)
-    return figure
+def _losses(rows: pd.DataFrame, column: str, styles: Styles, text: str, band: str = "") -> Figure:
+    """Conversion loss over timesteps, a panel per network and a curve per value of ``column``."""
+    figure, panels = facets(rows, (0.9, 3.0), across=["dataset", "architecture"], wrap=2, sharey=True)
+    for axes, network in panels:
+        _draw_losses(axes, network, column, styles, float(rows["timesteps"].max()), band)
+        axes.set(title=titled(network.iloc[0]), xlabel="timesteps T")
+        edges(axes, left="loss, percentage points")
+    return drawing.finished(figure, text, ncols=3)
 
 
-def _network(rows: pd.DataFrame, dataset: str, architecture: str) -> str:
-    return titled(rows[(rows["dataset"] == dataset) & (rows["architecture"] == architecture)].iloc[0])
-
-
-def _loss_axes(axes: Axes, longest: float) -> None:
-    """Losses on a logarithmic axis, linear below a tenth of a point; steps on a logarithmic one where they reach far."""
+def _draw_losses(axes: Axes, rows: pd.DataFrame, column: str, styles: Styles, longest: float, band: str = "") -> None:
+    """A curve for each style, with intervals (of that called ``band`` alone); steps are logarithmic where they reach far."""
+    for name, (color, marker, label) in styles.items():
+        curve = rows[rows[column] == name].sort_values("timesteps")
+        steps = curve["timesteps"].astype(float)
+        if len(steps):
+            axes.plot(steps, curve["loss"], color=color, marker=marker, label=label)
+        if len(steps) and band in ("", name):
+            axes.fill_between(steps, curve["loss_ci95_low"], curve["loss_ci95_high"], color=color, alpha=0.18, linewidth=0)
     if longest > 16:
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axes.xaxis.set_major_formatter(lambda steps, _: f"{steps:g}")
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        whole(axes)
     _loss_scale(axes)
-    axes.set_xlabel("timesteps T")
 
 
 def _loss_scale(axes: Axes) -> None:
+    """Losses on a logarithmic axis, linear below a tenth of a point."""
     axes.set_yscale("symlog", linthresh=0.1, linscale=0.5)
-    axes.yaxis.set_major_locator(FixedLocator([-1, -0.1, 0, 0.1, 1, 10, 100]))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    drawing.ticks(axes.yaxis, [-1, -0.1, 0, 0.1, 1, 10, 100])
     axes.axhline(0.0, color=GREY, linewidth=0.8)
-
-
-def _shade(color: str, index: int, count: int) -> tuple[float, ...]:
-    """From light to full colour: the longer the pre-charge, the darker."""
-    share = 1.0 if count == 1 else 0.45 + 0.55 * index / (count - 1)
-    return tuple(1 - share * (1 - part) for part in to_rgb(color))
-
-
-def _diverging(ratio: float) -> tuple[float, ...]:
-    """Blue below 0.5, orange above, lighter with the distance."""
-    distance = min(abs(ratio - 0.5) / 0.2, 1.0)
-    return tuple(1 - (1.0 - 0.6 * distance) * (1 - part) for part in to_rgb(BLUE if ratio < 0.5 else ORANGE))
-
-
-def _visible(density: pd.DataFrame) -> tuple[float, float]:
-    """Where any density is more than a fiftieth of the highest."""
-    shown = density["residual"][density["density"] > 0.02 * density["density"].max()]
-    return float(shown.min()) - 0.02, float(shown.max()) + 0.02
-
-
-def _one_two_five(low: float, high: float) -> list[float]:
-    return [m * 10.0**e for e in range(-6, 6) for m in (1, 2, 5) if low <= m * 10.0**e <= high]

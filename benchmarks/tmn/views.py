@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from decimal import Decimal
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.measurements.residual_potential import SCOPES
 from benchmarks.published import read_published
 from benchmarks.tables.claims import Tables
-from benchmarks.tables.columns import loss_text, marked, printed_loss, titled, verdict
-from benchmarks.tables.markdown import DASH, count, enumeration, number, plain, ranges, small, table
-from benchmarks.tables.views import View, grid, shown
-from benchmarks.tmn.artifacts import TABLE2
-from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPES, energy_ratios, error_ratios, toy_grid
-from benchmarks.tmn.energy import TABLE3
-from benchmarks.tmn.energy_audit import ACCOUNTS, OTHERS, first_layers, follows, implied_accumulates, printed_energy
-from benchmarks.tmn.energy_audit import ratios as printed_ratios
+from benchmarks.tables.columns import LOSSES, each_network, loss_text, marked, printed_loss, verdict
+from benchmarks.tables.markdown import DASH, enumeration, number, plain, ranges, small, table
+from benchmarks.tables.views import View, grid, least_in_bold, listing, shown
+from benchmarks.tmn.artifacts import TABLE2, TABLE3
+from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPE_NAMES, error_ratios, toy_grid
+from benchmarks.tmn.settings import PAPER
+from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE
 
 CODES = {"rate": "rate", "ttfs": "TTFS", "binary": "binary weights", "css": "CSS (TMN)"}
 NAMES = {"TMN": "TMN", "rate": "rate coding from zero", "OPI": "rate coding from half threshold (OPI)"}
+OTHERS = ("COS", "Fast-SNN")
 LARGER = 0.5  # points above the printed loss
-
-
-def subject(rows: pd.DataFrame) -> str:
-    """What a figure was measured on."""
-    return f"{titled(rows.iloc[0])}, {int(rows['n_test'].iloc[0]):,} test images"
-
-
-def _networks(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    return (part for _, part in rows.groupby(["dataset", "architecture"], sort=False))
-
-
-def _least_in_bold(cells: pd.DataFrame, headings: list[str], name: Callable[..., str], show: Callable[[float], str],
-                   align: str = "r") -> str:  # fmt: skip
-    """A table of numbers, the least of each column in bold."""
-    lines = [
-        [
-            name(place),
-            *(f"**{show(value)}**" if value == least else show(value) for value, least in zip(line, cells.min(), strict=True)),
-        ]
-        for place, line in cells.iterrows()
-    ]
-    return table(headings, lines, align + "r" * len(cells.columns))
-
-
-# ---- Table 2 ----------------------------------------------------------------------------------------------------------
 
 
 def _steps(row: pd.Series) -> str:
@@ -64,38 +39,11 @@ table2 = View(
     ("Network", lambda row: row["architecture"] + ("" if row["no_quant"] == "yes" else ", quantised"), "l"),
     ("T", _steps),
     ("Latency", "latency"),
-    ("Paper: ANN → SNN", lambda row: f"{number(row['ann_metric_paper'])} → {number(row['snn_metric_paper'])}"),
-    ("Loss", lambda row: number(printed_loss(row))),
-    ("Ours: ANN → SNN", lambda row: f"{number(row['ann_metric'])} → {number(row['snn_metric'])}"),
-    ("Loss [95 %]", loss_text),
+    *LOSSES,
     ("Diff.", lambda row: number(row["loss"] - printed_loss(row), sign=True)),
     ("Verdict", verdict, "l"),
     ours=4,
 )
-
-
-def how_many(frame: pd.DataFrame) -> str:
-    """Rows that were measured, on the paper's networks and on stand-ins."""
-    own, stand_ins = (int((frame["status"] == status).sum()) for status in ("measured", "stand-in"))
-    printed = len(read_published("tmn", "table2"))
-    return (
-        f"{count(own, 'row')} of {printed} measured on the paper's data set and architecture,"
-        f" {stand_ins} on stand-ins, {printed - own - stand_ins} not run"
-    )
-
-
-def larger(rows: pd.DataFrame) -> set[str]:
-    """Methods with a row that loses clearly more than printed."""
-    excess = rows["loss"] - (rows["ann_metric_paper"] - rows["snn_metric_paper"])
-    return set(rows["method"][excess > LARGER])
-
-
-# ---- loss over timesteps ----------------------------------------------------------------------------------------------
-
-
-def as_in_paper(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the paper's calibration."""
-    return rows[rows["calibration"] == CALIBRATION]
 
 
 def last_losses(rows: pd.DataFrame) -> str:
@@ -110,12 +58,13 @@ def last_losses(rows: pd.DataFrame) -> str:
 
 def same_and_exponential_steps(rows: pd.DataFrame) -> str:
     """TMN against rate coding at equal and at 2^T steps."""
-    by = {(row["method"], int(row["timesteps"])): loss_text(row) for _, row in rows.iterrows()}
+    by = {(row["method"], row["timesteps"]): loss_text(row) for _, row in rows.iterrows()}
+    columns = [("TMN", "T"), ("rate", "T"), ("OPI", "T"), ("rate", "2^T"), ("OPI", "2^T")]
     lines = [
-        [str(t), by["TMN", t], *(by.get((name, steps), DASH) for steps in (t, 2**t) for name in ("rate", "OPI"))]
+        [str(t), *(by.get((name, t if steps == "T" else 2**t), DASH) for name, steps in columns)]
         for t in sorted(steps for name, steps in by if name == "TMN")
     ]
-    return table(["T", "TMN, T steps", "rate, T steps", "OPI, T steps", "rate, 2^T steps", "OPI, 2^T steps"], lines, "rrrrrr")
+    return table(["T", *(f"{name}, {steps} steps" for name, steps in columns)], lines, "r" * 6)
 
 
 def smaller_at(rows: pd.DataFrame) -> str:
@@ -123,37 +72,32 @@ def smaller_at(rows: pd.DataFrame) -> str:
     loss = {(row["method"], int(row["timesteps"])): row["loss"] for _, row in rows.iterrows()}
     parts = []
     for name in ("rate", "OPI"):
-        both = [t for t in range(1, 17) if ("TMN", t) in loss and (name, 2**t) in loss]
-        smaller = [t for t in both if loss["TMN", t] < loss[name, 2**t]]
-        if both:
+        if both := [t for t in range(1, 17) if ("TMN", t) in loss and (name, 2**t) in loss]:
+            smaller = [t for t in both if loss["TMN", t] < loss[name, 2**t]]
             where = "every T" if smaller == both else f"T = {ranges(smaller)}" if smaller else "no T"
             parts.append(f"{NAMES[name]} with 2^T steps at {where} of {ranges(both)}")
     return ", and less than ".join(parts)
 
 
-def only_rate_codes(rows: pd.DataFrame) -> bool:
-    """Whether nothing but TMN and rate coding was measured."""
-    return set(rows["method"]) <= set(NAMES)
-
-
 def codes(rows: pd.DataFrame) -> str:
     """The loss of every method over its timesteps."""
-    lines = []
-    for name, part in rows.groupby("method", sort=False):
-        before, images = dict.fromkeys(map(number, part["ann_metric"])), dict.fromkeys(f"{n:,}" for n in part["n_test"])
-        ordered = part.sort_values("timesteps")
-        losses = [f"{row['timesteps']} ({row['latency']}): {loss_text(row)}" for _, row in ordered.iterrows()]
-        lines.append([str(name), ", ".join(before), ", ".join(images), "; ".join(losses)])
-    return table(["Method", "Before, %", "Test images", "Loss in points [95 %] at T (latency)"], lines, "lrrl")
+    curves = [curve.sort_values("timesteps") for _, curve in rows.groupby("method", sort=False)]
+    losses = lambda row: f"{row['timesteps']} ({row['latency']}): {loss_text(row)}"  # noqa: E731
+    return listing(
+        curves,
+        ("Method", lambda curve: str(curve["method"].iloc[0]), "l"),
+        ("Before, %", lambda curve: ", ".join(dict.fromkeys(map(number, curve["ann_metric"])))),
+        ("Test images", lambda curve: ", ".join(dict.fromkeys(f"{n:,}" for n in curve["n_test"]))),
+        ("Loss in points [95 %] at T (latency)", lambda curve: "; ".join(losses(row) for _, row in curve.iterrows()), "l"),
+    )
 
 
 def scaled_thresholds(rows: pd.DataFrame) -> str:
     """The losses of RMP-SNN with its own and with scaled thresholds, at the largest T of both; nothing without one."""
     found = []
-    for network in _networks(rows):
+    for network in each_network(rows):
         full, scaled = (network[network["method"] == name].set_index("timesteps") for name in ("RMP-SNN", "RMP-SNN, scaled"))
-        if not (both := full.index.intersection(scaled.index)).empty:
-            last = both.max()
+        for last in sorted(full.index.intersection(scaled.index))[-1:]:
             losses = f"{loss_text(full.loc[last])} points with them and {loss_text(scaled.loc[last])} with scaled ones"
             found.append(f"{marked(network.iloc[0])} at T = {last}: {losses}")
     return "; ".join(found)
@@ -161,109 +105,68 @@ def scaled_thresholds(rows: pd.DataFrame) -> str:
 
 def calibrations(rows: pd.DataFrame) -> str:
     """Losses of TMN by calibration option and T."""
-    losses = _by_calibration(rows)
-    names = {option: f"`{option}` (the paper's)" if option == CALIBRATION else f"`{option}`" for option in losses.index}
-    return _least_in_bold(losses, ["Loss in points", *(f"T = {t}" for t in losses)], names.__getitem__, number, "l")
+    losses = by_calibration(rows)
+    name = lambda option: f"`{option}` (the paper's)" if option == CALIBRATION else f"`{option}`"  # noqa: E731
+    return least_in_bold(losses, ["Loss in points", *(f"T = {t}" for t in losses)], name, number, "l")
 
 
-def best_calibration(rows: pd.DataFrame) -> str:
-    """What the best option buys over the paper's, on average over the T at which all were measured; nothing if none."""
-    common = _by_calibration(rows).dropna(axis="columns")
-    if CALIBRATION not in common.index or common.empty or len(common) < 2:
-        return ""
-    average = common.mean(axis="columns")
-    best, gain = str(average.idxmin()), average[CALIBRATION] - average.min()
-    where = f"On average over T = {ranges(map(int, common.columns))}"
-    if gain == 0:
-        return f"{where} the paper's option loses least."
-    own = rows[(rows["calibration"] == CALIBRATION) & rows["timesteps"].isin(common.columns)]
-    half = ((own["loss_ci95_high"] - own["loss_ci95_low"]) / 2).mean()
-    return (
-        f"{where} `{best}` loses least, {number(gain)} points less than the paper's option; the 95 % interval of a single loss"
-        f" is about ± {number(half)}."
-    )
-
-
-def _by_calibration(rows: pd.DataFrame) -> pd.DataFrame:
+def by_calibration(rows: pd.DataFrame) -> pd.DataFrame:
+    """The losses as numbers."""
     losses = rows.pivot(index="calibration", columns="timesteps", values="loss")
-    return losses.reindex(list(dict.fromkeys(rows["calibration"])))
+    return losses.reindex(rows["calibration"].unique())
 
 
-# ---- figures ----------------------------------------------------------------------------------------------------------
-
-
-def capacities(rows: pd.DataFrame) -> str:
-    """How many values each code has at some T."""
-    some = rows[rows["timesteps"].isin((1, 2, 4, 6, 8, 10))]
-    enumerated = lambda row: f"{row['enumerated']:,}"  # noqa: E731
-    return grid(some, "code", "timesteps", enumerated, ["Values at T"], left=CODES.__getitem__, sort=False, align="l")
+_enumerated = lambda row: f"{row['enumerated']:,}"  # noqa: E731
+capacities = partial(grid, down="code", across="timesteps", cell=_enumerated, headings=["Values at T"], left=CODES.__getitem__,
+                     sort=False, align="l")  # fmt: skip
 
 
 def precharge(rows: pd.DataFrame, column: str, scale: float = 1, decimals: int = 2) -> str:
     """A column over T, by predictive spiking and pre-charge length."""
-    return grid(
-        rows,
-        ["predictive_spiking", "precharge_steps"],
-        "timesteps",
-        lambda row: number(row[column] * scale, decimals),
-        ["Predictive spiking", "L"],
-        left=lambda switch, length: [{"yes": "with", "no": "without"}[switch], str(length)],
-        top="T = {}".format,
-        sort=False,
-        align="lr",
-    )
+    cell = lambda row: number(row[column] * scale, decimals)  # noqa: E731
+    left = lambda switch, length: [{"yes": "with", "no": "without"}[switch], str(length)]  # noqa: E731
+    down, headings = ["predictive_spiking", "precharge_steps"], ["Predictive spiking", "L"]
+    return grid(rows, down, "timesteps", cell, headings, left=left, top="T = {}".format, sort=False, align="lr")
 
 
 def depth(rows: pd.DataFrame) -> str:
     """Errors of TMN over those of rate coding, by T."""
-    lines = [
-        [f"{t}", f"{2 ** int(t)}", *(cell for rate in ("rate", "OPI") for cell in _ratio(error_ratios(rows, rate), t))]
-        for t in sorted(rows["tmn_timesteps"].unique())
-    ]
+    lines = []
+    for t in sorted(rows["tmn_timesteps"].unique()):
+        lines.append([f"{t}", f"{2 ** int(t)}"])
+        for rate in ("rate", "OPI"):
+            of = error_ratios(rows, rate).get(t)
+            lines[-1] += [DASH] * 2 if of is None else [small(np.exp(np.log(of).mean())), f"{(of < 1).sum()} of {len(of)} layers"]
     header = ["T", "2^T", "TMN / rate from zero", "TMN lower at", "TMN / rate from half threshold", "TMN lower at"]
     return table(header, lines, "rrrrrr")
-
-
-def _ratio(ratios: pd.Series, t: int) -> list[str]:
-    if ratios.empty or t not in ratios.index.get_level_values(0):
-        return [DASH, DASH]
-    of = ratios.loc[t]
-    return [small(float(np.exp(np.log(of).mean()))), f"{(of < 1).sum()} of {len(of)} layers"]
-
-
-_three_digits = partial(small, digits=3)
 
 
 def residuals(rows: pd.DataFrame) -> str:
     """Residual potentials by predictive threshold."""
     measures = {**RESIDUALS, "share_above_half": "share with |u| > v/2"}
     cells = rows.pivot(index="ratio", columns="scope", values=list(measures))
-    columns = [(measure, scope) for scope in SCOPES for measure in measures if (measure, scope) in cells.columns]
-    headings = ["Predictive threshold / v", *(f"{measures[measure]}, {SCOPES[scope]}" for measure, scope in columns)]
-    return _least_in_bold(cells[columns], headings, "{:.2f}".format, _three_digits)
+    cells = cells[[(measure, scope) for scope in SCOPES for measure in measures if (measure, scope) in cells.columns]]
+    return _by_ratio(cells, [f"{measures[measure]}, {SCOPE_NAMES[scope]}" for measure, scope in map(tuple, cells.columns)])
 
 
 def toy_model(tables: Tables) -> str:
     """Theorem 3.2's residual by predictive threshold and spread of currents."""
-    cells = toy_grid(tables)
-    headings = ["Predictive threshold / v", *(f"currents within ± {spread} v" for spread in cells)]
-    return _least_in_bold(cells, headings, "{:.2f}".format, _three_digits)
+    return _by_ratio(toy_grid(tables), [f"currents within ± {spread} v" for spread in toy_grid(tables)])
+
+
+def _by_ratio(cells: pd.DataFrame, headings: list[str]) -> str:
+    return least_in_bold(cells, ["Predictive threshold / v", *headings], "{:.2f}".format, partial(small, digits=3))
 
 
 def identities(rows: pd.DataFrame) -> str:
     """Claims that need no data, without Theorem 3.2; nothing if there are none."""
     rows = rows[rows["claim"] != "T02"]
-    kinds = rows["case"].str.replace(r", T=\d+$", "", regex=True)
+    cases = rows["case"].str.extract(r"(?P<kind>.*?)(?:, T=(?P<steps>\d+))?$").assign(value=rows["value"].map("{:g}".format))
     lines = []
-    for (claim, quantity, kind), part in rows.groupby(["claim", "quantity", kinds], sort=False):
-        steps = ranges(int(case.rpartition(", T=")[2]) for case in part["case"] if ", T=" in case)
-        lines.append(
-            [str(claim), plain(str(quantity)), str(kind), steps or DASH, ", ".join(f"{value:g}" for value in part["value"])]
-        )
+    for (claim, quantity, kind), part in cases.groupby([rows["claim"], rows["quantity"], cases["kind"]], sort=False):
+        steps = ranges(map(int, part["steps"].dropna()))
+        lines.append([str(claim), plain(str(quantity)), str(kind), steps or DASH, ", ".join(part["value"])])
     return table(["Claim", "Quantity", "Case", "T", "Values"], lines) if lines else ""
-
-
-# ---- Table 3 and energy over timesteps --------------------------------------------------------------------------------
 
 
 def _millions(value: float) -> str:
@@ -293,43 +196,21 @@ table3 = View(
     ("MACs: paper", "macs_paper", "r"),
     ("ours", lambda row: _millions(row["macs"])),
     ("mJ: paper", lambda row: f"{row['energy_mj_paper']:g}"),
-    ("ours", lambda row: _energy(row)),
+    ("ours", _energy),
     ("pre-simulation charged", _presimulated),
     ("first layer once", lambda row: _energy(row, "energy_once_mj")),
 )
 
 
-def priced_on(rows: pd.DataFrame) -> str:
-    """The networks of Table 3."""
-    used = (
-        f"{marked(row)}, `{row['quantizer']}`, for {row['dataset']} ({row['n_test']:,} test images)" for _, row in rows.iterrows()
-    )
-    return "; ".join(dict.fromkeys(used))
-
-
-def run_on(rows: pd.DataFrame) -> str:
-    """The network of each data set."""
-    return "; ".join(f"{marked(row)} ({row['n_test']:,} test images)" for _, row in rows.drop_duplicates("dataset").iterrows())
-
-
-def ratios(rows: pd.DataFrame) -> str:
-    """Energy of TMN over that of other methods; nothing where there is none to compare."""
-    found = energy_ratios(rows)
-    header = ["Data set", "TMN over", "printed", "first layer at each step", "pre-simulation charged", "first layer once"]
-    header += ["Ternary Spike's constants, once"]
-    lines = [[dataset, other, *(number(value, 3) for value in each)] for (dataset, other), each in found.items()]
-    return table(header, lines, "llrrrrr") if found else ""
-
-
-def less_accurate(rows: pd.DataFrame) -> str:
-    """Which method is less accurate than TMN in these rows, so that equal energy would not buy the same."""
-    found = []
-    for _, group in rows.groupby("dataset", sort=False):
-        accuracy = group.set_index("method")["snn_metric"]
+def over_others(rows: pd.DataFrame, ways: Mapping[str, str]) -> str:
+    """Energy of TMN over that of other methods, by heading and column; nothing where there is none to compare."""
+    lines = []
+    for dataset, group in rows.groupby("dataset", sort=False):
+        by = {row["method"]: row for _, row in group.iterrows()}
         for other in OTHERS:
-            if {"TMN", other} <= set(accuracy.index) and (gap := accuracy["TMN"] - accuracy[other]) > 0:
-                found.append(f"{other} is {number(gap)} points less accurate than TMN on {marked(group.iloc[0])}")
-    return "; ".join(found)
+            if {"TMN", other} <= set(by):
+                lines.append([str(dataset), other, *(number(by["TMN"][way] / by[other][way], 3) for way in ways.values())])
+    return table(["Data set", "TMN over", *ways], lines, "ll" + "r" * len(ways)) if lines else ""
 
 
 def equal_energies(rows: pd.DataFrame) -> str:
@@ -339,17 +220,14 @@ def equal_energies(rows: pd.DataFrame) -> str:
     for _, group in rows.groupby("dataset", sort=False):
         curves = {str(name): curve.sort_values("timesteps") for name, curve in group.groupby("method", sort=False)}
         counted = {name: curve.head(1) if name == "TMN" else curve for name, curve in curves.items()}
-        chosen = {name: _without_loss(curve) for name, curve in counted.items()}
-        tmn = chosen.get("TMN")
-        for name, row in chosen.items():
-            known = [marked(group.iloc[0]), name, ranges(map(int, curves[name]["timesteps"]))]
+        for name, curve in counted.items():
+            tmn, row = (counted[each].pipe(_without_loss) if each in counted else None for each in ("TMN", name))
+            lines.append([marked(group.iloc[0]), name, ranges(map(int, curves[name]["timesteps"]))])
             if row is None:
-                last = counted[name].iloc[-1]
-                lines.append([*known, "none", f"{loss_text(last)} at T = {last['timesteps']}", *[DASH] * 6])
+                lines[-1] += ["none", f"{loss_text(curve.iloc[-1])} at T = {curve.iloc[-1]['timesteps']}", *[DASH] * 6]
                 continue
-            known += [str(row["timesteps"]), loss_text(row), _energy(row), _presimulated(row), _energy(row, "energy_once_mj")]
-            compared = [DASH] * 3 if tmn is None or name == "TMN" else [number(tmn[each] / row[each], 3) for each in columns]
-            lines.append(known + compared)
+            lines[-1] += [str(row["timesteps"]), loss_text(row), _energy(row), _presimulated(row), _energy(row, "energy_once_mj")]
+            lines[-1] += [DASH] * 3 if tmn is None or name == "TMN" else [number(tmn[each] / row[each], 3) for each in columns]
     header = ["Network", "Method", "T measured", "T", "Loss [95 %]", "mJ", "mJ, pre-simulation charged", "mJ, first layer once"]
     header += ["TMN over it", "TMN over it, pre-simulation charged", "TMN over it, first layer once"]
     return table(header, lines, "llrrrrrrrrr")
@@ -357,42 +235,51 @@ def equal_energies(rows: pd.DataFrame) -> str:
 
 def _without_loss(curve: pd.DataFrame) -> pd.Series | None:
     """Of rows in the order of T the first from which on at most ``LARGER`` points are lost; None if there is none."""
-    more = curve[curve["loss"] > LARGER]["timesteps"].max()
-    found = curve if pd.isna(more) else curve[curve["timesteps"] > more]
-    return None if found.empty else found.iloc[0]
+    kept = curve[curve["loss"].gt(LARGER)[::-1].cumsum()[::-1] == 0]
+    return None if kept.empty else kept.iloc[0]
 
 
-# ---- the audit of Table 3 ---------------------------------------------------------------------------------------------
+def printed_count(text: str) -> tuple[float, float]:
+    """``258.35M`` as a number, and half a unit in its last printed place; nothing printed is 0."""
+    digits, unit = (text[:-1], {"M": 1e6, "G": 1e9}[text[-1]]) if text[-1:] in ("M", "G") else (text, 1.0)
+    return (float(digits) * unit, 0.5 * 10.0 ** -len(digits.partition(".")[2]) * unit) if text else (0.0, 0.0)
 
 
-def audited() -> str:
-    """Each row of Table 3 with the energy that follows from its counts."""
-    lines = []
-    for _, row in read_published("tmn", "table3").iterrows():
-        energy, _ = printed_energy(row["acs_paper"], row["macs_paper"])
-        printed = Decimal(str(row["energy_mj_paper"]))
-        found = "follows" if follows(row) else f"**does not follow** ({(printed / energy - 1) * 100:+.2f} %)"
-        known = [str(row["row"]), row["dataset"], row["method"], shown(row["timesteps"]), row["acs_paper"] or DASH]
-        lines.append([*known, row["macs_paper"], f"{printed}", f"{energy:.4f}", found])
-    header = ["Row", "Data set", "Method", "T", "ACs", "MACs", "Printed, mJ", "Recomputed, mJ", "Audit"]
-    return table(header, lines, "rllrrrrrl")
+def _printed() -> pd.DataFrame:
+    """Table 3 as printed, and what its counts alone say; spikes are not printed, so that signs cost nothing.
+
+    Energies in mJ: ``recomputed``, with the first layer ``once``, by the constants of ``ternary_spike``. Whether the printed
+    one ``follows`` up to the last digits, or what accumulates are ``implied`` by it. The ``least`` and ``most`` that one first
+    layer may be if there are T of them.
+    """
+    rows = read_published(PAPER, "table3")
+    names, steps = ("acs_paper", "macs_paper", "energy_mj_paper"), rows["timesteps"].astype("float64")
+    (acs, d_acs), (macs, d_macs), (mj, d_mj) = (zip(*rows[name].astype(str).map(printed_count), strict=True) for name in names)
+    counts = pd.DataFrame({"acs": acs, "macs": macs, "mj": mj, "d_acs": d_acs, "d_macs": d_macs, "d_mj": d_mj})
+    price = lambda macs, acs, by=TMN_TABLE: (macs * by.mac_pj + acs * by.ac_pj) * 1e-9  # noqa: E731
+    rows["recomputed"] = price(counts["macs"], counts["acs"])
+    rows["once"] = price(counts["macs"] / steps, counts["acs"])
+    rows["ternary_spike"] = price(counts["macs"], counts["acs"], TERNARY_SPIKE_TABLE)
+    rows["follows"] = (rows["recomputed"] - counts["mj"]).abs() <= price(counts["d_macs"], counts["d_acs"]) + counts["d_mj"]
+    rows["implied"] = (counts["mj"] * 1e9 - counts["macs"] * TMN_TABLE.mac_pj) / TMN_TABLE.ac_pj
+    return rows.assign(least=(counts["macs"] - counts["d_macs"]) / steps, most=(counts["macs"] + counts["d_macs"]) / steps)
 
 
-def doubtful() -> str:
-    """The rows of Table 3 whose energy does not follow, and what it would need."""
-    rows = [row for _, row in read_published("tmn", "table3").iterrows() if not follows(row)]
-    implied = [f"row {row['row']} would need {implied_accumulates(row) / 10**6:,.2f}M ACs" for row in rows]
-    return f"Rows {enumeration([str(row['row']) for row in rows])} do not: {', '.join(implied)}"
+def _audit(row: pd.Series) -> str:
+    off = (row["energy_mj_paper"] / row["recomputed"] - 1) * 100
+    return "follows" if row["follows"] else f"**does not follow** ({off:+.2f} %)"
 
 
-def printed_first_layers() -> str:
-    """Between what bounds one first layer lies."""
-    found = first_layers(read_published("tmn", "table3")).items()
-    return ", ".join(f"{low / 10**6:.3f}M to {high / 10**6:.3f}M on {name}" for name, (low, high) in found)
-
-
-def accounts() -> str:
-    """Energy of TMN over that of other methods, from the printed counts."""
-    found = printed_ratios(read_published("tmn", "table3")).items()
-    lines = [[dataset, other, *(f"{value:.3f}" for value in each.values())] for (dataset, other), each in found]
-    return table(["Data set", "TMN over", *ACCOUNTS], lines, "ll" + "r" * len(ACCOUNTS))
+PRINTED = _printed()
+audited = View(
+    TABLE3,
+    ("Row", "row"),
+    ("Data set", "dataset"),
+    ("Method", "method"),
+    ("T", "timesteps"),
+    ("ACs", lambda row: row["acs_paper"] or DASH),
+    ("MACs", "macs_paper", "r"),
+    ("Printed, mJ", lambda row: str(row["energy_mj_paper"])),
+    ("Recomputed, mJ", lambda row: f"{row['recomputed']:.4f}"),
+    ("Audit", _audit, "l"),
+)

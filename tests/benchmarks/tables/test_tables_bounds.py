@@ -98,3 +98,11 @@ def test_a_stand_in_marks_the_verdict_and_is_named_with_a_dagger(monkeypatch: py
 )
 def test_tolerances_in_words(cells: dict[str, str], words: str) -> None:
     assert bounds.tolerance(said(**cells)) == words
+
+
+def test_pairs_are_named_one_by_one_and_a_bound_may_leave_out_its_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = {"rows": "t: row = 1 / 2, 3 by timesteps", "measure": "loss / other_loss", "least": "above 1", "most": "2"}
+    found = verdict(monkeypatch, table(2.0, 1.0, 2.0), **pairs)
+    assert (found.status, found.evidence) == (PARTLY, "Timesteps 4, against 2: 2.00; timesteps 4, against 3: 1.00.")
+    assert bounds.tolerance(said(**pairs)) == "above 1 and at most 2"
+    assert verdict(monkeypatch, table(2.0), **pairs).evidence == "`t` has no pair of row = 1 and 2, 3."

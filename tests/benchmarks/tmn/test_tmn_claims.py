@@ -180,11 +180,11 @@ def test_t05_counts_every_deficit_and_puts_small_ones_in_context(tables: Tables)
     assert verdict("T05", equal).status == REPRODUCED
     result = verdict("T05", lowered(equal, 0.01, steps=(8,), pre=(2,)))
     assert result.status == PARTLY
-    assert "pre-charge 2, T = 8 (-0.01 points, 1 image)" in result.evidence
-    assert result.evidence.endswith("each loss inside the other's 95 % interval.")
+    assert "1 of them outside the bounds (precharge steps 2, timesteps 8: -0.01)" in result.evidence
+    assert result.evidence.endswith("; 1 of 1 with each loss inside the other's 95 % interval.")
     result = verdict("T05", lowered(equal, 5.0))
     assert result.status == NOT_REPRODUCED
-    assert "at 0 of these 12" in result.evidence
+    assert "; 0 of 12 with each loss inside" in result.evidence
 
 
 @pytest.mark.parametrize(

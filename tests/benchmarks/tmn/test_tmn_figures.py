@@ -20,9 +20,14 @@ DRAWINGS: dict[str, Callable[[Tables], Figure]] = {
     "precharge": lambda t: figures.precharge(t["figure4a"], "a network"),
     "depth": lambda t: figures.depth(t["figure4b"], "a network"),
     "residual": lambda t: figures.residual(t["figure4c"], t["figure4c_density"], "a network"),
-    "losses": lambda t: figures.losses(t["timesteps"], "percentile-99.99"),
-    "calibrations": lambda t: figures.calibrations(t["timesteps"], "percentile-99.99"),
+    "losses": lambda t: figures.losses(as_in_paper(t)),
+    "calibrations": lambda t: figures.calibrations(figures.compared(t["timesteps"]), "percentile-99.99"),
 }
+
+
+def as_in_paper(tables: Tables) -> pd.DataFrame:
+    rows = tables["timesteps"]
+    return rows[rows["calibration"] == "percentile-99.99"]
 
 
 @pytest.fixture
@@ -76,34 +81,34 @@ def test_the_minimum_of_each_residual_is_circled(tables: Tables) -> None:
 
 
 def test_losses_have_a_panel_per_network_and_a_band_per_method(tables: Tables) -> None:
-    figure = figures.losses(tables["timesteps"], "percentile-99.99")
+    figure = figures.losses(as_in_paper(tables))
     assert [axes.get_title() for axes in figure.axes] == ["ResNet-20 on CIFAR-10", "ResNet-20 on CIFAR-100"]
     assert all(len(axes.collections) == 3 for axes in figure.axes)
 
 
 def test_the_legend_names_methods_of_every_panel(tables: Tables) -> None:
-    rows = tables["timesteps"].copy()
+    rows = as_in_paper(tables)
     first = rows["dataset"] == rows["dataset"].iloc[0]
     assert not first.all()
-    figure = figures.losses(rows[~(first & (rows["method"] == "OPI"))], "percentile-99.99")  # OPI in the last panels alone
+    figure = figures.losses(rows[~(first & (rows["method"] == "OPI"))])  # OPI in the last panels alone
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["TMN", "rate, from zero", "rate, from half threshold (OPI)"]
 
 
 def test_a_stand_in_is_named_in_the_title(tmn_tables: Make) -> None:
-    figure = figures.losses(tmn_tables(stand_in=True)["timesteps"], "percentile-99.99")
+    figure = figures.losses(as_in_paper(tmn_tables(stand_in=True)))
     assert figure.axes[0].get_title() == "resnet20-thin on sklearn/digits (stand-in)"
 
 
 def test_calibrations_draw_a_curve_per_option(tables: Tables) -> None:
-    figure = figures.calibrations(tables["timesteps"], "percentile-99.99")
+    figure = figures.calibrations(figures.compared(tables["timesteps"]), "percentile-99.99")
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["percentile-99.99 (paper)", "maximum", "least-squares"]
 
 
 def test_any_number_of_networks_and_lengths_fits(tables: Tables) -> None:
-    rows = tables["timesteps"]
+    rows = as_in_paper(tables)
     copies = [rows.assign(dataset=f"{rows['dataset'].iloc[0]} {i}") for i in range(2)]
     many = pd.concat([rows, *(copy[copy["architecture"] == "ResNet-20"].iloc[:34] for copy in copies)])
-    assert len([axes for axes in figures.losses(many, "percentile-99.99").axes if axes.axison]) == 4
+    assert len([axes for axes in figures.losses(many).axes if axes.axison]) == 4
     assert len(figures.depth(tables["figure4b"].query("tmn_timesteps == 4"), "a network").axes) == 1
