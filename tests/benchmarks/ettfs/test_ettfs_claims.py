@@ -273,7 +273,7 @@ def test_e09_needs_significance_over_seeds(tables: Tables) -> None:
 
 def test_e10_pairs_common_seeds_only(tables: Tables) -> None:
     fewer = kept(runs_with(tables, {"no average pooling": 1.0, "both": 1.0}), "runs", "variant != 'both' or seed < 3")
-    assert [effect.seeds for effect in effects(fewer, "E10")] == [5, 3]
+    assert [effect.seeds for effect in effects(fewer["runs"], "E10")] == [5, 3]
     shuffled = fewer | {"runs": fewer["runs"].sample(frac=1, random_state=1)}
     assert verdict("E10", shuffled) == verdict("E10", fewer)
 
@@ -285,10 +285,10 @@ def test_e10_with_one_comparison_is_partly_at_best(tables: Tables) -> None:
 
 def test_effects_of_equal_differences_and_printed_values(tables: Tables) -> None:
     equal = runs_with(tables, {"both": 1.0, "no init": 0.5}, spread=0.0)
-    first, second = effects(equal, "E09")
+    first, second = effects(equal["runs"], "E09")
     assert (first.p, second.p) == (0.0, 0.0)
     assert np.isclose([first.printed, second.printed], [1.05, 1.51]).all()
-    assert np.isclose([effect.printed for effect in effects(equal, "E10")], [0.8, 1.26]).all()
+    assert np.isclose([effect.printed for effect in effects(equal["runs"], "E10")], [0.8, 1.26]).all()
 
 
 @pytest.mark.parametrize(("accuracy", "status"), [(92.31, REPRODUCED), (92.32, PARTLY), (90.91, REPRODUCED), (90.9, PARTLY)])
