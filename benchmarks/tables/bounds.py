@@ -1,22 +1,29 @@
 """Claims that bound a measure of rows of a table, as ``published/claims.csv`` states them.
 
 ``rows`` names rows of a table (``table2: 19, 20``), ``measure`` a column of it or an expression of its columns (``snn_metric -
-accuracy_paper``), ``least`` and ``most`` the bounds: one for all rows, or one for each (``0.3; 0.5``); an empty one is open.
+accuracy_paper``), ``least`` and ``most`` the bounds: one for all rows, or one for each (``0.3; 0.5``); an empty one is open, and
+``above 1`` does not hold at 1 itself.
+
+Conditions on columns name all rows that meet them, each with bounds of its own (``forced: trained == 'forced'``); of ``analytic``
+those of the claim, whose measure may also use what a case names (``value * T / 2``).
 """
 
 from __future__ import annotations
 
 import importlib
 from math import inf
+from typing import Any
 
 import pandas as pd
 
 from benchmarks.published import read_published
-from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge
-from benchmarks.tables.columns import loss_text, marked, printed_loss
-from benchmarks.tables.markdown import enumeration, number
+from benchmarks.tables.analytic import analytic, parameters
+from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge, table_of
+from benchmarks.tables.columns import accuracy_text, loss_text, marked, printed_loss
+from benchmarks.tables.markdown import enumeration, number, small
 from benchmarks.tables.status import NOT_RUN, measured
 
+MOST = 4  # cases that are named one by one
 SLACK = 1e-9  # values in tables are rounded decimals: a bound includes its own edge
 
 Said = dict[str, str]
@@ -42,18 +49,57 @@ def checks_of(paper: str) -> dict[str, Check]:
 def bounded(paper: str, name: str) -> Check:
     """The check of a claim that has rows and bounds in ``claims.csv``: every row lies within them."""
     said = printed_claims(paper)[name]
+    return claim(lambda tables: (_of_rows if _numbered(said) else _of_conditions)(tables, said))
+
+
+def _numbered(said: Said) -> bool:
+    return said["rows"].partition(": ")[2][:1].isdigit()
+
+
+def _of_rows(tables: Tables, said: Said) -> Verdict:
     table, numbers = rows_of(said)
+    rows, missing = chosen_rows(tables, table, numbers)
+    _, held = _measured(rows, said, bounds(said, numbers).loc[rows.index])
+    evidence = "; ".join([*(evidence_of(row) for _, row in rows.iterrows()), *missing])
+    return judge(held, is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
 
-    @claim
-    def check(tables: Tables) -> Verdict:
-        rows, missing = chosen_rows(tables, table, numbers)
-        limits = pd.DataFrame(dict(zip(("least", "most"), bounds(said), strict=True)), index=numbers).loc[rows.index]
-        values = rows.eval(said["measure"])
-        held = list(values.ge(limits["least"] - SLACK) & values.le(limits["most"] + SLACK))
-        evidence = "; ".join([*(evidence_of(row) for _, row in rows.iterrows()), *missing])
-        return judge(held, is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
 
-    return check
+def _measured(rows: pd.DataFrame, said: Said, limits: Any) -> tuple[pd.Series, list[bool]]:
+    """The measure of each row, and whether it lies within the bounds."""
+    values = pd.Series(rows.eval(said["measure"]), dtype="float64")
+    return values, list(values.ge(limits["least"] - SLACK) & values.le(limits["most"] + SLACK))
+
+
+def _of_conditions(tables: Tables, said: Said) -> Verdict:
+    table, conditions = conditions_of(said)
+    frame = parameters(analytic(tables, said["id"])) if table == "analytic" else table_of(tables, table)
+    limits, held, evidence = bounds(said, conditions), [], []
+    for condition in conditions:
+        rows = frame.query(condition, engine="python")
+        if rows.empty:
+            raise NotTested(f"`{table}` has no row with {condition}.")
+        values, within = _measured(rows, said, limits.loc[condition])
+        held += within
+        evidence.append(f"{_named(rows, said['measure'])}: {_ends(values)}")
+    return judge(held, is_stand_in(frame), f"{evidence[0][0].upper()}{'; '.join(evidence)[1:]}.")
+
+
+def _named(rows: pd.DataFrame, measure: str) -> str:
+    """A measure, with the cases or with what it was measured on."""
+    if "case" not in rows:
+        return f"`{measure}` ({'; '.join(dict.fromkeys(marked(row) for _, row in rows.iterrows()))})"
+    what = enumeration(list(rows["quantity"].unique())) + ("" if measure == "value" else f", `{measure}`")
+    return f"{what} ({'; '.join(rows['case']) if len(rows) <= MOST else f'{len(rows)} cases'})"
+
+
+def _ends(values: pd.Series) -> str:
+    return " to ".join(dict.fromkeys(small(value, 3) for value in (values.min(), values.max())))
+
+
+def conditions_of(said: Said) -> tuple[str, list[str]]:
+    """The table and the conditions that a claim names."""
+    table, _, conditions = said["rows"].partition(": ")
+    return table, conditions.split("; ")
 
 
 def rows_of(said: Said) -> tuple[str, list[int]]:
@@ -62,25 +108,26 @@ def rows_of(said: Said) -> tuple[str, list[int]]:
     return table, [int(number) for number in numbers.split(", ")]
 
 
-def bounds(said: Said) -> tuple[list[float], list[float]]:
-    """The least and the largest value of each row of a claim."""
-    count = len(rows_of(said)[1])
-    least, most = ([float(part) if part else open_end for part in said[end].split("; ")]
-                   for end, open_end in (("least", -inf), ("most", inf)))  # fmt: skip
-    return least * (count if len(least) == 1 else 1), most * (count if len(most) == 1 else 1)
+def bounds(said: Said, rows: Any) -> pd.DataFrame:
+    """The columns ``least`` and ``most``: the bounds of each of these rows. Raises ValueError for another number of bounds."""
+    ends = {end: [_end(part, open_end) for part in said[end].split("; ")] for end, open_end in (("least", -inf), ("most", inf))}
+    return pd.DataFrame({end: limits * (len(rows) if len(limits) == 1 else 1) for end, limits in ends.items()}, index=rows)
+
+
+def _end(text: str, open_end: float) -> float:
+    return float(text.removeprefix("above ")) + 2 * SLACK * text.startswith("above") if text else open_end
 
 
 def tolerance(said: Said) -> str:
     """What we call reproduced, in words: from the bounds of a claim where it has some."""
-    if not said["rows"]:
+    if not _numbered(said):
         return said["tolerance"]
     least, most = said["least"], said["most"]
     if least == f"-{most}":
         words = f"within {most} of zero"
     else:
-        words = " and ".join(
-            f"at {end} {enumeration(limit.split('; '))}" for end, limit in (("least", least), ("most", most)) if limit
-        )
+        ends = [f"at {end} {enumeration(limit.split('; '))}" for end, limit in (("least", least), ("most", most)) if limit]
+        words = " and ".join(ends).replace("at least above", "above")
     return f"{words} ({said['tolerance']})" if said["tolerance"] else words
 
 
@@ -98,7 +145,12 @@ def chosen_rows(tables: Tables, table: str, numbers: list[int]) -> tuple[pd.Data
 
 
 def evidence_of(row: pd.Series) -> str:
-    """The loss of a row, with what it was measured on and what is printed."""
+    """The loss of a row or, without one, its accuracy, with what it was measured on and what is printed."""
+    if "loss" not in row:
+        what = f"{row['method']}, {marked(row)}, T = {row['timesteps']}, {row['n_test']:,} images"
+        trained = f"{row['training_images']:,} training images, {row['epochs']} epochs, seeds {row['seeds']}"
+        printed = "" if pd.isna(row["accuracy_paper"]) else f", printed {number(row['accuracy_paper'])}"
+        return f"row {row['row']} ({what}; {trained}): {accuracy_text(row)} %{printed}"
     where = marked(row) if row["status"] == "stand-in" else f"{row['architecture']} on {row['dataset']}"
     what = f"{row['method']}, {where}, T = {row['timesteps']}, {row['n_test']:,} images"
     return f"row {row['row']} ({what}): loss {loss_text(row)} points, printed {number(printed_loss(row))}"

@@ -15,7 +15,7 @@ from benchmarks.methods import method
 from benchmarks.models import MODELS, model_spec
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Row, Values, status_of
-from benchmarks.tables.markdown import enumeration, interval, ranges
+from benchmarks.tables.markdown import DASH, enumeration, interval, ranges
 from benchmarks.tables.schema import Column, TableSchema
 from benchmarks.tables.status import measured, rows_to_come, stands_for
 
@@ -149,6 +149,11 @@ def verdict(row: pd.Series) -> str:
 def loss_text(row: pd.Series) -> str:
     """The loss with its interval."""
     return interval(row["loss"], row["loss_ci95_low"], row["loss_ci95_high"])
+
+
+def accuracy_text(row: pd.Series) -> str:
+    """The accuracy with its interval; without one where there is none."""
+    return interval(row["snn_metric"], row["ci95_low"], row["ci95_high"]).removesuffix(f" [{DASH}, {DASH}]")
 
 
 def with_controls(rows: pd.DataFrame, controls: pd.DataFrame, name: str) -> str:
