@@ -200,21 +200,20 @@ def _status(dataset: str, layout: str, stand_in: bool) -> Values:
 
 
 def _printed(table: TableSchema, profile: Profile) -> Found:
-    """The rows of a table as printed."""
+    """The rows of a table as printed; of Table III on the network that the profile names for it."""
     for row in printed_rows(PAPER, table.name, table.keys, Row):
-        yield row.key, partial(_variant if table is TABLE3 else _method, profile, row.key)
+        network = (row.key["dataset"], row.key["network"])
+        if table is TABLE3:
+            yield row.key, partial(_variant, profile, variant_of(row.number), network)
+        else:
+            yield row.key, partial(training, profile, network, row.key["method"])
 
 
-def _method(profile: Profile, key: Values) -> Runs:
-    return training(profile, (key["dataset"], key["network"]), key["method"])
-
-
-def _variant(profile: Profile, key: Values) -> Runs:
-    """A row of Table III, on the network that the profile names for it."""
-    variant, found = variant_of(key["row"]), settings(profile, "table3")
+def _variant(profile: Profile, variant: str, network: Sequence[str]) -> Runs:
+    found = settings(profile, "table3")
     if variant not in found.get("variants", VARIANTS):
         raise NotAvailable("the profile leaves this variant out, for time")
-    return training(profile, found.get("network", (key["dataset"], key["network"])), options=VARIANTS[variant])
+    return training(profile, found.get("network", network), options=VARIANTS[variant])
 
 
 def _named(profile: Profile) -> Found:
@@ -277,15 +276,13 @@ def _untrained(profile: Profile) -> Found:
     found = settings(profile, "initial")
     for encoding in found.get("encodings", []):
         for name in INITIALIZATIONS:
-            size = (found["dataset"], 0, found["layout"], found["timesteps"])
-            state = InitialState(*size, name, encoding, images=found["images"])
-            stand_in = dataset_spec(state.dataset).paper_name != "Fashion-MNIST"  # the data set of Figures 1, 2 and 5
-            runs = (_status(state.dataset, state.layout, stand_in), (state,))
-            yield {"encoding": encoding, "initialization": name}, partial(_same, runs)
+            yield {"encoding": encoding, "initialization": name}, partial(_state, found, encoding, name)
 
 
-def _same(runs: Runs) -> Runs:
-    return runs
+def _state(found: Values, encoding: str, name: str) -> Runs:
+    state = InitialState(found["dataset"], 0, found["layout"], found["timesteps"], name, encoding, images=found["images"])
+    stand_in = dataset_spec(state.dataset).paper_name != "Fashion-MNIST"  # the data set of Figures 1, 2 and 5
+    return _status(state.dataset, state.layout, stand_in), (state,)
 
 
 # ---- what fills a row -------------------------------------------------------------------------------------------------

@@ -14,21 +14,9 @@ import pandas as pd
 
 from benchmarks.ettfs.settings import PAPER, VARIANTS, variant_of
 from benchmarks.published import read_published
+from benchmarks.tables import claims as kit
 from benchmarks.tables.bounds import bounded
-from benchmarks.tables.claims import (
-    NOT_TESTED,
-    PARTLY,
-    REPRODUCED,
-    STAND_IN,
-    Check,
-    NotTested,
-    Tables,
-    Verdict,
-    claim,
-    is_stand_in,
-    judge,
-    table_of,
-)
+from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
 from benchmarks.tables.columns import marked
 from benchmarks.tables.markdown import count, number, ranges, small
 from benchmarks.tables.statistics import Interval, paired_difference
@@ -55,17 +43,12 @@ def effort(row: pd.Series) -> str:
     return f"{row['training_images']:,} training images, {count(row['epochs'], 'epoch')}"
 
 
-def span(values: pd.Series) -> str:
-    """Lowest to highest."""
-    return f"{number(values.min(), 3)} to {number(values.max(), 3)}"
-
-
 def _sentence(*parts: str) -> str:
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 
 
-# ---- before training ---------------------------------------------------------------------------------------------------------
+# ---- before training --------------------------------------------------------------------------------------------------
 
 
 def stacks(rows: pd.DataFrame) -> pd.DataFrame:
@@ -212,15 +195,10 @@ def gains_over_epochs(rows: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Effect:
-    """What one part of the method is worth in points, paired over training seeds; without interval and p for one seed.
+    """What ``part`` of the method adds to what is ``beside`` it: the difference of two ``rows`` of Table III in points.
 
-    Args:
-        part, beside: what is added, and what is there.
-        rows: of Table III, whose difference it is.
-        gain: with its 95 % interval.
-        p: two-sided p-value of the paired t test.
-        seeds: how many were paired.
-        printed: the paper's difference.
+    Paired over ``seeds``, with the 95 % interval and the two-sided p-value of the t test (NaN for one seed); ``printed`` is the
+    paper's difference.
     """
 
     part: str
@@ -230,11 +208,6 @@ class Effect:
     p: float
     seeds: int
     printed: float
-
-    @property
-    def holds(self) -> bool:
-        """Within the tolerance of E09 and E10."""
-        return bool(self.p < SIGNIFICANT and self.gain.estimate >= LEAST_GAIN - SLACK)
 
 
 EFFECTS = {
@@ -286,9 +259,8 @@ def gain_of(name: str) -> Check:
         if not complete:
             listed.append("the other comparison was not run over seeds")
         rows = ablated(runs)
-        return judge(
-            [effect.holds for effect in tested], is_stand_in(rows), _sentence(*listed, effort(rows.iloc[0])), complete
-        )
+        held = [effect.p < SIGNIFICANT and effect.gain.estimate >= LEAST_GAIN - SLACK for effect in tested]
+        return judge(held, is_stand_in(rows), _sentence(*listed, effort(rows.iloc[0])), complete)
 
     return check
 
@@ -319,8 +291,9 @@ def best_on_fashion(tables: Tables) -> Verdict:
     """E13: at best partly, since what other perceptrons reach is unknown."""
     found = bounded(PAPER, "E13")(tables)
     note = "; for the SMLP the marks of STDBP and TQ-TTFS are unknown, so the best verdict is partly."
-    status = {REPRODUCED: PARTLY, STAND_IN + REPRODUCED: STAND_IN + PARTLY}.get(found.status, found.status)
-    return found if found.status == NOT_TESTED else Verdict(status, found.evidence.removesuffix(".") + note)
+    partly = {kit.REPRODUCED: kit.PARTLY, kit.STAND_IN + kit.REPRODUCED: kit.STAND_IN + kit.PARTLY}
+    status = partly.get(found.status, found.status)
+    return found if status == kit.NOT_TESTED else Verdict(status, found.evidence.removesuffix(".") + note)
 
 
 # ---- decoding and the forced spike ------------------------------------------------------------------------------------

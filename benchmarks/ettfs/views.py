@@ -33,6 +33,7 @@ VARIANTS = {
 }
 ALONE = {4: "both", 3: "pooling alone", 2: "initialisation alone", 1: "neither"}
 effort, stacks, chosen_exponential = claims.effort, claims.stacks, claims.chosen_exponential
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 PARTS = {"E09": "Average in place of max pooling", "E10": "The paper's initialisation in place of Kaiming's"}
 
 
@@ -108,9 +109,6 @@ def recipes(profile: Profile) -> str:
     ]
     trained = [(chosen, method, recipe(name)) for chosen in choices(profile) for method, name in chosen.recipes.items()]
     return listing(trained, *columns)
-
-
-OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 
 
 def _options(made: Recipe) -> str:
@@ -338,11 +336,6 @@ def decoders(rows: pd.DataFrame) -> str:
     return _decoders(rows.assign(chosen=claims.chosen_exponential(list(rows["decoder"]))))
 
 
-def seeds(rows: pd.DataFrame) -> str:
-    """The most seeds of a row."""
-    return count(max(seed_count(row) for _, row in rows.iterrows()), "seed")
-
-
 def runs(rows: pd.DataFrame) -> str:
     """Accuracies of each group of runs."""
     return listing(
@@ -395,20 +388,17 @@ def random_stacks(rows: pd.DataFrame) -> str:
     """Currents and firing of random stacks, a line for each T."""
     layers = f"layer 1, {claims.DEPTH}, {rows['layer'].max()}"
     return listing(
-        [part for _, part in rows.groupby("T")],
+        [part for _, part in rows.assign(scaled=rows["value"] * rows["T"] / 2).groupby("T")],
         ("T", lambda part: str(part.iloc[0]["T"])),
-        ("Kaiming: variance · T/2", lambda part: _span(part[part["claim"] == "E01"]["value"] * part.iloc[0]["T"] / 2)),
-        *((f"ETTFS: {what}", partial(_current, what)) for what in ("variance", "mean")),
+        ("Kaiming: variance · T/2", partial(_span, "E01", "variance", "scaled")),
+        *((f"ETTFS: {what}", partial(_span, "E02", what, "value")) for what in ("variance", "mean")),
         *((f"{label}: fires in {layers}", partial(_fire, name)) for name, label in INITIALIZATIONS.items()),
     )
 
 
-def _current(what: str, part: pd.DataFrame) -> str:
-    return _span(part[(part["claim"] == "E02") & part["quantity"].str.startswith(what)]["value"])
-
-
-def _span(values: pd.Series) -> str:
-    return claims.span(values) if len(values) else DASH
+def _span(claim: str, what: str, value: str, part: pd.DataFrame) -> str:
+    values = part[(part["claim"] == claim) & part["quantity"].str.startswith(what)][value]
+    return f"{number(values.min(), 3)} to {number(values.max(), 3)}" if len(values) else DASH
 
 
 def _fire(initialization: str, part: pd.DataFrame) -> str:
