@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import lines
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from benchmarks.ettfs.claims import gains_over_epochs
@@ -77,7 +77,7 @@ def potentials(frame: pd.DataFrame) -> Figure:
         axes.yaxis.set_minor_locator(NullLocator())
         if len(rows):
             kit.edges(axes, f"layer {rows['layer'].iloc[0]}", "potential / threshold", f"{rows['encoding'].iloc[0]}\ndensity")
-    threshold = Line2D([], [], color=BLACK, linewidth=0.9, linestyle=":", label="threshold")
+    threshold = _handle(color=BLACK, linewidth=0.9, linestyle=":", label="threshold")
     return _headed(figure, frame, "Potential before firing, before training", threshold)
 
 
@@ -87,8 +87,8 @@ def gradients(frame: pd.DataFrame) -> Figure:
     for axes, rows in panels:
         _logarithmic(axes, rows, "median", pd.concat([frame["median"], frame["mean"]]), dashed="mean")
         kit.edges(axes, ENCODINGS[rows["encoding"].iloc[0]], "layer", "|gradient| of the weights")
-    mean = Line2D([], [], color=GREY, linestyle="--", linewidth=1.0, label="mean")
-    zero = Line2D([], [], color=GREY, marker="o", linestyle="", markerfacecolor="white", label="median of exactly 0")
+    mean = _handle(color=GREY, linestyle="--", linewidth=1.0, label="mean")
+    zero = _handle(color=GREY, marker="o", linestyle="", markerfacecolor="white", label="median of exactly 0")
     return _headed(figure, frame, "Gradients before training, median over weights", mean, zero)
 
 
@@ -182,7 +182,7 @@ def decoders(frame: pd.DataFrame) -> Figure:
         axes.set(title=titled(rows.iloc[0]), xlabel="mean step of the first output spike")
         axes.margins(x=0.15)
     panels[0][0].set_ylabel("accuracy, % (distance to 100 is logarithmic)")
-    handles = [Line2D([], [], linestyle="", label=name, **style) for name, style in styles.items()]
+    handles = [_handle(linestyle="", label=name, **style) for name, style in styles.items()]
     return kit.finished(figure, "Temporal weightings, with 95 % intervals over seeds", handles, 1, "right center")
 
 
@@ -228,7 +228,7 @@ def decisions(frame: pd.DataFrame) -> Figure:
         axes.set_xticks([*ticks, last], [*map(str, ticks), "none"])
     panels[0][0].set_ylabel("% of test images")
     used = [RUNS[variant] for variant in frame["variant"].unique()]
-    handles = [Line2D([], [], color=color, marker=marker, label=label) for color, marker, label in used]
+    handles = [_handle(color=color, marker=marker, label=label) for color, marker, label in used]
     return kit.finished(figure, "Step of the first output spike, all seeds together (no marker: no image)", handles)
 
 
@@ -247,7 +247,7 @@ def curves(frame: pd.DataFrame) -> Figure:
         axes.set_xlabel("epoch")
         kit.whole(axes)
     panels[0][0].set(ylim=(0, 102), ylabel="validation accuracy, %")
-    handles = [Line2D([], [], color=color, label=label) for color, _, label in used]
+    handles = [_handle(color=color, label=label) for color, _, label in used]
     return kit.finished(figure, "Validation accuracy, mean over seeds (band: lowest to highest)", handles, 5)
 
 
@@ -285,6 +285,11 @@ def runs(frame: pd.DataFrame) -> Figure:
 # ---- helpers ----------------------------------------------------------------------------------------------------------
 
 
+def _handle(**style: Any) -> lines.Line2D:
+    """An entry of a legend."""
+    return lines.Line2D([], [], **style)
+
+
 def _curves(frame: pd.DataFrame, over: str, *each: str) -> Iterable[tuple[dict[str, Any], pd.DataFrame]]:
     """Style and sorted rows of each initialisation that is there, Kaiming's first, and of ``each`` within."""
     for name, (color, marker, _) in INITIALIZATIONS.items():
@@ -298,10 +303,10 @@ def _banded(axes: Axes, mean: pd.Series, low: pd.Series, high: pd.Series, *, col
     axes.fill_between(mean.index.astype(float), low, high, color=color, alpha=alpha, linewidth=0)
 
 
-def _headed(figure: Figure, frame: pd.DataFrame, text: str, *extra: Line2D, markers: bool = True) -> Figure:
+def _headed(figure: Figure, frame: pd.DataFrame, text: str, *extra: lines.Line2D, markers: bool = True) -> Figure:
     """The figure with its heading, and a legend of the initialisations and what is extra."""
     handles = [
-        Line2D([], [], color=color, marker=marker if markers else "", label=label)
+        _handle(color=color, marker=marker if markers else "", label=label)
         for name, (color, marker, label) in INITIALIZATIONS.items()
         if (frame["initialization"] == name).any()
     ]
