@@ -10,24 +10,24 @@ from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import direct_method
 from benchmarks.models.layouts import parse_layout
 from benchmarks.profiles import Profile
-from benchmarks.tables.settings import (
-    NETWORK,
-    NETWORKS,
-    SEE,
-    TABLE,
-    TEXT,
-    Check,
-    check_table,
-    list_of,
-    read_section,
-    sections_of,
-    whole,
-    wholes,
-)
+from benchmarks.tables import settings as kit
+from benchmarks.tables.settings import NETWORK, NETWORKS, TABLE, TEXT, Check, check_table, whole, wholes
 from benchmarks.training import recipe
 from snncore.decoding import weights
 
 PAPER = "ettfs"
+VARIANTS: dict[str, dict[str, str]] = {
+    "both": {},
+    "no init": {"initialization": "kaiming"},
+    "no average pooling": {"pooling": "max"},
+    "neither": {"initialization": "kaiming", "pooling": "max"},
+}
+"""Name -> options of Table III's ablation, its last row first."""
+
+
+def variant_of(row: int) -> str:
+    """The variant in a row of Table III."""
+    return list(VARIANTS)[-row]
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,6 @@ class Choice:
         return replace(self, layout=self.layouts.get(method, self.layout))
 
 
-VARIANTS: dict[str, dict[str, str]] = {
-    "both": {},
-    "no init": {"initialization": "kaiming"},
-    "no average pooling": {"pooling": "max"},
-    "neither": {"initialization": "kaiming", "pooling": "max"},
-}
-"""Name -> options; the variants of Table III's ablation."""
-VARIANT_OF = {("yes", "yes"): "both", ("no", "yes"): "no init", ("yes", "no"): "no average pooling", ("no", "no"): "neither"}
-"""Columns initialization and average_pooling of Table III -> name."""
-ENCODINGS = ("direct", "latency", "random")
-"""Of the inputs; random ones (one spike per input, at a random step) cannot be trained on."""
-
-
 def _is_decoder(value: Any) -> bool:
     try:
         weights(value, 2)
@@ -84,44 +71,32 @@ def _is_decoder(value: Any) -> bool:
     return True
 
 
-def _is_variant(value: Any) -> bool:
-    return isinstance(value, str) and value in VARIANTS
+def _names(*known: str) -> Check:
+    return kit.list_of(lambda value: isinstance(value, str) and value in known, f"names out of {', '.join(known)}")
 
 
 SEEDS, COUNT = wholes(0), whole(1)
+DECODERS = kit.list_of(_is_decoder, "decoders, e.g. exponential-2, linear, uniform, first-spike")
 SECTIONS: dict[str, dict[str, Check]] = {
-    "table3": {"network": NETWORK, "variants": list_of(_is_variant, f"variants of {', '.join(VARIANTS)}")},
-    "decoders": {
-        "networks": NETWORKS,
-        "decoders": list_of(_is_decoder, "decoders, e.g. exponential-2, linear, uniform, first-spike"),
-        "seeds": SEEDS,
-    },
+    "table3": {"network": NETWORK, "variants": _names(*VARIANTS)},
+    "decoders": {"networks": NETWORKS, "decoders": DECODERS, "seeds": SEEDS},
     "forced": {"networks": NETWORKS},
-    "initial": {
-        "dataset": TEXT,
-        "layout": TEXT,
-        "timesteps": whole(2),
-        "images": COUNT,
-        "encodings": list_of(lambda value: value in ENCODINGS, f"encodings of {', '.join(ENCODINGS)}"),
-    },
-    "figure4": {
-        "network": NETWORK,
-        "encodings": list_of(lambda value: value in ENCODINGS[:2], f"encodings of {', '.join(ENCODINGS[:2])}"),
-    },
+    # Random inputs (one spike per input, at a random step) cannot be trained on.
+    "initial": {"dataset": TEXT, "layout": TEXT, "timesteps": whole(2), "images": COUNT}
+    | {"encodings": _names("direct", "latency", "random")},
+    "figure4": {"network": NETWORK, "encodings": _names("direct", "latency")},
     "stacks": {"width": COUNT, "depth": COUNT, "timesteps": wholes(2), "draws": COUNT},
 }
 ENTRIES: dict[str, Check] = {
-    "paper_dataset": TEXT,
-    "network": TEXT,
-    "dataset": TEXT,
-    "layout": TEXT,
-    "recipes": TABLE,
-    "seeds": TABLE,
-    "validation": COUNT,
-    "training": COUNT,
-    "layouts": TABLE,
+    **dict.fromkeys(("paper_dataset", "network", "dataset", "layout"), TEXT),
+    **dict.fromkeys(("recipes", "seeds", "layouts"), TABLE),
+    **dict.fromkeys(("validation", "training"), COUNT),
 }
 """Of one of [[papers.ettfs.networks]]; see ``Choice``."""
+SPIKING = kit.must(
+    lambda name: isinstance(name, str) and isinstance(recipe(name).options.get("timesteps"), int),
+    "a recipe for spiking networks, with timesteps",
+)
 KNOWN: dict[str, dict[str, Check]] = SECTIONS | {"networks": ENTRIES}
 
 
@@ -131,13 +106,12 @@ def choices(profile: Profile) -> list[Choice]:
     Raises:
         CannotRun: an entry that lacks, is unknown or of another type; an unknown data set, method, recipe or layout.
     """
-    section = sections_of(profile, PAPER, KNOWN)
     where = f"profile {profile.name}, [[papers.{PAPER}.networks]]"
-    found = [_choice(entry, where) for entry in section.get("networks", [])]
-    names = [(each.paper_dataset, each.network) for each in found]
+    found = [_choice(entry, where) for entry in kit.sections_of(profile, PAPER, KNOWN).get("networks", [])]
+    names = [f"{each.paper_dataset} {each.network}" for each in found]
     for name in names:
         if names.count(name) > 1:
-            raise CannotRun(f"{where} names {' '.join(name)} twice")
+            raise CannotRun(f"{where} names {name} twice")
     return found
 
 
@@ -151,29 +125,20 @@ def choice(profile: Profile, dataset: str, network: str) -> Choice:
 
 def settings(profile: Profile, name: str) -> dict[str, Any]:
     """The entries of ``[papers.ettfs.<name>]``; empty where the profile has no such section. CannotRun for a wrong entry."""
-    return read_section(profile, PAPER, name, KNOWN)
+    return kit.read_section(profile, PAPER, name, KNOWN)
 
 
 def _choice(entry: Any, where: str) -> Choice:
     check_table(entry, ENTRIES, where, optional=("training", "layouts"))
     made = Choice(**entry)
-    spec = dataset_spec(made.dataset)
+    spec, methods = dataset_spec(made.dataset), tuple(made.recipes)
+    check_table(made.recipes, dict.fromkeys(methods, SPIKING), f"{where}, recipes")
+    check_table(made.layouts, dict.fromkeys(methods, TEXT), f"{where}, layouts", optional=methods)
+    check_table(made.seeds, dict.fromkeys(("default", *methods), SEEDS), f"{where}, seeds", optional=methods)
     for layout in (made.layout, *made.layouts.values()):
         parse_layout(layout, (spec.channels, *spec.size), spec.classes)
-    if "default" not in made.seeds:
-        raise CannotRun(f"{where}: seeds lacks 'default'; {SEE}")
-    for name, known in (("seeds", ("default", *made.recipes)), ("layouts", tuple(made.recipes))):
-        for method in getattr(made, name):
-            if method not in known:
-                raise CannotRun(f"{where}: {name} of {method}, which has no recipe; known: {', '.join(known)}")
-    for method, seeds in made.seeds.items():
-        if wanted := SEEDS(seeds):
-            raise CannotRun(f"{where}: the seeds of {method} must be {wanted}, got {seeds!r}")
-    for method, name in made.recipes.items():
-        if not isinstance(name, str) or not isinstance(recipe(name).options.get("timesteps"), int):
-            raise CannotRun(f"{where}: the recipe of {method} must be one for spiking networks, with timesteps, got {name!r}")
-        try:
-            direct_method(method)
-        except NotAvailable as error:
-            raise CannotRun(f"{where}: {error}") from error
+    try:
+        list(map(direct_method, methods))
+    except NotAvailable as error:
+        raise CannotRun(f"{where}: {error}") from error
     return made

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import product
 from math import inf, isnan
 from typing import Any
 
@@ -12,32 +11,15 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.ettfs import claims
-from benchmarks.ettfs.artifacts import COST, DECODERS, FORCED, TABLE1, TABLE3
-from benchmarks.ettfs.claims import (
-    CONVERGED,
-    DEPTH,
-    EFFECTS,
-    FASHION_MARKS,
-    MNIST_MARK,
-    VARIANT_ROWS,
-    Effect,
-    convergence,
-    effects,
-    mean_over_seeds,
-    p_value,
-    ratio,
-    seed_count,
-    signed_interval,
-    span,
-)
-from benchmarks.ettfs.figures import measured_on
-from benchmarks.ettfs.settings import VARIANT_OF, Choice, choices
+from benchmarks.ettfs.artifacts import ANALYTIC, COST, DECODERS, FORCED, TABLE1, TABLE3
+from benchmarks.ettfs.claims import seed_count, signed_interval
+from benchmarks.ettfs.settings import Choice, choices, variant_of
 from benchmarks.methods import DIRECT_METHODS, DirectMethod, direct_method
 from benchmarks.profiles import Profile
-from benchmarks.tables import status
-from benchmarks.tables.claims import NotTested, Tables, brief
-from benchmarks.tables.markdown import DASH, count, number, plain, ranges, small, table
-from benchmarks.tables.statistics import Interval, paired_difference
+from benchmarks.tables.claims import brief
+from benchmarks.tables.columns import accuracy_text, marked
+from benchmarks.tables.markdown import DASH, count, enumeration, number, plain, ranges, small
+from benchmarks.tables.statistics import Interval
 from benchmarks.tables.status import NOT_RUN, measured, stands_for
 from benchmarks.tables.views import Cell, View, grid, listing
 from benchmarks.training.recipes import Recipe, recipe
@@ -49,25 +31,15 @@ VARIANTS = {
     "no average pooling": "max pooling",
     "neither": "Kaiming's initialisation, max pooling",
 }
-ALONE = {"both": "both", "no init": "pooling alone", "no average pooling": "initialisation alone", "neither": "neither"}
+ALONE = {4: "both", 3: "pooling alone", 2: "initialisation alone", 1: "neither"}
+effort, stacks, chosen_exponential = claims.effort, claims.stacks, claims.chosen_exponential
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 PARTS = {"E09": "Average in place of max pooling", "E10": "The paper's initialisation in place of Kaiming's"}
-GROUP = ["dataset", "network", "method", "variant"]
-effort, others, chosen_exponential = claims.effort, claims.others, claims.chosen_exponential
-
-
-def marked(row: pd.Series) -> str:
-    """What a row was measured on, for a text."""
-    return f"*{measured_on(row)}* †" if row["status"] == "stand-in" else measured_on(row)
 
 
 def variant(row: pd.Series) -> str:
     """The variant of a group of runs in words."""
-    return str(row["method"] if row["variant"] in ("both", "as published") else VARIANTS.get(row["variant"], row["variant"]))
-
-
-def not_run(*frames: pd.DataFrame) -> str:
-    """Why rows were not run; nothing where all were."""
-    return status.reasons(pd.concat(frame["status"] for frame in frames))
+    return str(row["method"] if row["variant"] in ("both", "as published") else VARIANTS[row["variant"]])
 
 
 def _shown(name: str, decimals: int = 2, unit: str = "", sign: bool = False) -> Callable[[pd.Series], str]:
@@ -77,55 +49,29 @@ def _shown(name: str, decimals: int = 2, unit: str = "", sign: bool = False) -> 
 # ---- headlines and settings -------------------------------------------------------------------------------------------
 
 
-def own_rows(rows: pd.DataFrame, network: str) -> pd.DataFrame:
-    """ETTFS's measured rows of Table I or II with a kind of network."""
-    return measured(rows[(rows["method"] == "ETTFS") & (rows["network"] == network)])
-
-
-def seeded(row: pd.Series) -> str:
-    """The accuracy of a row with its deviation over seeds."""
-    return f"**{mean_over_seeds(row)} %**{_deviation(row, ', std ')}, {count(seed_count(row), 'seed')}"
-
-
-def _deviation(row: pd.Series, before: str) -> str:
+def deviation(row: pd.Series, before: str) -> str:
+    """The standard deviation over seeds after some text; nothing for a single seed."""
     return "" if isnan(row["std"]) else f"{before}{number(row['std'])}"
 
 
-def best_other(row: pd.Series) -> float:
-    """The best accuracy of another method that is printed for the data set and kind of network of a row."""
-    return MNIST_MARK if row["dataset"] == "MNIST" else FASHION_MARKS[row["network"]]
+def others(rows: pd.DataFrame, own: pd.Series) -> str:
+    """How far ETTFS is above each method that was measured beside it, with the same kind of network; epochs where they differ."""
+    rows = rows[(rows["method"] != "ETTFS") & (rows["network"] == own["network"])]
+    said = ""
+    for _, same in rows.groupby("epochs", sort=False):
+        epochs = int(same["epochs"].iloc[0])
+        ahead = zip(same["method"], same["snn_metric"], own["snn_metric"] - same["snn_metric"], strict=True)
+        listed = [f"{method} {number(metric)} % ({number(by, sign=True)} for ETTFS)" for method, metric, by in ahead]
+        trained = f" after {count(epochs, 'epoch')}" if epochs != own["epochs"] else ""
+        said += f"; measured beside it{trained}: {', '.join(listed)}"
+    return said
 
 
-def ablation(rows: pd.DataFrame) -> str:
-    """The accuracies of Table III in a line."""
-    return ", ".join(
-        f"{ALONE[_variant_of(row)]} {number(row['snn_metric'])}{_deviation(row, ' ± ')} (printed {number(row['accuracy_paper'])})"
-        for _, row in rows.iterrows()
-    )
-
-
-def _variant_of(row: pd.Series) -> str:
-    return VARIANT_OF[row["initialization"], row["average_pooling"]]
-
-
-def worth(tables: Tables, name: str) -> str:
+def worth(runs: pd.DataFrame, name: str) -> str:
     """What the part of ETTFS that a claim is about is worth; nothing where it was not run."""
-    try:
-        found = effects(tables, name)
-    except NotTested:
-        return ""
-    tested = ["" if isnan(effect.p) else f" ({p_value(effect.p)})" for effect in found]
-    gains = [f"{signed_interval(effect.gain)} points with {effect.name.rpartition(', ')[2]}" for effect in found]
-    return " and ".join(map("".join, zip(gains, tested, strict=True)))
-
-
-def first_spikes(rows: pd.DataFrame) -> str:
-    """When the first output spike comes, for each network with all of ETTFS."""
-    return "; ".join(
-        f"{row['network']} on {row['dataset']} at step {number(row['decision_step'])} of {row['timesteps']} (95 % of the images"
-        f" by step {row['decision_p95']}; {number(row['spikes_per_neuron'])} spikes per neuron)"
-        for _, row in rows[rows["variant"] == "both"].iterrows()
-    )
+    tested = lambda effect: "" if isnan(effect.p) else f" ({claims.p_value(effect.p)})"  # noqa: E731
+    found = claims.effects(runs, name)
+    return enumeration([f"{signed_interval(effect.gain)} points with {effect.beside}{tested(effect)}" for effect in found])
 
 
 def methods() -> list[DirectMethod]:
@@ -165,9 +111,6 @@ def recipes(profile: Profile) -> str:
     return listing(trained, *columns)
 
 
-OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
-
-
 def _options(made: Recipe) -> str:
     return ", ".join(f"{name} {value}" for name, value in made.options.items() if name != "timesteps") or DASH
 
@@ -193,7 +136,7 @@ def _where(row: pd.Series) -> str:
 
 
 MEASURED: tuple[Any, ...] = (
-    _ours("Ours [95 %]", mean_over_seeds, " †"),
+    _ours("Ours [95 %]", accuracy_text, " †"),
     _ours("Std", _shown("std")),
     _ours("Seeds", lambda row: str(seed_count(row))),
     _ours("Training images, epochs", lambda row: f"{row['training_images']:,}, {row['epochs']}"),
@@ -220,7 +163,7 @@ table3 = View(
 _ties = View(
     TABLE1,
     ("Row", lambda row: f"{row['table']}.{row['row']}", "l"),
-    ("Variant", lambda row: VARIANTS[_variant_of(row)] if "initialization" in row else row["method"], "l"),
+    ("Variant", lambda row: VARIANTS[variant_of(row["row"])] if row["table"] == "III" else row["method"], "l"),
     ("Measured on", marked, "l"),
     ("Decided within a step", _shown("tied_percent", 1, " %")),
     ("No output spike", _shown("silent_percent", 1, " %")),
@@ -241,46 +184,44 @@ def sources(rows: pd.DataFrame) -> str:
     return "; ".join(dict.fromkeys(f"{row['method']}: {row['source']}" for _, row in given.iterrows()))
 
 
-def worths(tables: Tables) -> tuple[str, list[str]]:
-    """What each part is worth, as a table, and what could not be told."""
-    found: list[Effect] = []
-    missing: dict[str, None] = {}
-    for name in EFFECTS:
-        try:
-            found += effects(tables, name)
-        except NotTested as reason:
-            missing[str(reason)] = None
+def worths(runs: pd.DataFrame) -> str:
+    """What each part is worth; nothing where that was not run."""
+    found = [effect for name in claims.EFFECTS for effect in claims.effects(runs, name)]
     listed = listing(
         found,
-        ("Effect", lambda effect: effect.name, "l"),
-        ("Rows", lambda effect: f"{VARIANT_ROWS[effect.better]} against {VARIANT_ROWS[effect.worse]}", "l"),
+        ("Effect", lambda effect: f"{effect.part}, {effect.beside}", "l"),
+        ("Rows", lambda effect: "{} against {}".format(*effect.rows), "l"),
         ("Gain in points [95 %]", lambda effect: signed_interval(effect.gain)),
-        ("p", lambda effect: DASH if isnan(effect.p) else p_value(effect.p).removeprefix("p = ").removeprefix("p ")),
+        ("p", lambda effect: DASH if isnan(effect.p) else claims.p_value(effect.p).removeprefix("p = ").removeprefix("p ")),
         ("Seeds", lambda effect: str(effect.seeds)),
         ("Printed", lambda effect: number(effect.printed, sign=True)),
     )
-    return listed if found else "", list(missing)
+    return listed if found else ""
 
 
-def ties(**frames: pd.DataFrame) -> str:
-    """Share of images whose highest score several classes share, of tables by their numbers; nothing where none was measured."""
-    rows = [row for title, frame in frames.items() for _, row in measured(frame).assign(table=title).iterrows()]
-    return _ties(rows) if rows else ""
+def together(**frames: pd.DataFrame) -> pd.DataFrame:
+    """The rows of several tables, with the number of each in a column ``table``."""
+    return pd.concat([frame.assign(table=title) for title, frame in frames.items()], ignore_index=True)
+
+
+def ties(rows: pd.DataFrame) -> str:
+    """Share of images whose highest score several classes share; nothing where none was measured."""
+    found = measured(rows)
+    return "" if found.empty else _ties(found)
 
 
 # ---- before training --------------------------------------------------------------------------------------------------
 
 
-def by_layer(rows: pd.DataFrame, value: str) -> str:
+def by_layer(rows: pd.DataFrame, kind: str, value: str, cell: Callable[[float], str] = partial(number, decimals=3)) -> str:
     """A value over layers, a line for each input and initialisation."""
-    return _by_layer(rows, "initialization", _shown(value, 3), INITIALIZATIONS)
-
-
-def _by_layer(rows: pd.DataFrame, kind: str, cell: Callable[[pd.Series], str], names: dict[str, str]) -> str:
-    left = lambda encoding, name: (encoding, names[name])  # noqa: E731
-    top = "layer {}".format
+    left = lambda encoding, name: (encoding, KINDS[name])  # noqa: E731
+    shown = lambda row: (_factor if row[kind] == "ratio" else cell)(row[value])  # noqa: E731
     headings = ["Input", "Initialisation"]
-    return grid(rows, ["encoding", kind], "layer", cell, headings, left=left, top=top, sort=False, align="ll")
+    return grid(rows, ["encoding", kind], "layer", shown, headings, left=left, top="layer {}".format, sort=False, align="ll")
+
+
+KINDS = INITIALIZATIONS | {"ratio": "**ratio**"}
 
 
 def beyond(rows: pd.DataFrame) -> str:
@@ -297,14 +238,9 @@ def beyond(rows: pd.DataFrame) -> str:
 
 def gradients(rows: pd.DataFrame) -> str:
     """Median gradients under both initialisations and their ratio. Nothing where one of them is missing."""
-    try:
-        cells = claims.gradient_ratios({"figure5": rows})
-    except NotTested:
-        return ""
-    lines = cells.reset_index().melt(["encoding", "layer"], var_name="kind")
-    lines = pd.concat(lines[lines["encoding"] == encoding] for encoding in dict.fromkeys(rows["encoding"]))
-    cell = lambda row: (_factor if row["kind"] == "ratio" else small)(row["value"])  # noqa: E731
-    return _by_layer(lines, "kind", cell, INITIALIZATIONS | {"ratio": "**ratio**"})
+    cells = claims.gradient_ratios(rows).reset_index()
+    lines = cells.melt(["encoding", "layer"], ["kaiming", "ettfs", "ratio"], "kind").sort_values("encoding", kind="stable")
+    return "" if cells.empty else by_layer(lines, "kind", "value", small)
 
 
 def _factor(value: float) -> str:
@@ -317,49 +253,47 @@ def _factor(value: float) -> str:
 
 def deep(rows: pd.DataFrame) -> str:
     """How the five-layer network converged, by input and initialisation."""
-    lines = []
-    for encoding, name in product(dict.fromkeys(rows["encoding"]), INITIALIZATIONS):
-        part = rows[(rows["encoding"] == encoding) & (rows["initialization"] == name)]
-        if found := list(convergence(part, name).values()):
-            last = part[part["epoch"] == part["epoch"].max()]
-            reached = [each.crossing for each in found if each.crossing is not None]
-            crossing = f"{ranges(reached)} ({len(reached)} of {len(found)})" if reached else "never"
-            spreads = _spread([each.final for each in found]), _spread(list(last["validation_accuracy"]))
-            lines.append([str(encoding), INITIALIZATIONS[name], str(len(found)), spreads[0], crossing, spreads[1]])
-    header = ["Input", "Initialisation", "Seeds", "Last training accuracy, %", f"{CONVERGED:.0f} % in epoch", "Validation, %"]
-    return table(header, lines, "llrrrr")
+    found = claims.convergence(rows)
+    return listing(
+        [part for _, part in found.groupby(["encoding", "initialization"], sort=False)],
+        ("Input", lambda part: str(part["encoding"].iloc[0]), "l"),
+        ("Initialisation", lambda part: INITIALIZATIONS[part["initialization"].iloc[0]], "l"),
+        ("Seeds", lambda part: str(len(part))),
+        ("Last training accuracy, %", lambda part: _spread(part["train_accuracy"])),
+        (f"{claims.CONVERGED:.0f} % in epoch", lambda part: _reached(part["crossing"])),
+        ("Validation, %", lambda part: _spread(part["validation_accuracy"])),
+    )
 
 
-def _spread(values: Sequence[float]) -> str:
+def _reached(epochs: pd.Series) -> str:
+    found = epochs.dropna()
+    return f"{ranges(map(int, found))} ({len(found)} of {len(epochs)})" if len(found) else "never"
+
+
+def _spread(values: pd.Series) -> str:
     if len(values) == 1:
-        return number(values[0], 1)
-    return f"{number(float(np.mean(values)), 1)} ({number(min(values), 1)} to {number(max(values), 1)})"
+        return number(values.iloc[0], 1)
+    return f"{number(values.mean(), 1)} ({number(values.min(), 1)} to {number(values.max(), 1)})"
 
 
 def learning(rows: pd.DataFrame) -> str:
     """Validation accuracy of both initialisations after the first epochs, then about every doubling, and the last."""
-    shown = {1, 2, 3, 5, 10, 20, 50, 100, 200, 500, rows["epoch"].max()}
-    lines = [_after(int(str(epoch)), part) for epoch, part in rows.groupby("epoch") if epoch in shown]
-    return table(["After epoch", "Kaiming, %", "ETTFS, %", "ETTFS minus Kaiming [95 %]"], lines, "rrrr")
-
-
-def _after(epoch: int, rows: pd.DataFrame) -> list[str]:
-    cells = rows.pivot(index="seed", columns="initialization", values="validation_accuracy").reindex(columns=[*INITIALIZATIONS])
-    pairs = cells.dropna().to_numpy(dtype="float64")
-    gain = signed_interval(paired_difference(pairs[:, 1], pairs[:, 0])[0]) if len(pairs) else DASH
-    return [str(epoch), *(number(mean) for mean in cells.mean()), gain]
+    gains = claims.gains_over_epochs(rows)
+    means = rows.groupby(["epoch", "initialization"])["validation_accuracy"].mean().unstack().reindex(columns=[*INITIALIZATIONS])
+    return listing(
+        [epoch for epoch in means.index if epoch in {1, 2, 3, 5, 10, 20, 50, 100, 200, 500, means.index.max()}],
+        ("After epoch", str),
+        *((f"{label}, %", lambda epoch, name=name: number(means[name][epoch])) for name, label in INITIALIZATIONS.items()),
+        ("ETTFS minus Kaiming [95 %]", lambda at: signed_interval(Interval(*gains.loc[at])) if at in gains.index else DASH),
+    )
 
 
 def firing(rows: pd.DataFrame) -> str:
     """Share of neurons that fire by layer, at the first and the last step."""
-    ends = rows[rows["step"].isin([rows["step"].min(), rows["step"].max()])]
-    cells = ends.pivot(index=["layer", "step"], columns="initialization", values="firing").reindex(columns=[*INITIALIZATIONS])
-    cell = lambda row: f"{_fires(row)} ({_factor(ratio(row['ettfs'], row['kaiming']))})"  # noqa: E731
-    return grid(cells.reset_index().astype(object), "layer", "step", cell, ["Layer"], top="step {}".format)
-
-
-def _fires(row: pd.Series) -> str:
-    return " / ".join(number(row[name], 3) for name in INITIALIZATIONS)
+    cells = claims.pairs(rows[rows["step"].isin([rows["step"].min(), rows["step"].max()])], "firing", "layer", "step")
+    cells = cells.assign(ratio=cells["ettfs"] / cells["kaiming"]).reset_index().astype(object)
+    cell = lambda row: f"{number(row['kaiming'], 3)} / {number(row['ettfs'], 3)} ({_factor(row['ratio'])})"  # noqa: E731
+    return grid(cells, "layer", "step", cell, ["Layer"], top="step {}".format)
 
 
 # ---- after training ---------------------------------------------------------------------------------------------------
@@ -367,7 +301,7 @@ def _fires(row: pd.Series) -> str:
 _decoders = View(
     DECODERS,
     ("Weights", lambda row: f"**{row['decoder']}**" if row["decoder"] == row["chosen"] else row["decoder"], "l"),
-    ("Accuracy, % [95 %]", mean_over_seeds),
+    ("Accuracy, % [95 %]", accuracy_text),
     ("Std", _shown("std")),
     ("First output spike", "decision_step"),
     ("Spikes per neuron", _shown("spikes_per_neuron", 3)),
@@ -399,20 +333,14 @@ cost = View(
 
 def decoders(rows: pd.DataFrame) -> str:
     """Temporal weightings of a network, the one that stands for the paper's in bold."""
-    return _decoders(rows.assign(chosen=chosen_exponential(list(rows["decoder"]))))
-
-
-def seeds(rows: pd.DataFrame) -> str:
-    """The most seeds of a row."""
-    return count(max(seed_count(row) for _, row in rows.iterrows()), "seed")
+    return _decoders(rows.assign(chosen=claims.chosen_exponential(list(rows["decoder"]))))
 
 
 def runs(rows: pd.DataFrame) -> str:
     """Accuracies of each group of runs."""
     return listing(
         _groups(rows),
-        ("Measured on", lambda part: marked(part.iloc[0]), "l"),
-        ("Variant", lambda part: variant(part.iloc[0]), "l"),
+        *GROUP,
         ("Seeds", lambda part: str(len(part))),
         ("Test, %", lambda part: number(part["snn_metric"].mean())),
         ("Lowest to highest", lambda part: f"{number(part['snn_metric'].min())} to {number(part['snn_metric'].max())}"),
@@ -423,58 +351,68 @@ def runs(rows: pd.DataFrame) -> str:
 
 def endings(rows: pd.DataFrame) -> str:
     """Means over seeds of each group of runs after the last epoch, and a tenth of the epochs before."""
-    lines = []
-    for part in _groups(rows):
-        last = int(part["epoch"].max())
-        before = last - max(1, last // 10)
-        values = [part[part["epoch"] == epoch]["validation_accuracy"].mean() for epoch in (before, last)]
-        silent = part[part["epoch"] == last]["silent_percent"].mean()
-        gain = f"{number(values[1] - values[0], sign=True)} since epoch {before}"
-        lines.append([marked(part.iloc[0]), variant(part.iloc[0]), str(last), number(values[1]), gain, number(silent, 1)])
-    header = ["Measured on", "Variant", "Epochs", "Validation, %", "Last tenth, points", "Silent, %"]
-    return table(header, lines, "llrrrr")
+    return listing(
+        _groups(rows),
+        *GROUP,
+        ("Epochs", lambda part: str(part["epoch"].max())),
+        ("Validation, %", lambda part: number(_after(part, 0))),
+        ("Last tenth, points", _last_tenth),
+        ("Silent, %", lambda part: number(_after(part, 0, "silent_percent"), 1)),
+    )
+
+
+def _last_tenth(part: pd.DataFrame) -> str:
+    tenth = max(1, int(part["epoch"].max()) // 10)
+    return f"{number(_after(part, 0) - _after(part, tenth), sign=True)} since epoch {part['epoch'].max() - tenth}"
+
+
+def _after(rows: pd.DataFrame, before: int, value: str = "validation_accuracy") -> float:
+    """The mean so many epochs before the last one."""
+    return float(rows[rows["epoch"] == rows["epoch"].max() - before][value].mean())
 
 
 def _groups(rows: pd.DataFrame) -> Iterable[pd.DataFrame]:
-    return [part for _, part in rows.groupby(GROUP, sort=False)]
+    return [part for _, part in rows.groupby(["dataset", "network", "method", "variant"], sort=False)]
+
+
+GROUP: tuple[Any, ...] = (
+    ("Measured on", lambda part: marked(part.iloc[0]), "l"),
+    ("Variant", lambda part: variant(part.iloc[0]), "l"),
+)
 
 
 # ---- analytic ---------------------------------------------------------------------------------------------------------
 
 
-def random_stacks(rows: pd.DataFrame) -> pd.DataFrame:
-    """The cases of random stacks, with their initialisation, T and layer."""
-    cases = rows["case"].str.extract(r"(?P<initialization>\w+), T = (?P<T>\d+), (?P<spike>[^,]+), layer (?P<layer>\d+)")
-    return rows.join(cases).dropna(subset=["layer"]).astype({"T": int, "layer": int})
-
-
-def stacks(rows: pd.DataFrame) -> str:
+def random_stacks(rows: pd.DataFrame) -> str:
     """Currents and firing of random stacks, a line for each T."""
-    last = rows["layer"].max()
+    layers = f"layer 1, {claims.DEPTH}, {rows['layer'].max()}"
     return listing(
-        [part for _, part in rows.groupby("T")],
+        [part for _, part in rows.assign(scaled=rows["value"] * rows["T"] / 2).groupby("T")],
         ("T", lambda part: str(part.iloc[0]["T"])),
-        ("Kaiming: variance · T/2", lambda part: _span(part[part["claim"] == "E01"]["value"] * part.iloc[0]["T"] / 2)),
-        *((f"ETTFS: {what}", partial(_current, what)) for what in ("variance", "mean")),
-        *((f"{label}: fires in layer 1, {DEPTH}, {last}", partial(_fire, name)) for name, label in INITIALIZATIONS.items()),
+        ("Kaiming: variance · T/2", partial(_span, "E01", "variance", "scaled")),
+        *((f"ETTFS: {what}", partial(_span, "E02", what, "value")) for what in ("variance", "mean")),
+        *((f"{label}: fires in {layers}", partial(_fire, name)) for name, label in INITIALIZATIONS.items()),
     )
 
 
-def _current(what: str, part: pd.DataFrame) -> str:
-    return _span(part[(part["claim"] == "E02") & part["quantity"].str.startswith(what)]["value"])
-
-
-def _span(values: pd.Series) -> str:
-    return span(values) if len(values) else DASH
+def _span(claim: str, what: str, value: str, part: pd.DataFrame) -> str:
+    values = part[(part["claim"] == claim) & part["quantity"].str.startswith(what)][value]
+    return f"{number(values.min(), 3)} to {number(values.max(), 3)}" if len(values) else DASH
 
 
 def _fire(initialization: str, part: pd.DataFrame) -> str:
     rows = part[(part["claim"] == "E03") & (part["initialization"] == initialization)]
     by = dict(zip(rows["layer"], rows["value"], strict=True))
-    return ", ".join(number(by[n], 3) for n in dict.fromkeys([1, DEPTH, max(by)]) if n in by) if by else DASH
+    return ", ".join(number(by[n], 3) for n in dict.fromkeys([1, claims.DEPTH, max(by)]) if n in by) if by else DASH
+
+
+_pooled = View(
+    ANALYTIC, ("Pooling of single-spike trains", "quantity"), ("Case", "case"), ("Value", lambda row: f"{row['value']:g}")
+)
 
 
 def pooled(rows: pd.DataFrame) -> str:
     """Largest sums of pooled trains; nothing if there are none."""
-    lines = [[row["quantity"], row["case"], f"{row['value']:g}"] for _, row in rows[rows["claim"] == "E08"].iterrows()]
-    return table(["Pooling of single-spike trains", "Case", "Value"], lines, "llr") if lines else ""
+    found = rows[rows["claim"] == "E08"]
+    return "" if found.empty else _pooled(found)

@@ -52,3 +52,9 @@ def analytic(tables: Tables, claim: str, quantity: str = "") -> pd.DataFrame:
     if rows.empty:
         raise NotTested(f"`analytic` has no {quantity or 'row'} of {claim}.")
     return rows
+
+
+def parameters(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of cases with a column for each number that they name, as ``T = 4`` and ``layer 2``."""
+    found = rows["case"].str.extractall(r"(?P<name>\w+) (?:= )?(?P<number>\d+(?:\.\d+)?)").droplevel("match")
+    return rows.join(found.pivot(columns="name", values="number").astype("float64"))

@@ -6,6 +6,9 @@ accuracy_paper``), ``least`` and ``most`` the bounds: one for all rows, or one f
 
 Pairs are rows that differ in one column and agree in others, ``table3: method = TMN / COS, Fast-SNN by dataset``, of rows that
 further columns choose (``; timesteps = 4``). Columns of the second row are called ``other_...``: ``energy_mj / other_energy_mj``.
+
+Conditions on columns name all rows that meet them, each with bounds of its own (``forced: trained == 'forced'``); of ``analytic``
+those of the claim, whose measure may also use what a case names (``value * T / 2``).
 """
 
 from __future__ import annotations
@@ -19,12 +22,13 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.published import read_published
+from benchmarks.tables.analytic import analytic, parameters
 from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge, table_of
-from benchmarks.tables.columns import loss_text, marked, printed_loss
-from benchmarks.tables.markdown import enumeration, number
+from benchmarks.tables.columns import accuracy_text, loss_text, marked, printed_loss
+from benchmarks.tables.markdown import enumeration, number, small
 from benchmarks.tables.status import NOT_RUN, measured
 
-MOST = 4  # pairs that are named one by one
+MOST = 4  # cases or pairs that are named one by one
 SLACK = 1e-9  # values in tables are rounded decimals: a bound includes its own edge
 
 Said = dict[str, str]
@@ -51,11 +55,13 @@ def checks_of(paper: str) -> dict[str, Check]:
 def bounded(paper: str, name: str) -> Check:
     """The check of a claim that has rows and bounds in ``claims.csv``: every row lies within them."""
     said = printed_claims(paper)[name]
-    return claim(lambda tables: (_of_pairs if _PAIRS.fullmatch(said["rows"]) else _of_rows)(tables, said))
+    return claim(lambda tables: _of_rows(tables, said))
 
 
 def _of_rows(tables: Tables, said: Said) -> Verdict:
     table, numbers = rows_of(said)
+    if not numbers:
+        return (_of_pairs if _PAIRS.fullmatch(said["rows"]) else _of_conditions)(tables, said)
     return judged_rows(tables, table, numbers, lambda rows: _measured(rows, said, bounds(said, numbers).loc[rows.index])[1])
 
 
@@ -83,7 +89,7 @@ def _of_pairs(tables: Tables, said: Said) -> Verdict:
     return judge(held, is_stand_in(pairs), f"{evidence[0].upper()}{evidence[1:]}.")
 
 
-def _measured(rows: pd.DataFrame, said: Said, limits: pd.DataFrame) -> tuple[pd.Series, list[bool]]:
+def _measured(rows: pd.DataFrame, said: Said, limits: Any) -> tuple[pd.Series, list[bool]]:
     """The measure of each row, and whether it lies within the bounds."""
     values = pd.Series(rows.eval(said["measure"]), dtype="float64")
     return values, list(values.ge(limits["least"] - SLACK) & values.le(limits["most"] + SLACK))
@@ -111,10 +117,42 @@ def paired_rows(tables: Tables, said: str) -> tuple[pd.DataFrame, list[str]]:
     return pairs, places
 
 
+def _of_conditions(tables: Tables, said: Said) -> Verdict:
+    table, conditions = conditions_of(said)
+    frame = parameters(analytic(tables, said["id"])) if table == "analytic" else table_of(tables, table)
+    limits, held, evidence = bounds(said, conditions), [], []
+    for condition in conditions:
+        rows = frame.query(condition, engine="python")
+        if rows.empty:
+            raise NotTested(f"`{table}` has no row with {condition}.")
+        values, within = _measured(rows, said, limits.loc[condition])
+        held += within
+        evidence.append(f"{_named(rows, said['measure'])}: {_ends(values)}")
+    return judge(held, is_stand_in(frame), f"{evidence[0][0].upper()}{'; '.join(evidence)[1:]}.")
+
+
+def _named(rows: pd.DataFrame, measure: str) -> str:
+    """A measure, with the cases or with what it was measured on."""
+    if "case" not in rows:
+        return f"`{measure}` ({'; '.join(dict.fromkeys(marked(row) for _, row in rows.iterrows()))})"
+    what = enumeration(list(rows["quantity"].unique())) + ("" if measure == "value" else f", `{measure}`")
+    return f"{what} ({'; '.join(rows['case']) if len(rows) <= MOST else f'{len(rows)} cases'})"
+
+
+def _ends(values: pd.Series) -> str:
+    return " to ".join(dict.fromkeys(small(value, 3) for value in (values.min(), values.max())))
+
+
+def conditions_of(said: Said) -> tuple[str, list[str]]:
+    """The table and the conditions that a claim names."""
+    table, _, conditions = said["rows"].partition(": ")
+    return table, conditions.split("; ")
+
+
 def rows_of(said: Said) -> tuple[str, list[int]]:
-    """The table and the rows that a claim names; no row where it names pairs."""
+    """The table and the rows that a claim names; no row where it names pairs or conditions."""
     table, _, numbers = said["rows"].partition(": ")
-    return table, [] if _PAIRS.fullmatch(said["rows"]) else [int(number) for number in numbers.split(", ")]
+    return table, [int(number) for number in numbers.split(", ")] if numbers[:1].isdigit() else []
 
 
 def bounds(said: Said, rows: Any) -> pd.DataFrame:
@@ -129,7 +167,7 @@ def _end(text: str, open_end: float) -> float:
 
 def tolerance(said: Said) -> str:
     """What we call reproduced, in words: from the bounds of a claim where it has some."""
-    if not said["rows"]:
+    if not (rows_of(said)[1] or _PAIRS.fullmatch(said["rows"])):
         return said["tolerance"]
     least, most = said["least"], said["most"]
     if least == f"-{most}":
@@ -154,7 +192,12 @@ def chosen_rows(tables: Tables, table: str, numbers: list[int]) -> tuple[pd.Data
 
 
 def evidence_of(row: pd.Series) -> str:
-    """The loss of a row, with what it was measured on and what is printed."""
+    """The loss of a row or, without one, its accuracy, with what it was measured on and what is printed."""
+    if "loss" not in row:
+        what = f"{row['method']}, {marked(row)}, T = {row['timesteps']}, {row['n_test']:,} images"
+        trained = f"{row['training_images']:,} training images, {row['epochs']} epochs, seeds {row['seeds']}"
+        printed = "" if pd.isna(row["accuracy_paper"]) else f", printed {number(row['accuracy_paper'])}"
+        return f"row {row['row']} ({what}; {trained}): {accuracy_text(row)} %{printed}"
     where = marked(row) if row["status"] == "stand-in" else f"{row['architecture']} on {row['dataset']}"
     what = f"{row['method']}, {where}, T = {row['timesteps']}, {row['n_test']:,} images"
     return f"row {row['row']} ({what}): loss {loss_text(row)} points, printed {number(printed_loss(row))}"

@@ -12,10 +12,10 @@ from benchmarks.data.registry import dataset_spec
 from benchmarks.errors import NotAvailable
 from benchmarks.measurements import Arrays, Measurement
 from benchmarks.methods import method
-from benchmarks.models import model_spec
+from benchmarks.models import MODELS, model_spec
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Row, Values
-from benchmarks.tables.markdown import enumeration, interval, number, ranges
+from benchmarks.tables.markdown import DASH, enumeration, interval, number, ranges
 from benchmarks.tables.schema import Column, TableSchema
 from benchmarks.tables.status import measured, rows_to_come, stands_for
 
@@ -112,12 +112,13 @@ def accuracy(choice: NetworkChoice, index: int, columns: Values, arrays: list[Ar
 
 
 def measured_on(row: pd.Series) -> str:
-    """What a row was measured on: as papers name it, a stand-in by its own name."""
+    """What a row was measured on: as papers name it, a stand-in and a network that has no name by their own."""
     dataset, architecture = row["dataset_used"], row["architecture_used"]
     if row["status"] == "stand-in":
         return f"{architecture} on {dataset}"
     name, comma, quantizer = architecture.partition(", ")
-    return f"{model_spec(name).paper_name}{comma}{quantizer} on {dataset_spec(dataset).paper_name}"
+    network = MODELS[name].paper_name if name in MODELS else name
+    return f"{network}{comma}{quantizer} on {dataset_spec(dataset).paper_name}"
 
 
 def titled(row: pd.Series) -> str:
@@ -162,6 +163,11 @@ LOSSES = (
     ("Loss [95 %]", loss_text),
 )
 """Columns of a view: accuracies and loss, as printed and as measured."""
+
+
+def accuracy_text(row: pd.Series) -> str:
+    """The accuracy with its interval; without one where there is none."""
+    return interval(row["snn_metric"], row["ci95_low"], row["ci95_high"]).removesuffix(f" [{DASH}, {DASH}]")
 
 
 def with_controls(rows: pd.DataFrame, controls: pd.DataFrame, name: str) -> str:

@@ -12,7 +12,7 @@ from benchmarks.harness.results import format_rows, read_table
 from benchmarks.profiles import load_profile, profile_names
 from benchmarks.published import published_papers, published_tables, read_published
 from benchmarks.tables.artifacts import artifacts_of, select_artifacts
-from benchmarks.tables.bounds import bounds, checks_of, printed_claims, rows_of, tolerance
+from benchmarks.tables.bounds import bounds, checks_of, conditions_of, printed_claims, rows_of, tolerance
 from benchmarks.tables.claims import NOT_TESTED
 
 PAPERS = published_papers()
@@ -86,15 +86,18 @@ def test_bounds_are_those_of_rows_and_columns_that_exist(paper: str) -> None:
             assert not any(said[name] for name in BOUNDS)
             continue
         table, numbers = rows_of(said)
-        names = set(artifacts_of(paper)[table].schema.names)
+        names, parts = set(artifacts_of(paper)[table].schema.names), numbers or [0]
         if numbers:
             assert set(numbers) <= set(read_published(paper, table)["row"])
-        else:  # pairs
-            column, by, chosen = re.fullmatch(r"\w+: (\w+) = .+ by ([^;]+)(.*)", said["rows"]).groups()  # type: ignore[union-attr]
+        elif found := re.fullmatch(r"\w+: (\w+) = .+ by ([^;]+)(.*)", said["rows"]):  # pairs
+            column, by, chosen = found.groups()
             assert {column, *by.split(", "), *re.findall(r"; (\w+) =", chosen)} <= names
             names |= {f"other_{name}" for name in names}
+        else:
+            parts = conditions_of(said)[1]
+            assert all(pd.DataFrame(columns=list(names), dtype=str).query(part, engine="python").empty for part in parts)
         assert set(re.findall(r"[a-z_]\w*", said["measure"])) <= names
-        assert len(bounds(said, numbers or [0])) and (said["least"] or said["most"])
+        assert len(bounds(said, parts)) and (said["least"] or said["most"])
 
 
 @each_paper

@@ -376,17 +376,19 @@ def test_a_profile_without_this_room_has_only_reasons(tmp_path: Path) -> None:
         assert all("names no network" in row.reason for row in artifact.rows(bare))
 
 
-def test_at_two_steps_both_initialisations_are_one_and_nothing_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_two_steps_both_initialisations_are_one_and_rows_of_kaimings_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Variance T/N is Kaiming's 2/N at T = 2."""
     profile = load_profile("workstation")
     chosen = choice(profile, "Fashion-MNIST", "SCNN, short")
     named = recipe(chosen.recipes["ETTFS"])
-    assert named.options["timesteps"] > 2 and artifacts.trainings(chosen, "ETTFS", artifacts.VARIANT_OPTIONS["neither"])
+    network = (chosen.paper_dataset, chosen.network)
+    assert named.options["timesteps"] > 2 and artifacts.training(profile, network, options=VARIANTS["neither"])
     two_steps = replace(named, options=named.options | {"timesteps": 2})
     monkeypatch.setattr(artifacts, "recipe", lambda name: two_steps if name == named.name else recipe(name))
     with pytest.raises(NotAvailable, match="both draw weights of variance 2/N"):
-        artifacts.trainings(chosen, "ETTFS", artifacts.VARIANT_OPTIONS["neither"])
-    variants = {variant for found, _, variant, _ in artifacts.named_runs(profile) if found == chosen}
-    assert variants == {"both", "no average pooling"}
-    for rows in (artifacts.figure8(profile), artifacts.figure9(profile)):
-        assert [bool(row.reason) for row in rows] == [True]
+        artifacts.training(profile, network, options=VARIANTS["neither"])
+    rows = {name: artifact.rows(profile) for name, artifact in artifacts_of("ettfs").items()}
+    variants = {row.key["variant"]: bool(row.reason) for row in rows["cost"] if row.key["network"] == chosen.network}
+    assert variants == {"both": False, "no average pooling": False, "no init": True, "neither": True}
+    for name in ("figure8", "figure9"):
+        assert {row.key["initialization"]: bool(row.reason) for row in rows[name]} == {"kaiming": True, "ettfs": False}

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.tables import bounds
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, Verdict
 
-BLANK = dict.fromkeys(("statement", "tolerance", "rows", "measure", "least", "most"), "")
+BLANK = dict.fromkeys(("id", "statement", "tolerance", "rows", "measure", "least", "most"), "")
 
 
 def said(**cells: str) -> dict[str, str]:
@@ -91,6 +91,8 @@ def test_a_stand_in_marks_the_verdict_and_is_named_with_a_dagger(monkeypatch: py
         ({"least": "-0.2", "most": "0.2"}, "within 0.2 of zero"),
         ({"most": "0.3"}, "at most 0.3"),
         ({"least": "1"}, "at least 1"),
+        ({"least": "above 1"}, "above 1"),
+        ({"rows": "t: method == 'M'", "least": "1", "tolerance": "one"}, "one"),
         ({"least": "1", "most": "2"}, "at least 1 and at most 2"),
         ({"most": "0.3; 0.5; 1.6", "tolerance": "twice"}, "at most 0.3, 0.5 and 1.6 (twice)"),
         ({"rows": "", "tolerance": "exact"}, "exact"),
@@ -106,3 +108,25 @@ def test_pairs_are_named_one_by_one_and_a_bound_may_leave_out_its_edge(monkeypat
     assert (found.status, found.evidence) == (PARTLY, "Timesteps 4, against 2: 2.00; timesteps 4, against 3: 1.00.")
     assert bounds.tolerance(said(**pairs)) == "above 1 and at most 2"
     assert verdict(monkeypatch, table(2.0), **pairs).evidence == "`t` has no pair of row = 1 and 2, 3."
+
+
+# ---- conditions -------------------------------------------------------------------------------------------------------
+
+
+def test_conditions_name_rows_with_bounds_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = "t: row == 1; row > 1"
+    tables = {"t": table(0.1, 0.2, 0.4)["t"].assign(status="stand-in")}
+    found = verdict(monkeypatch, tables, rows=rows, most="0.1; 0.4")
+    assert found == Verdict(STAND_IN + REPRODUCED, "`loss` (*a on d* †): 0.1; `loss` (*a on d* †): 0.2 to 0.4.")
+    assert verdict(monkeypatch, tables, rows=rows, most="0.1; 0.3").status == STAND_IN + PARTLY
+    assert verdict(monkeypatch, {"t": tables["t"].head(1)}, rows=rows, most="1").evidence == "`t` has no row with row > 1."
+    assert verdict(monkeypatch, table("no data"), rows=rows, most="1") == Verdict(NOT_TESTED, "`t` was not run: no data.")
+
+
+def test_cases_bound_what_they_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [("C1", "variance", f"T = {t}, layer {layer}", 2 / t) for t in (4, 8) for layer in (1, 2)] + [("C2", "variance", "", 9.0)]
+    cases = pd.DataFrame(lines, columns=["claim", "quantity", "case", "value"]).assign(status="measured")
+    of = {"id": "C1", "rows": "analytic: quantity == 'variance' and layer <= 2", "measure": "value * T / 2", "least": "1", "most": "1"}
+    assert verdict(monkeypatch, {"analytic": cases}, **of) == Verdict(REPRODUCED, "Variance, `value * T / 2` (T = 4, layer 1; T = 4, layer 2; T = 8, layer 1; T = 8, layer 2): 1.")
+    first = of | {"rows": "analytic: layer == 1 and T == 8", "measure": "value", "most": ""}
+    assert verdict(monkeypatch, {"analytic": cases}, **first) == Verdict(NOT_REPRODUCED, "Variance (T = 8, layer 1): 0.25.")
