@@ -49,10 +49,9 @@ class ThresholdBatchNorm2d(BatchNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """``[T, B, C, H, W]`` of the same shape."""
-        flat, training = input.flatten(0, 1), self.training
-        normal = F.batch_norm(
-            flat, self.running_mean, self.running_var, self.scale * self.weight, self.bias, training, self.momentum or 0.0, self.eps
-        )
+        weight, momentum = self.scale * self.weight, self.momentum or 0.0
+        statistics = self.running_mean, self.running_var
+        normal = F.batch_norm(input.flatten(0, 1), *statistics, weight, self.bias, self.training, momentum, self.eps)
         return normal.unflatten(0, input.shape[:2])
 
 

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from benchmarks.errors import CannotRun
 from snncore.time_first import AvgPool2d, Conv2d
 
-NeuronOf = Callable[[int], nn.Module]
-"""Channels -> a neuron."""
+NeuronOf = Callable[[int, bool], nn.Module]
+"""Channels, and whether the spikes reach a sum or the classifier without a convolution between -> a neuron."""
 NormOf = Callable[[int, bool], nn.Module]
 """Channels, and whether the output is one of two branches that add up -> a normalisation of ``[T, B, C, H, W]``."""
 
@@ -59,22 +59,26 @@ def residual_layout(name: str) -> Layout:
 
 
 class Block(nn.Module):
-    """``spikes -> LIF(norm(conv(LIF(norm(conv(spikes))))) + shortcut)``; with ``sew``, ``LIF(...) + shortcut`` (Fang et al.,
-    NeurIPS 2021), whose shortcut has a neuron of its own where it changes shape."""
+    """``LIF(norm(conv(LIF(norm(conv(spikes))))) + shortcut)``.
+
+    With ``sew``, ``LIF(...) + shortcut`` (Fang et al., NeurIPS 2021), whose shortcut has a neuron where it changes shape.
+    """
 
     def __init__(
-        self, inputs: int, channels: int, stride: int, pooled: bool, neuron: NeuronOf, norm: NormOf, sew: bool = False
+        self, inputs: int, channels: int, stride: int, pooled: bool, reach: bool, neuron: NeuronOf, norm: NormOf, sew: bool
     ) -> None:
         super().__init__()
         self.conv1, self.norm1 = Conv2d(inputs, channels, 3, stride, 1, bias=False), norm(channels, False)
-        self.neuron1 = neuron(channels)
+        self.neuron1 = neuron(channels, False)
         self.conv2, self.norm2 = Conv2d(channels, channels, 3, 1, 1, bias=False), norm(channels, not sew)
-        self.neuron2 = neuron(channels)
+        self.neuron2 = neuron(channels, reach or sew)
         self.shortcut = nn.Sequential()
         if stride > 1 or inputs != channels:
             pooling = [AvgPool2d(stride)] if pooled and stride > 1 else []
             convolution = Conv2d(inputs, channels, 1, 1 if pooling else stride, bias=False)
-            self.shortcut = nn.Sequential(*pooling, convolution, norm(channels, not sew), *([neuron(channels)] if sew else []))
+            self.shortcut = nn.Sequential(
+                *pooling, convolution, norm(channels, not sew), *([neuron(channels, True)] if sew else [])
+            )
         self.sew = sew
 
     def forward(self, spikes: Tensor) -> Tensor:
@@ -108,14 +112,16 @@ class SpikingResNet(nn.Module):
             stem.append(nn.Sequential(Conv2d(inputs, width, kernel, stride, kernel // 2, bias=False), norm(width, False)))
             inputs = width
         self.stem = nn.ModuleList(stem)
-        self.stem_neurons = nn.ModuleList(neuron(width) for _ in layout.stem)
+        last = len(layout.stem) - 1
+        self.stem_neurons = nn.ModuleList(neuron(width, position == last) for position in range(len(layout.stem)))
         window = layout.pooling
         self.pooling = AvgPool2d(*window, padding=(window[0] - 1) // 2) if window else nn.Identity()
         blocks: list[nn.Module] = []
         for stage, count in enumerate(layout.blocks):
             for position in range(count):
                 outputs, stride = width << stage, 2 if stage and not position else 1
-                blocks.append(Block(inputs, outputs, stride, layout.pooled_shortcut, neuron, norm, sew))
+                reach = position + 1 < count or stage + 1 == len(layout.blocks)  # the next shortcut is the identity
+                blocks.append(Block(inputs, outputs, stride, layout.pooled_shortcut, reach, neuron, norm, sew))
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.classifier = nn.Linear(inputs, classes)
@@ -133,8 +139,7 @@ class SpikingResNet(nn.Module):
 
 @torch.no_grad()
 def initialize(network: nn.Module, generator: torch.Generator) -> None:
-    """Convolutions normal with variance ``2 / (k**2 C_out)``, linear layers with ``1 / n**2`` for n inputs, biases 0 (the
-    authors' code)."""
+    """Convolutions normal of variance ``2 / (k**2 C_out)``, linear layers ``1 / n**2`` for n inputs, biases 0 (authors' code)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             weight = module.weight
@@ -143,5 +148,3 @@ def initialize(network: nn.Module, generator: torch.Generator) -> None:
             weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64) * std)
             if module.bias is not None:
                 module.bias.zero_()
-
-

@@ -206,5 +206,5 @@ def _backward(u: Tensor, g: Tensor, out: Tensor, amplitude: Tensor, neuron: LIFN
         carried = out[t + 1] * neuron.decay
         if neuron.reset_gradient != "detached":
             out[t].addcmul_(taken.abs() if neuron.reset_gradient == "abs" else magnitude, carried, value=-1)
-        out[t].mul_(slope).addcmul_(carried, taken == 0)
+        out[t].mul_(slope).addcmul_(carried, torch.eq(taken, 0, out=taken))
     return total
