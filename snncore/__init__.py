@@ -5,7 +5,9 @@ from snncore.conversion import ConversionError, ConversionMethod, SpikingNetwork
 from snncore.neurons import (
     FirstSpikeNeuron,
     IntegrateFireNeuron,
+    LIFNeuron,
     MomentumNeuron,
+    TernaryLIFNeuron,
 )
 
 __all__ = [
@@ -14,9 +16,11 @@ __all__ = [
     "ConversionMethod",
     "FirstSpikeNeuron",
     "IntegrateFireNeuron",
+    "LIFNeuron",
     "MomentumNeuron",
     "RateCode",
     "SpikingNetwork",
+    "TernaryLIFNeuron",
     "calibrate",
     "convert",
     "opi",

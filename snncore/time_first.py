@@ -8,6 +8,7 @@ each of its neurons (Eq. 24), which breaks the single-spike property.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -30,6 +31,36 @@ class AvgPool2d(_EveryStep, nn.AvgPool2d):
 
 class MaxPool2d(_EveryStep, nn.MaxPool2d):
     """Max pooling of ``[T, B, C, H, W]`` step by step: {0, 1}, and more than one spike per window over time."""
+
+
+class BatchNorm2d(_EveryStep, nn.BatchNorm2d):
+    """Batch normalisation over time too: one mean and variance a channel, over ``(T, B, H, W)``."""
+
+
+class ThresholdBatchNorm2d(BatchNorm2d):
+    """Threshold-dependent batch normalisation (tdBN; Zheng et al., AAAI 2021, Eq. 5): the normalised currents times ``scale``.
+
+    ``scale``: ``alpha v``, with ``alpha`` 1, or ``1 / sqrt(2)`` where two branches add up.
+    """
+
+    def __init__(self, channels: int, scale: float) -> None:
+        super().__init__(channels)
+        self.scale = scale
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``[T, B, C, H, W]`` of the same shape."""
+        weight, momentum = self.scale * self.weight, self.momentum or 0.0
+        statistics = self.running_mean, self.running_var
+        normal = F.batch_norm(input.flatten(0, 1), *statistics, weight, self.bias, self.training, momentum, self.eps)
+        return normal.unflatten(0, input.shape[:2])
+
+
+class StepBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation of every step by itself; the running statistics move T times a batch."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``[T, B, C, H, W]`` of the same shape."""
+        return torch.stack([super(StepBatchNorm2d, self).forward(step) for step in input])
 
 
 class Dropout(nn.Dropout):

@@ -47,9 +47,40 @@ DIRECT_METHODS = {
     "STDBP": "spike_time:STDBP",
     "TQ-TTFS": "spike_time:TQTTFS",
 }
-"""Methods of direct training."""
+"""Methods that train networks whose neurons fire once; with layouts such as ``784-400-10``."""
+DEEP_METHODS = {
+    "Binary spike": "ternary_spike:BinarySpike",
+    "Binary spike, wide surrogate": "ternary_spike:BinaryWide",
+    "Ternary spike": "ternary_spike:TernarySpike",
+    "Trainable ternary spike": "ternary_spike:TrainableTernarySpike",
+    "Ternary spike, scalars on shortcuts and logits": "ternary_spike:TernaryScalars",
+    "STBP-tdBN": "tdbn:STBPTdBN",
+    "TET": "tet:TET",
+    "PLIF": "plif:PLIF",
+    "GLIF": "glif:GLIF",
+    "Diet-SNN": "diet_snn:DietSNN",
+    "Real Spike": "real_spike:RealSpike",
+    "MPBN": "mpbn:MPBN",
+    "InfLoR-SNN": "inflor:InfLoR",
+    "IM-Loss": "im_loss:IMLoss",
+    "SEW ResNet": "sew:SEW",
+    "Dspike": "dspike:Dspike",
+    "RMP-Loss": "rmp_loss:RMPLoss",
+    "RecDis-SNN": "recdis:RecDis",
+}
+"""Methods that train residual networks, ``benchmarks/models/spiking_resnet.py``."""
 
-__all__ = ["DIRECT_METHODS", "METHODS", "DirectMethod", "Method", "Steps", "direct_method", "method", "threshold_rule"]
+__all__ = [
+    "DEEP_METHODS",
+    "DIRECT_METHODS",
+    "METHODS",
+    "DirectMethod",
+    "Method",
+    "Steps",
+    "direct_method",
+    "method",
+    "threshold_rule",
+]
 
 
 def method(name: str) -> Method:
@@ -64,7 +95,7 @@ def method(name: str) -> Method:
 
 def direct_method(name: str) -> DirectMethod:
     """The method of direct training of that name; raises as ``method`` does."""
-    return _found(name, DIRECT_METHODS, DirectMethod)
+    return _found(name, DIRECT_METHODS | DEEP_METHODS, DirectMethod)
 
 
 def _found(name: str, known: dict[str, str], kind: type[Kind]) -> Kind:

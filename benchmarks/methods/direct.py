@@ -30,6 +30,8 @@ class SpikingClassifier(nn.Module):
     """
 
     forced: ClassVar[bool] = False
+    chances = 1
+    """How often a neuron may fire for an image."""
 
     def __init__(self, timesteps: int, encode: Encoder, layers: nn.Sequential, decode: nn.Module) -> None:
         super().__init__()
@@ -50,6 +52,12 @@ class SpikingClassifier(nn.Module):
         scores: Tensor = self.decode(spikes)
         with torch.no_grad():
             return scores, self.named(scores, currents, spikes)
+
+    def evaluated(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores ``[B, K]``, the classes ``[B]`` that they name, -1 for none, and whether all outputs are silent ``[B]``."""
+        currents, trains = self.output(images)
+        scores: Tensor = self.decode(trains)
+        return scores, self.named(scores, currents, trains), trains.amax((0, 2)) == 0
 
     def named(self, scores: Tensor, currents: Tensor, spikes: Tensor) -> Tensor:
         """The classes ``[B]`` that output spikes with these scores and currents name, -1 for none."""
@@ -75,17 +83,21 @@ class DirectMethod:
     definition: ClassVar[str]
     options: ClassVar[dict[str, Any]]
 
-    def build(self, layout: str, shape: Sequence[int], classes: int, timesteps: int, **options: Any) -> SpikingClassifier:
-        """The network of a layout for images ``[C, H, W]``, not initialised."""
+    def build(self, layout: str, shape: Sequence[int], classes: int, timesteps: int, **options: Any) -> Any:
+        """The network of a layout for images ``[C, H, W]``, not initialised: ``SpikingClassifier`` or one with its interface."""
         raise NotImplementedError
 
-    def initialize(self, network: SpikingClassifier, generator: torch.Generator, **options: Any) -> None:
+    def initialize(self, network: Any, generator: torch.Generator, **options: Any) -> None:
         """Draw all weights from ``generator``."""
         raise NotImplementedError
 
-    def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """What training minimises, for scores ``[B, K]`` and labels ``[B]``."""
+    def loss(self, scores: Tensor, labels: Tensor, network: nn.Module | None = None) -> Tensor:
+        """What training minimises, for the network's scores of a batch and its labels ``[B]``."""
         return F.cross_entropy(scores, labels)
+
+    def groups(self, network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+        """Parameters for the optimizer, and their weight decay."""
+        return [{"params": list(network.parameters()), "weight_decay": weight_decay}]
 
 
 def time_first_layers(

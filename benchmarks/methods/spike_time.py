@@ -149,7 +149,7 @@ class S4NN(_SpikeTimeMethod):
     postsynaptic = "step"
     unit_error = True
 
-    def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, scores: Tensor, labels: Tensor, network: nn.Module | None = None) -> Tensor:
         """Half the squared distance from the relative target times, in units of T."""
         return relative_target_loss(1 - scores, labels, S4NN_MARGIN, 1)
 

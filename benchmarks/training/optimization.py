@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +14,13 @@ from benchmarks.errors import NotAvailable
 from benchmarks.training.recipes import Recipe
 
 
-def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD or Adam on all parameters, by the recipe."""
+def optimizer_of(model: nn.Module, recipe: Recipe, groups: list[dict[str, Any]] | None = None) -> torch.optim.Optimizer:
+    """SGD or Adam by the recipe, on all parameters, or on groups with options of their own."""
+    parameters = model.parameters() if groups is None else groups
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+        return torch.optim.Adam(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay)
     return torch.optim.SGD(
-        model.parameters(),
+        parameters,
         recipe.learning_rate,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,

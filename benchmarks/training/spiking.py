@@ -128,7 +128,7 @@ class _Run:
     ) -> None:
         self.method, self.network, self.recipe, self.dtype, self.tolerant = method, network, recipe, dtype, tolerant
         self.data = replace(data, images=data.images.to(device), labels=data.labels.to(device))
-        self.optimizer = optimizer_of(network, recipe)
+        self.optimizer = optimizer_of(network, recipe, method.groups(network, recipe.weight_decay))
         self.order, self.augmentation = generator(seed, "order"), generator(seed, "augmentation")
         self.seed, self.epoch = seed, 0
         names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_silent")
@@ -197,7 +197,7 @@ class _Run:
                 if not self.finite_weights():  # a neuron has met NaN
                     self.diverged()
                 raise
-            loss = self.method.loss(scores, labels)
+            loss = self.method.loss(scores, labels, self.network)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -229,12 +229,10 @@ class _Run:
         for start in range(0, len(labels), EVALUATION_BATCH):
             part = labels[start : start + EVALUATION_BATCH].to(device)
             with _FiringRates(self.network, True) as firing:
-                currents, trains = self.network.output(self.prepared(images[start : start + EVALUATION_BATCH].to(device)))
-            scores = self.network.decode(trains)
-            named = self.network.named(scores, currents, trains)  # [B]
-            loss += float(self.method.loss(scores, part)) * len(part)
+                scores, named, quiet = self.network.evaluated(self.prepared(images[start : start + EVALUATION_BATCH].to(device)))
+            loss += float(self.method.loss(scores, part, self.network)) * len(part)
             right += int((named == part).sum())
-            silent += int((trains.amax((0, 2)) == 0).sum())
+            silent += int(quiet.sum())
             fired.append([rate * len(part) for rate in firing.rates])
         count = len(labels)
         self.history["validation_loss"].append(loss / count)
@@ -277,15 +275,16 @@ class _FiringRates:
     """Share of neurons that fire, per layer, while a network runs; does nothing unless ``active``."""
 
     def __init__(self, network: SpikingClassifier, active: bool) -> None:
-        self.neurons: list[nn.Module] = [m for m in network.layers if hasattr(m, "threshold")] if active else []
+        self.neurons: list[nn.Module] = [m for m in network.layers.modules() if hasattr(m, "threshold")] if active else []
         self.rates: list[float] = []
+        self.chances = network.chances
 
     def __enter__(self) -> _FiringRates:
         self.handles = [neuron.register_forward_hook(self._note) for neuron in self.neurons]
         return self
 
     def _note(self, _: nn.Module, __: Any, spikes: Tensor) -> None:
-        self.rates.append(float(spikes.detach().sum()) / spikes[0].numel())
+        self.rates.append(float(spikes.count_nonzero()) / (spikes[0].numel() * self.chances))
 
     def __exit__(self, *_: object) -> None:
         for handle in self.handles:

@@ -377,6 +377,18 @@ def test_a_killed_training_resumes_from_the_cache(task: SpikingTask, tmp_path: P
     assert whole.sha == resumed.sha
 
 
+def test_a_deep_network_resumes_too(parts: Split, tmp_path: Path) -> None:
+    chosen = replace(recipe("ettfs-digits"), epochs=2, batch_size=12, optimizer="sgd", momentum=0.9, options={"timesteps": 2})
+    arguments = (direct_method("Trainable ternary spike"), "ResNet20-w2-s1", 2, parts, chosen, 0)
+    network, history = train_spiking(*arguments)
+    with pytest.raises(Killed):
+        train_spiking(*arguments, tmp_path / "unfinished.pt", progress=kill_after(3))
+    resumed, again = train_spiking(*arguments, tmp_path / "unfinished.pt")
+    assert same_history(history, again)
+    assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in network.state_dict().items())
+    assert history["firing"].shape == (3, 17) and 0 < history["firing"].mean() < 1
+
+
 def test_a_failure_is_remembered(task: SpikingTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dead = replace(task, recipe=with_options(task.recipe, threshold=1e6), tolerant=False)
     first = trained_spiking(dead)
