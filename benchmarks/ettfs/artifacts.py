@@ -16,13 +16,14 @@ from benchmarks.data import dataset_spec
 from benchmarks.errors import NotAvailable
 from benchmarks.ettfs import analytic
 from benchmarks.ettfs.settings import PAPER, VARIANTS, choice, choices, settings, variant_of
-from benchmarks.measurements.base import Arrays, Experiment
+from benchmarks.measurements.base import Arrays
 from benchmarks.measurements.direct_training import DirectTraining
 from benchmarks.measurements.initial_state import BINS, HIGH, LOW, InitialState
 from benchmarks.profiles import Profile
 from benchmarks.tables.analytic import analytic_rows, analytic_schema
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
 from benchmarks.tables.energy import ACS
+from benchmarks.tables.runs import Found, KeyedFill, Runs, ran, rows_of_runs
 from benchmarks.tables.schema import Column, TableSchema, published_keys
 from benchmarks.tables.statistics import over_seeds
 from benchmarks.tables.sweeps import printed_rows
@@ -165,11 +166,6 @@ ANALYTIC = analytic_schema(Column("value", "float", 5, doc="see quantity", rtol=
 
 # ---- what is run ------------------------------------------------------------------------------------------------------
 
-Runs = tuple[Values, tuple[Experiment, ...]]
-"""The status columns of a row that is measured, and its experiments."""
-Found = Iterable[tuple[Values, Callable[[], Runs]]]
-"""Keys of rows, and what runs them; it raises NotAvailable where nothing does."""
-
 
 def training(
     profile: Profile,
@@ -192,11 +188,7 @@ def training(
         raise NotAvailable("at T = 2 the paper's initialisation is Kaiming's: both draw weights of variance 2/N")
     what = (chosen.layout, method, name, tuple(options.items()), chosen.validation, chosen.training, tolerant)
     runs = tuple(DirectTraining(chosen.dataset, seed, *what) for seed in seeds or chosen.seeds_of(method))
-    return _status(chosen.dataset, chosen.layout, chosen.stand_in), runs
-
-
-def _status(dataset: str, layout: str, stand_in: bool) -> Values:
-    return {"dataset_used": dataset, "architecture_used": layout, "status": "stand-in" if stand_in else "measured"}
+    return ran(chosen.dataset, chosen.layout, chosen.stand_in), runs
 
 
 def _printed(table: TableSchema, profile: Profile) -> Found:
@@ -282,43 +274,10 @@ def _untrained(profile: Profile) -> Found:
 def _state(found: Values, encoding: str, name: str) -> Runs:
     state = InitialState(found["dataset"], 0, found["layout"], found["timesteps"], name, encoding, images=found["images"])
     stand_in = dataset_spec(state.dataset).paper_name != "Fashion-MNIST"  # the data set of Figures 1, 2 and 5
-    return _status(state.dataset, state.layout, stand_in), (state,)
+    return ran(state.dataset, state.layout, stand_in), (state,)
 
 
 # ---- what fills a row -------------------------------------------------------------------------------------------------
-
-Fill = Callable[[list[Arrays]], Iterable[Values]]
-KeyedFill = Callable[[Values, list[Arrays]], Iterable[Values]]
-"""``fill(key, arrays)`` of a row; see ``Row``."""
-
-
-def _rows(
-    found: Callable[[Profile], Found], fill: KeyedFill, profile: Profile, each: bool = False, unmeasured: Values | None = None
-) -> list[Row]:
-    """A row for each key that is ``found``, or for ``each`` of its experiments.
-
-    ``unmeasured``: keys that ``fill`` adds, and their values in a row that was not run.
-    """
-    rows: list[Row] = []
-    first = unmeasured or {}
-    for key, start in found(profile):
-        try:
-            status, runs = start()
-        except NotAvailable as error:
-            rows.append(Row(len(rows) + 1, key, reason=str(error), unmeasured=first | ({"seed": 0} if each else {})))
-            continue
-        for own, part in [(key | {"seed": run.seed}, (run,)) for run in runs] if each else [(key, runs)]:
-            known = status | {"seeds": ", ".join(str(run.seed) for run in part)}
-            rows.append(Row(len(rows) + 1, own, partial(_filled, partial(fill, own), known, first), part, unmeasured=first))
-    return rows
-
-
-def _filled(fill: Fill, known: Values, unmeasured: Values, arrays: list[Arrays]) -> list[Values]:
-    """What ``fill`` makes of the runs, or the reason where one of them failed."""
-    for each in arrays:
-        if "failed" in each and str(each["failed"]):
-            return [unmeasured | {"status": f"not run: training failed: {each['failed']}"}]
-    return [line | known for line in fill(arrays)]
 
 
 def _mean(values: Iterable[Any]) -> float:
@@ -430,7 +389,7 @@ def analytic_claims(profile: Profile) -> list[Row]:
 
 
 def _artifact(schema: TableSchema, title: str, found: Callable[[Profile], Found], fill: KeyedFill, **options: Any) -> Artifact:
-    return Artifact(schema.name, title, schema, partial(_rows, found, fill, **options))
+    return Artifact(schema.name, title, schema, partial(rows_of_runs, found, fill, **options))
 
 
 EACH = {"each": True, "unmeasured": {"epoch": 0}}

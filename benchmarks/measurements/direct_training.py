@@ -90,7 +90,11 @@ class DirectTraining(Experiment):
         assert isinstance(test, ImageSet)
         images = self.training or len(lab.images(self.dataset, "train")) - self.validation
         counts = {"training_images": np.array(images), "failed": np.array("")}
-        return trained.history | evaluate(trained.network, test) | counts
+        return trained.history | self.tested(trained.network, test) | counts
+
+    def tested(self, network: Any, test: ImageSet) -> Arrays:
+        """See ``evaluate``."""
+        return evaluate(network, test)
 
 
 @torch.no_grad()

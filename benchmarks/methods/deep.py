@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.errors import CannotRun
 from benchmarks.methods.direct import DirectMethod
 from benchmarks.models.spiking_resnet import SpikingResNet, initialize
 from snncore.neurons.leaky import LIFNeuron
@@ -67,12 +68,21 @@ class DeepMethod(DirectMethod):
         return BatchNorm2d(channels)
 
     def build(self, layout: str, shape: Sequence[int], classes: int, timesteps: int, **options: Any) -> DeepClassifier:
-        """See ``DirectMethod.build``."""
+        """See ``DirectMethod.build``. CannotRun for images that are too small for the layout, or too few steps for the method."""
 
         def neuron(channels: int, reaches_sum: bool) -> nn.Module:
             return self.neuron(channels, reaches_sum, timesteps)
 
-        return DeepClassifier(SpikingResNet(layout, shape[0], classes, timesteps, neuron, self.norm, self.sew))
+        if timesteps < self.least_timesteps:
+            raise CannotRun(f"{self.name} needs at least {self.least_timesteps} timesteps, got {timesteps}")
+        made = DeepClassifier(SpikingResNet(layout, shape[0], classes, timesteps, neuron, self.norm, self.sew))
+        try:
+            with torch.no_grad():
+                made.eval().answers(torch.zeros(1, *shape))
+        except RuntimeError as error:
+            size = "x".join(map(str, shape))
+            raise CannotRun(f"{layout} does not take images of {size}: {' '.join(str(error).split())}") from error
+        return made
 
     def initialize(self, network: nn.Module, generator: torch.Generator, **options: Any) -> None:
         """The initialisation of the Ternary Spike paper's code."""

@@ -1,0 +1,1 @@
+"""Ternary Spike: Learning Ternary Spikes for Spiking Neural Networks (Guo et al., AAAI 2024)."""

@@ -1,0 +1,37 @@
+"""The figures of the report."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmarks.tables.drawing import BLUE, WIDTH, heading
+
+
+def methods(rows: pd.DataFrame) -> Figure:
+    """Accuracy of every method, best on top, with its interval over seeds where there is one."""
+    rows = rows.sort_values("snn_metric", kind="stable")
+    figure = Figure(figsize=(WIDTH, 0.6 + 0.22 * len(rows)))
+    axes = figure.subplots()
+    axes.plot(rows["snn_metric"], rows["method"], "o", color=BLUE, markersize=4)
+    known = rows.dropna(subset=["ci95_low"])
+    axes.hlines(known["method"], known["ci95_low"], known["ci95_high"], color=BLUE, linewidth=1)
+    axes.set_xlim(0, 100)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_xlabel("test accuracy, %")
+    heading(figure, "Methods of direct training, one network and one recipe (stand-in)")
+    return figure
+
+
+def amplitudes(rows: pd.DataFrame) -> Figure:
+    """Trained amplitudes over depth, a line for each T."""
+    figure = Figure(figsize=(WIDTH, 2.4))
+    axes = figure.subplots()
+    axes.axhline(1, color="0.7", linewidth=0.8)
+    for (architecture, t), part in rows.groupby(["architecture", "timesteps"], sort=False):
+        axes.plot(part["layer"], part["amplitude"], "o-", markersize=3, linewidth=1, label=f"{architecture}, T = {t}")
+    axes.set_xlabel("layer")
+    axes.set_ylabel("amplitude")
+    axes.legend(frameon=False)
+    heading(figure, "Amplitudes after training; 1 before (stand-in)")
+    return figure

@@ -1,0 +1,73 @@
+"""What the Ternary Spike report shows of its tables."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from benchmarks.methods import DEEP_METHODS, direct_method
+from benchmarks.methods.deep import DeepMethod
+from benchmarks.profiles import Profile
+from benchmarks.tables.markdown import DASH, number, plain, ranges, small
+from benchmarks.tables.status import stands_for
+from benchmarks.tables.views import View, listing
+from benchmarks.ternary_spike.artifacts import ANALYTIC, METHODS, TABLE1
+from benchmarks.ternary_spike.claims import differences
+from benchmarks.ternary_spike.settings import choices
+from benchmarks.training import recipe
+
+
+def accuracy_text(row: pd.Series) -> str:
+    """The accuracy with its interval over seeds, or alone for a single seed."""
+    interval = "" if pd.isna(row["ci95_low"]) else f" [{number(row['ci95_low'])}, {number(row['ci95_high'])}]"
+    return f"{number(row['snn_metric'])}{interval}"
+
+
+OURS = (
+    ("Ours [95 %]", accuracy_text),
+    ("Std", "std"),
+    ("Firing, %", "firing_percent"),
+    ("Epochs", "epochs"),
+    ("Seeds", "seeds"),
+)
+table1 = View(
+    TABLE1, ("Network", "architecture"), ("Method", "method"), ("T", "timesteps"), ("Printed", "accuracy_paper"), *OURS, ours=5
+)
+methods = View(METHODS, ("Method", "method"), ("T", "timesteps"), *OURS, ours=5)
+analytic = View(
+    ANALYTIC, ("Claim", "claim"), ("Quantity", "quantity"), ("Case", lambda row: plain(row["case"]), "l"),
+    ("Value", lambda row: small(row["value"], 4)),
+)  # fmt: skip
+
+
+def gains(runs: pd.DataFrame, method: str, other: str) -> list[str]:
+    """What a method gains over another, by setting."""
+    return [each.text() for each in differences(runs, method, other)]
+
+
+def definitions() -> list[DeepMethod]:
+    """Methods of direct training of deep networks."""
+    made = (direct_method(name) for name in DEEP_METHODS)
+    return [each for each in made if isinstance(each, DeepMethod)]
+
+
+def recipes(profile: Profile) -> str:
+    """How each network was trained."""
+    return listing(
+        [(each, recipe(each.recipe)) for each in choices(profile)],
+        ("Stands for", lambda pair: stands_for(pair[0].architecture, pair[0].paper_dataset, pair[0].stand_in), "l"),
+        ("Network", lambda pair: f"`{pair[0].layout}` on `{pair[0].dataset}`", "l"),
+        ("Seeds", lambda pair: ranges(pair[0].seeds), "l"),
+        ("Held out", lambda pair: f"{pair[0].validation:,}"),
+        ("Epochs", lambda pair: str(pair[1].epochs)),
+        ("Batch", lambda pair: str(pair[1].batch_size)),
+        ("Learning rate", lambda pair: f"{pair[1].learning_rate:g}"),
+        ("Weight decay", lambda pair: f"{pair[1].weight_decay:g}"),
+        ("Precision", lambda pair: pair[1].precision, "l"),
+    )
+
+
+def acting(rows: pd.DataFrame, most: float = 0.01) -> str:
+    """Layers whose amplitude moved by more than ``most``, and how many did not."""
+    moved = rows[(rows["amplitude"] - 1).abs() > most]
+    listed = ", ".join(f"{row['layer']} ({number(row['amplitude'])})" for _, row in moved.iterrows())
+    return f"layers {listed or DASH}; {len(rows) - len(moved)} of {len(rows)} stayed within {most:g} of 1"
