@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from snncore.coding import check_timesteps
 from snncore.conversion.calibration import Calibration, calibration_of
-from snncore.conversion.errors import ConversionError
-from snncore.conversion.graph import Node
+from snncore.conversion.graph import ConversionError, Node
 from snncore.conversion.network import Mode, SpikingNetwork
 from snncore.conversion.rewriting import Rewriter
 from snncore.encoders import InputEncoder
