@@ -34,7 +34,7 @@ from benchmarks.methods.base import Images
 from benchmarks.methods.signed_rate import QFFS
 from snncore.conversion import Calibration, ConversionError, RecordedNetwork, SpikingNetwork, ThresholdRule, convert
 from snncore.conversion.folding import CONVOLUTIONS
-from snncore.conversion.graph import Node
+from snncore.conversion.graph import Node, nearest
 from snncore.conversion.method import QuantizedNeuron
 from snncore.neurons import SpikingNeuron
 
@@ -132,29 +132,14 @@ class _Layer:
         if quantizer is None:
             raise ConversionError(f"{node.name}: fine-tuning needs quantised activations, and this one is a plain ReLU")
         self.reference, self.tuned, self.name, self.current, self.quantizer = reference, tuned, node.name, node.source, quantizer
-        self.sources: list[str] = []
-        self.synapses: list[Node] = []
-        self._explore(node, set())
-
-    def _explore(self, node: Node, seen: set[str]) -> None:
-        waiting = list(node.inputs)
-        while waiting:
-            before = self.tuned.nodes[waiting.pop(0)]
-            if before.name in seen:
-                continue
-            seen.add(before.name)
-            if self.tuned.quantizer(before) is not None:
-                self.sources.append(before.name)
-                continue
-            if before.operation in (*CONVOLUTIONS, "linear"):
-                self.synapses.append(before)
-            waiting = before.inputs + waiting
+        self.sources, between = nearest(tuned.order, node.name, {activation.name for activation in tuned.activations})
+        self.synapses = [tuned.nodes[n] for n in between if tuned.nodes[n].operation in (*CONVOLUTIONS, "linear")]
 
     @property
     def weights(self) -> list[Tensor]:
         """What is trained."""
         stored = [node[name] for node in self.synapses for name in ("weight", "bias")]
-        return [self.tuned.tensor(each) for each in stored if each is not None]
+        return [getattr(self.tuned, each.name) for each in stored if each is not None]
 
     def reference_activation(self, batch: _Batch) -> Tensor:
         """Quantised activation ``[B, ...]`` of the network as it was."""

@@ -18,8 +18,7 @@ from torch import Tensor
 from benchmarks.methods.base import Images, Method
 from snncore.coding import Code
 from snncore.conversion import Calibration, ConversionError, InputEncoder, RecordedNetwork, SpikingNetwork, ThresholdRule, convert
-from snncore.conversion.graph import ACTIVATIONS
-from snncore.conversion.order import execute, needed
+from snncore.conversion.graph import execute, nearest, needed
 from snncore.conversion.rewriting import Rewriter
 from snncore.neurons import SpikingNeuron
 from snncore.thresholds import ActivationHistogram
@@ -168,19 +167,9 @@ class LayerwisePass:
 
 def _activations_before(network: RecordedNetwork, name: str, sums_only: bool = False) -> set[str]:
     """Names of the nearest activations before a node; of those with nothing but sums between if ``sums_only``."""
-    found: set[str] = set()
-    seen: set[str] = set()
-    waiting = list(network.nodes[name].inputs)
-    while waiting:
-        source = network.nodes[waiting.pop()]
-        if source.name in seen:
-            continue
-        seen.add(source.name)
-        if source.operation in ACTIVATIONS:
-            found.add(source.name)
-        elif not sums_only or source.operation == "add":
-            waiting += source.inputs
-    return found
+    activations = {node.name for node in network.activations}
+    others = {node.name for node in network.nodes.values() if sums_only and node.operation != "add"}
+    return activations.intersection(nearest(network.order, name, activations | others)[0])
 
 
 def _joined(network: RecordedNetwork) -> dict[str, tuple[str, ...]]:

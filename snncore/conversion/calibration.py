@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snncore.conversion.errors import ConversionError, first_line
-from snncore.conversion.graph import ACTIVATIONS, Node, RecordedNetwork, fingerprint_of
+from snncore.conversion.graph import ACTIVATIONS, ConversionError, Node, RecordedNetwork, fingerprint_of
+from snncore.conversion.origins import first_line
 from snncore.conversion.recording import record
 from snncore.thresholds import ActivationHistogram
 

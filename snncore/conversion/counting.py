@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from snncore.coding import Code
-from snncore.conversion.graph import run_operation
 from snncore.conversion.network import SpikingNetwork
 from snncore.conversion.operations import AddSpikes, ChannelAffine, Operation, SpikingLayer, Sum, SumPool, Synapses
 from snncore.conversion.signals import Step
@@ -156,7 +155,7 @@ def fan_out(module: nn.Module, shape: tuple[int, ...]) -> Tensor:
         x = torch.zeros(1, 1, *shape[1:], dtype=torch.float64, requires_grad=True)
         kernel = torch.ones(1, 1, *module.weight.shape[2:], dtype=torch.float64)
         one = replace(module.node, arguments=module.node.arguments | {"weight": kernel, "bias": None, "groups": 1})
-        out = run_operation(one, {one.source: x}, lambda stored: None)
+        out = one.run({one.source: x}, lambda stored: None)
         (gradient,) = torch.autograd.grad(out.sum(), x)
     return (gradient[0] * (module.node.shape[0] // module.node["groups"])).expand(shape)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from snncore.conversion.order import execute, needed
 from snncore.quantization import ActivationQuantizer
 
 ACTIVATIONS = ("relu", "clip")
 """Operations that become neurons; a quantised activation is a ``relu`` with a module."""
+
+
+class ConversionError(ValueError):
+    """The network cannot be converted; one line that names the operation and says what can be done."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,6 @@ class Stored:
     """A tensor of the network, by name: a parameter, a buffer, or a constant that was computed from them."""
 
     name: str
-
-
-@dataclass(frozen=True)
-class BatchSize:
-    """A number that depends on how many images there are."""
 
 
 @dataclass
@@ -86,32 +84,69 @@ class Node:
         value = self.arguments.get(argument)
         return default if value is None else value
 
+    def run(self, values: dict[str, Any], tensor: Callable[[str], Any]) -> Any:
+        """The result on the values of other nodes and on stored tensors, both by name; of several results the first."""
 
-def aten(operation: str, overload: str) -> Callable[..., Any]:
-    """The ATen operation of that name."""
-    found: Callable[..., Any] = getattr(getattr(torch.ops.aten, operation), overload)
-    return found
+        def look_up(leaf: Any) -> Any:
+            return values[leaf.name] if isinstance(leaf, Value) else tensor(leaf.name) if isinstance(leaf, Stored) else leaf
+
+        given = tree_map(look_up, self.arguments)
+        if self.operation == "reshape":
+            return given["self"].reshape(-1, *self.shape)
+        if self.operation == "every_image":
+            return given["self"].expand(len(given["images"]) * self.parts, *self.shape)
+        if self.operation == "affine":
+            return given["self"] * given["scale"] + given["shift"]
+        result = getattr(getattr(torch.ops.aten, self.operation), self.overload)(**given)
+        return result[0] if isinstance(result, (tuple, list)) else result
 
 
-def run_operation(node: Node, values: dict[str, Any], tensor: Callable[[Stored], Any]) -> Any:
-    """The result of a node on the values of others and on stored tensors; of several results the first."""
+def names_in(outputs: Any) -> set[str]:
+    """Names of nodes in a structure of outputs."""
+    return {leaf.name for leaf in tree_leaves(outputs) if isinstance(leaf, Value)}
 
-    def look_up(leaf: Any) -> Any:
-        return values[leaf.name] if isinstance(leaf, Value) else tensor(leaf) if isinstance(leaf, Stored) else leaf
 
-    given = tree_map(look_up, node.arguments)
-    if node.operation == "reshape":
-        return given["self"].reshape(-1, *node.shape)
-    if node.operation == "every_image":
-        return given["self"].expand(len(given["images"]) * node.parts, *node.shape)
-    if node.operation == "affine":
-        return given["self"] * given["scale"] + given["shift"]
-    result = aten(node.operation, node.overload)(**given)
-    return result[0] if isinstance(result, (tuple, list)) else result
+def structured(outputs: Any, values: dict[str, Any]) -> Any:
+    """The structure of outputs with values in place of names."""
+    return tree_map(lambda leaf: values[leaf.name] if isinstance(leaf, Value) else leaf, outputs)
+
+
+def needed(order: dict[str, list[str]], targets: Iterable[str], known: Container[str] = ()) -> dict[str, list[str]]:
+    """The part of ``order``, names with those that they read, that leads to the targets from what is known."""
+    found: set[str] = set()
+    waiting = list(targets)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name not in known:
+            found.add(name)
+            waiting += order.get(name, [])
+    return {name: inputs for name, inputs in order.items() if name in found}
+
+
+def nearest(order: dict[str, list[str]], name: str, known: Container[str]) -> tuple[list[str], list[str]]:
+    """The names in ``known`` from which ``name`` can be computed, and those between."""
+    between = needed(order, order[name], known)
+    read = [source for inputs in (order[name], *between.values()) for source in inputs]
+    return [source for source in dict.fromkeys(read) if source in known], list(between)
+
+
+def execute(
+    order: dict[str, list[str]], call: Callable[[str], Any], values: dict[str, Any], keep: Container[str]
+) -> dict[str, Any]:
+    """Compute ``values`` by name in order; what nothing reads any more is dropped unless it is to be kept."""
+    last = {source: name for name, inputs in order.items() for source in inputs}
+    for name, inputs in order.items():
+        values[name] = call(name)
+        for source in set(inputs):
+            if last[source] == name and source not in keep:
+                del values[source]
+    return values
 
 
 class RecordedNetwork(nn.Module):
     """Runs as the network that it was recorded from, in evaluation mode; made by ``record`` and ``quantize``.
+
+    What the outputs do not depend on is left out.
 
     Attributes:
         nodes: by name, in the order of execution; the first is the input.
@@ -122,55 +157,23 @@ class RecordedNetwork(nn.Module):
         fingerprint: of the network that was recorded, see ``fingerprint_of``; None once it was changed.
     """
 
-    def __init__(self, nodes: Iterable[Node], outputs: Any, tensors: dict[str, Tensor], fingerprint: str | None) -> None:
+    def __init__(self, nodes: dict[str, Node], outputs: Any, tensors: dict[str, Tensor], fingerprint: str | None) -> None:
         super().__init__()
-        self.nodes = {node.name: node for node in nodes}
-        self.outputs, self.fingerprint = outputs, fingerprint
-        self.image = next(iter(self.nodes.values())).shape
-        for name, tensor in tensors.items():
-            self.store(name, tensor)
-        self.link()
-        self.eval()
-
-    def link(self) -> None:
-        """Drop what the outputs do not depend on, and find the users of every node."""
-        read = needed({name: node.inputs for name, node in self.nodes.items()}, names_in(self.outputs), ())
-        self.nodes = {name: node for name, node in self.nodes.items() if name in read or node.operation == "input"}
-        self.order = {name: read.get(name, []) for name in self.nodes}
-        self.users: dict[str, list[str]] = {name: [] for name in self.nodes}
+        first = next(iter(nodes))
+        every = {name: node.inputs for name, node in nodes.items()}
+        self.order = {first: every[first]} | needed(every, names_in(outputs))
+        self.nodes = {name: nodes[name] for name in self.order}
+        self.users: dict[str, list[str]] = {name: [] for name in self.order}
         for name, inputs in self.order.items():
             for source in inputs:
                 self.users[source].append(name)
+        self.outputs, self.image, self.fingerprint = outputs, nodes[first].shape, fingerprint
         used = {name for node in self.nodes.values() for name in node.stored}
-        for name in [*self._parameters, *self._buffers]:
-            if name not in used:
-                delattr(self, name)
-
-    def store(self, name: str, tensor: Tensor) -> Stored:
-        """Keep a tensor; parameters stay parameters."""
-        if name in self._parameters or name in self._buffers:
-            delattr(self, name)
-        if isinstance(tensor, nn.Parameter):
-            self.register_parameter(name, tensor)
-        else:
-            self.register_buffer(name, tensor)
-        return Stored(name)
-
-    def tensor(self, stored: Stored) -> Tensor:
-        """The value of a stored tensor."""
-        value: Tensor = getattr(self, stored.name)
-        return value
-
-    def redirect(self, moved: dict[str, str]) -> None:
-        """Let readers of some nodes read others instead, and drop what nothing reads then."""
-
-        def other(leaf: Any) -> Any:
-            return Value(moved[leaf.name]) if isinstance(leaf, Value) and leaf.name in moved else leaf
-
-        for node in self.nodes.values():
-            node.arguments = tree_map(other, node.arguments)
-        self.outputs = tree_map(other, self.outputs)
-        self.link()
+        for name in tensors:
+            if name in used:
+                register = self.register_parameter if isinstance(tensors[name], nn.Parameter) else self.register_buffer
+                register(name, tensors[name])  # type: ignore[arg-type, operator]
+        self.eval()
 
     @property
     def activations(self) -> list[Node]:
@@ -179,14 +182,7 @@ class RecordedNetwork(nn.Module):
 
     def quantizer(self, node: Node) -> ActivationQuantizer | None:
         """The quantiser behind an activation, or None."""
-        found = node.module and self.get_submodule(node.module)
-        return found if isinstance(found, ActivationQuantizer) else None
-
-    def call(self, node: Node, values: dict[str, Any]) -> Any:
-        """Run one node on the values of others, by name."""
-        if node.module is not None:
-            return self.get_submodule(node.module)(values[node.source])
-        return run_operation(node, values, self.tensor)
+        return node.module and getattr(self, node.module)  # type: ignore[return-value]
 
     def forward(self, images: Tensor, observe: Callable[[Node, Any], None] | None = None) -> Any:
         """As the trained network.
@@ -199,36 +195,35 @@ class RecordedNetwork(nn.Module):
             ValueError: images of another shape than those it was recorded with.
         """
         check_images(images, self.image)
-        return structured(self.outputs, self._executed(self.order, images, {}, names_in(self.outputs), observe))
+        return structured(self.outputs, self._run(names_in(self.outputs), images, {}, observe))
 
     def evaluate(self, target: str, images: Tensor, known: dict[str, Tensor]) -> Tensor:
         """Output of the node ``target``, computed from the images and the outputs of nodes that are ``known`` by name."""
-        order = needed(self.order, {target}, known)
-        result: Tensor = self._executed(order, images, dict(known), {target})[target]
-        return result
+        return self._run({target}, images, known)[target]
 
-    def _executed(
-        self,
-        order: dict[str, list[str]],
-        images: Tensor,
-        values: dict[str, Any],
-        keep: set[str],
-        observe: Callable[[Node, Any], None] | None = None,
+    def _run(
+        self, targets: set[str], images: Tensor, known: dict[str, Tensor], observe: Callable[[Node, Any], None] | None = None
     ) -> dict[str, Any]:
+        values = dict(known)
+
         def call(name: str) -> Any:
             node = self.nodes[name]
-            value = images if node.operation == "input" else self.call(node, values)
+            quantizer = self.quantizer(node)
+            if node.operation == "input":
+                value = images
+            else:
+                value = quantizer(values[node.source]) if quantizer else node.run(values, self.__getattr__)
             if observe is not None:
                 observe(node, value)
             return value
 
-        return execute(order, call, values, keep)
+        return execute(needed(self.order, targets, known), call, values, targets)
 
     def describe(self) -> str:
         """Operations and how they are connected, to tell networks apart (not their weights)."""
 
         def shown(leaf: Any) -> str:
-            return str(tuple(self.tensor(leaf).shape) if isinstance(leaf, Stored) else getattr(leaf, "name", leaf))
+            return str(tuple(getattr(self, leaf.name).shape) if isinstance(leaf, Stored) else getattr(leaf, "name", leaf))
 
         lines = [
             f"{name} {node.operation} {tree_map(shown, node.arguments)} {node.shape} {self.quantizer(node) or ''}"
@@ -256,16 +251,6 @@ def check_images(images: Tensor, expected: tuple[int, ...]) -> None:
             f"the network was recorded for images [B, {', '.join(map(str, expected))}] and got {list(images.shape)}; "
             "calibrate and convert it with images of this size"
         )
-
-
-def names_in(outputs: Any) -> set[str]:
-    """Names of nodes in a structure of outputs."""
-    return {leaf.name for leaf in tree_leaves(outputs) if isinstance(leaf, Value)}
-
-
-def structured(outputs: Any, values: dict[str, Any]) -> Any:
-    """The structure of outputs with values in place of names."""
-    return tree_map(lambda leaf: values[leaf.name] if isinstance(leaf, Value) else leaf, outputs)
 
 
 def fingerprint_of(network: nn.Module) -> str:

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from snncore.coding import check_timesteps
 from snncore.conversion.calibration import Calibration, calibration_of
-from snncore.conversion.errors import ConversionError
-from snncore.conversion.graph import Node
+from snncore.conversion.graph import ConversionError, Node
 from snncore.conversion.network import Mode, SpikingNetwork
 from snncore.conversion.rewriting import Rewriter
 from snncore.encoders import InputEncoder
@@ -78,19 +77,15 @@ def convert(
             method that needs quantised activations where one is not, or other levels than it has.
         ValueError: timesteps, mode or an argument of the method out of range.
     """
+    from snncore.conversion.presets import tmn  # which are made of this module's ``ConversionMethod``
+
     check_timesteps(timesteps)
-    method = method or _default()
+    method = method or tmn()
     code = method.neuron(1.0, timesteps).code
     calibration = calibration_of(ann, calibration)
     chosen = neurons_of(calibration, method, timesteps) | dict(neurons or {})
     encoder = method.encoder and method.encoder(calibration.peak, timesteps)
     return SpikingNetwork(Rewriter(calibration.network, chosen.__getitem__, code, encoder).run(), code, mode)
-
-
-def _default() -> ConversionMethod:
-    from snncore.conversion.presets import tmn
-
-    return tmn()
 
 
 def neurons_of(calibration: Calibration, method: ConversionMethod, timesteps: int) -> dict[str, SpikingNeuron]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, Literal
 
 import torch
@@ -11,9 +10,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from snncore.coding import Code
-from snncore.conversion.graph import check_images, names_in, structured
+from snncore.conversion.graph import check_images, execute, names_in, structured
 from snncore.conversion.operations import MaxPool, PresentConstant, SpikingLayer
-from snncore.conversion.order import execute
 from snncore.conversion.signals import Kind, Program, Step
 from snncore.encoders import InputEncoder
 from snncore.neurons import SpikingNeuron
@@ -50,7 +48,9 @@ class SpikingNetwork(nn.Module):
         self.mode: Mode = mode
         self.observer: StepObserver | None = None
         self.kinds: dict[str, Kind] = {step.name: step.kind for step in self.steps}
-        self._read_late = {name for step in self.steps if step.kind == "decoded" for name in step.inputs} | names_in(self.outputs)
+        self._decoded = [step for step in self.steps if step.kind == "decoded"]
+        self._read_late = {name for step in self._decoded for name in step.inputs} | names_in(self.outputs)
+        self._tapped = {name for name in self._read_late if self.kind(name) == "current"}  # what is decoded
         # Global timestep at which a step's inputs for its first timestep are all there, and at which it answers: neurons lag.
         self._arrivals: dict[str, int] = {}
         self._starts: dict[str, int] = {}
@@ -79,11 +79,6 @@ class SpikingNetwork(nn.Module):
         """What the step of that name puts out; the images are analog."""
         return self.kinds.get(name, "analog")
 
-    @property
-    def _tapped(self) -> set[str]:
-        """Currents that are decoded."""
-        return {name for name in self._read_late if self.kind(name) == "current"}
-
     @torch.no_grad()
     def forward(self, images: Tensor, every_step: bool = False) -> Any:
         """Decoded output for a batch.
@@ -105,19 +100,15 @@ class SpikingNetwork(nn.Module):
         if self.observer is not None:
             self.observer(None, images, None)
         values = self._single_step(images, every_step) if self.mode == "single-step" else self._multi_step(images, every_step)
-        if not any(step.kind == "decoded" for step in self.steps):
-            return structured(self.outputs, values)
-        if not every_step:
+        if not (every_step and self._decoded):
             return self._read_out(values)
-        analog = {name: value for name, value in values.items() if name not in self._tapped}
-        each = [self._read_out(analog | {n: values[n][t] for n in self._tapped}) for t in range(self.timesteps)]
+        each = [self._read_out(values | {n: values[n][t] for n in self._tapped}) for t in range(self.timesteps)]
         return tree_map(lambda *train: torch.stack(train), *each)
 
     def _read_out(self, values: dict[str, Any]) -> Any:
-        """Outputs that are computed from decoded ones."""
-        for step in self.steps:
-            if step.kind == "decoded":
-                values[step.name] = self.layers[step.name](*(values[name] for name in step.inputs))
+        """Outputs, of which some are computed from decoded ones."""
+        for step in self._decoded:
+            values[step.name] = self.layers[step.name](*(values[name] for name in step.inputs))
         return structured(self.outputs, values)
 
     # ---- multi-step -----------------------------------------------------------------------------------------------
@@ -131,8 +122,11 @@ class SpikingNetwork(nn.Module):
 
     def run(self, images: Tensor) -> dict[str, Any]:
         """Values ``[T*B, ...]`` (analog ones ``[B, ...]``) of what is decoded or read when the last step is over."""
+        return self._executed(images, [step for step in self.steps if step.kind != "decoded"], self._read_late)
+
+    def _executed(self, images: Tensor, chosen: list[Step], keep: Container[str]) -> dict[str, Any]:
         values: dict[str, Any] = {self._images: images}
-        steps = {step.name: step for step in self.steps if step.kind != "decoded"}
+        steps = {step.name: step for step in chosen}
 
         def call(name: str) -> Any:
             value = self.layers[name](*(values[source] for source in steps[name].inputs))
@@ -140,21 +134,18 @@ class SpikingNetwork(nn.Module):
                 self.observer(steps[name], value, None)
             return value
 
-        return execute({name: step.inputs for name, step in steps.items()}, call, values, self._read_late)
+        return execute({step.name: step.inputs for step in chosen}, call, values, keep)
 
     # ---- single-step ----------------------------------------------------------------------------------------------
-
-    def _delay(self, step: Step) -> int:
-        layer = self.layers[step.name]
-        return layer.neuron.delay if isinstance(layer, SpikingLayer) else 0
 
     def _single_step(self, images: Tensor, every_step: bool) -> dict[str, Any]:
         """Weighted sums of what is decoded; one timestep is held at a time unless every prefix is asked for."""
         weights, total = self.code.weights().tolist(), self.code.total
-        values = self._analog_values(images)
+        # What does not change over the timesteps is computed once.
+        values = self._executed(images, [step for step in self.steps if step.kind == "analog"], {self._images, *self.kinds})
         trains: dict[str, list[Tensor]] = {name: [] for name in self._tapped}
         seen = dict.fromkeys(self._tapped, 0)
-        for name, value in self._timesteps(images, values):
+        for name, value in self._timesteps(values):
             if every_step:
                 trains[name].append(value)
                 continue
@@ -165,79 +156,57 @@ class SpikingNetwork(nn.Module):
             values[name] = self.code.decode_prefixes(torch.stack(trains[name])) if every_step else values[name] * (1.0 / total)
         return values
 
-    def _analog_values(self, images: Tensor) -> dict[str, Any]:
-        """What does not change over the timesteps, computed once."""
-        values: dict[str, Any] = {self._images: images}
-        for step in self.steps:
-            if step.kind == "analog":
-                values[step.name] = self.layers[step.name](*(values[name] for name in step.inputs))
-                if self.observer is not None:
-                    self.observer(step, values[step.name], None)
-        return values
-
-    def _timesteps(self, images: Tensor, analog: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
+    def _timesteps(self, values: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
         """Currents that are decoded, timestep by timestep.
 
-        Signals that arrive at a sum before their partners (residual connections across neurons with a pre-charge) wait
-        in a delay line as long as the difference, whatever T is.
+        Signals that arrive at a sum before their partners (residual connections across neurons with a pre-charge) are held
+        as long as the difference, whatever T is.
         """
         moving = [step for step in self.steps if step.kind in ("spikes", "current")]
-        lines: dict[str, deque[tuple[int, Any]]] = {step.name: deque() for step in moving}
-        keep = {step.name: max((self._arrivals[u.name] for u in moving if step.name in u.inputs), default=0) for step in moving}
-        states: dict[str, Any] = {}
-        tapped, constant = self._tapped, dict(analog)
+        arrivals = {step.name: [self._arrivals[u.name] for u in moving if step.name in u.inputs] for step in moving}
+        analog, held, states = dict(values), dict[tuple[str, int], Tensor](), dict[str, Any]()
         for now in range(self.latency):
             for step in moving:
-                value = self._step_of(step, now, constant, lines, states)
+                index = now - self._arrivals[step.name]
+                value = self._step_of(step, index, analog, held, states)
                 if value is None:
                     continue
-                index = now - self._starts[step.name]
+                at = now - self._starts[step.name]
                 if self.observer is not None:
-                    self.observer(step, value, index)
-                lines[step.name].append((index, value))
-                if step.name in tapped:
+                    self.observer(step, value, at)
+                held[step.name, at] = value
+                if step.name in self._tapped:
                     yield step.name, value
-            for name, line in lines.items():
-                while line and line[0][0] + keep[name] <= now:
-                    line.popleft()
+            for step in moving:
+                held.pop((step.name, now - max(arrivals[step.name], default=self._starts[step.name])), None)
+
+    def _delay(self, step: Step) -> int:
+        return getattr(_holder(self.layers[step.name]), "delay", 0)
 
     def _step_of(
-        self, step: Step, now: int, analog: dict[str, Any], lines: dict[str, deque[tuple[int, Any]]], states: dict[str, Any]
+        self, step: Step, index: int, analog: dict[str, Any], held: dict[tuple[str, int], Tensor], states: dict[str, Any]
     ) -> Any:
-        """Output of ``step`` at the global timestep ``now``, or None while it is not its turn."""
-        index = now - self._arrivals[step.name]
-        layer = self.layers[step.name]
-        delay = self._delay(step)
-        if not 0 <= index < self.timesteps + delay:
+        """Output of ``step`` at its own timestep ``index``, or None while it is not its turn."""
+        layer, end = self.layers[step.name], self.timesteps + self._delay(step)
+        if not 0 <= index < end:
             return None
-
-        def look_up(source: str) -> Any:
-            return analog[source] if source in analog else next(value for at, value in lines[source] if at == index)
-
-        if isinstance(layer, SpikingLayer):
-            current = look_up(step.inputs[0]) if index < self.timesteps else None
-            state = layer.neuron.start(current) if index == 0 else states.pop(step.name)  # type: ignore[arg-type]
-            spikes, state = layer.neuron.step(current, state)
-            if index < self.timesteps + delay - 1:
-                states[step.name] = state
-            return spikes
-        if isinstance(layer, InputEncoder):
-            return layer.at(look_up(step.inputs[0]), index)
-        if isinstance(layer, PresentConstant):
-            return look_up(step.inputs[0])
-        if isinstance(layer, MaxPool):
-            state = states.pop(step.name) if index else layer.start()
-            pooled = layer.step(look_up(step.inputs[0]), state)
-            if index < self.timesteps - 1:
-                states[step.name] = state
-            return pooled
-        return layer(*map(look_up, step.inputs))
+        given = [analog[name] if name in analog else held[name, index] for name in step.inputs if index < self.timesteps]
+        if isinstance(layer, (InputEncoder, PresentConstant)):
+            return layer.at(given[0], index)
+        if not isinstance(layer, (SpikingLayer, MaxPool)):
+            return layer(*given)
+        stepper, current = _holder(layer), given.pop() if given else None
+        state = states.pop(step.name) if index else stepper.start(current)
+        value, state = stepper.step(current, state)
+        if index < end - 1:
+            states[step.name] = state
+        return value
 
     # ---- what one can keep and look at ----------------------------------------------------------------------------
 
     def get_extra_state(self) -> dict[str, Any]:
         """What is no tensor: T, and the settings of neurons and amplitudes."""
-        settings = {name: _settings(layer) for name, layer in self.layers.items()}
+        settings = {name: _settings(_holder(layer)) for name, layer in self.layers.items()}
         return {"code": [type(self.code).__name__, self.timesteps, float(self.code.beta)], "settings": settings}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -267,8 +236,7 @@ class SpikingNetwork(nn.Module):
         """Layers with what they see and put out."""
         rows = [("layer", "runs", "sees", "puts out")]
         for step in self.steps:
-            layer = self.layers[step.name]
-            runs = _holder(layer)
+            runs = _holder(self.layers[step.name])
             sees = ", ".join(self.kind(name) for name in step.inputs)
             rows.append((step.name, str(runs).replace("\n", " "), sees, f"{step.kind} {list(step.shape)}"))
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
@@ -278,13 +246,13 @@ class SpikingNetwork(nn.Module):
         return "\n".join([title, *lines, f"layers that see currents at every step, and multiply: {dense}"])
 
 
-def _holder(layer: nn.Module) -> nn.Module:
+def _holder(layer: nn.Module) -> Any:
     return layer.neuron if isinstance(layer, SpikingLayer) else layer
 
 
-def _settings(layer: nn.Module) -> dict[str, Any]:
+def _settings(holder: nn.Module) -> dict[str, Any]:
     """Numbers, flags and words that a layer was made with."""
-    found = {name: value for name, value in vars(_holder(layer)).items() if isinstance(value, (bool, int, float, str))}
+    found = {name: value for name, value in vars(holder).items() if isinstance(value, (bool, int, float, str))}
     for name in ("training", "scratch", "_is_full_backward_hook"):
         found.pop(name, None)
-    return found | {"kind": type(_holder(layer)).__name__}
+    return found | {"kind": type(holder).__name__}

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from snncore.conversion.graph import Node, run_operation
+from snncore.conversion.graph import Node
 from snncore.neurons import SpikingNeuron
 
 
@@ -28,8 +28,7 @@ class Operation(nn.Module):
 
     def forward(self, *given: Tensor) -> Any:
         """The result for values of ``node.inputs``."""
-        values = dict(zip(self.node.inputs, given, strict=True))
-        return run_operation(self.node, values, lambda stored: getattr(self, stored.name))
+        return self.node.run(dict(zip(self.node.inputs, given, strict=True)), self.__getattr__)
 
     def extra_repr(self) -> str:
         """Parameters shown by ``print``."""
@@ -147,14 +146,14 @@ class MaxPool(nn.Module):
 
     def forward(self, trains: Tensor) -> Tensor:
         """Spikes or currents of all steps, ``[T*B, C, ...]`` to ``[T*B, C, ...]``."""
-        state = self.start()
-        return torch.cat([self.step(step, state) for step in trains.unflatten(0, (self.timesteps, -1))])
+        state = self.start(trains)
+        return torch.cat([self.step(step, state)[0] for step in trains.unflatten(0, (self.timesteps, -1))])
 
-    def start(self) -> tuple[list[Any], list[Any]]:
+    def start(self, x: Tensor) -> tuple[list[Any], list[Any]]:
         """State before the first step: the sums of the inputs and of the output."""
         return [0.0] * len(self.recurrences), [0.0] * len(self.recurrences)
 
-    def step(self, x: Tensor, state: tuple[list[Any], list[Any]]) -> Tensor:
+    def step(self, x: Tensor, state: tuple[list[Any], list[Any]]) -> tuple[Tensor, tuple[list[Any], list[Any]]]:
         """One timestep ``[B, C, ...]``; changes ``state`` in place."""
         sums, passed = state
         for k, beta in enumerate(self.recurrences):
@@ -162,7 +161,7 @@ class MaxPool(nn.Module):
         x = self.pool(x)
         for k, beta in reversed(list(enumerate(self.recurrences))):
             passed[k], x = x, x - beta * passed[k]
-        return x
+        return x, state
 
 
 class PresentConstant(nn.Module):
@@ -175,6 +174,10 @@ class PresentConstant(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Repeat over the timesteps."""
         return x.expand(self.timesteps, *x.shape).flatten(0, 1)
+
+    def at(self, x: Tensor, timestep: int) -> Tensor:
+        """What is shown at a timestep."""
+        return x
 
 
 class SpikingLayer(nn.Module):

@@ -10,15 +10,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, fx, nn
 
-from snncore.conversion.errors import ConversionError, first_line
+from snncore.conversion.graph import ConversionError
 
 _NOT_THE_USERS = (Path(torch.__file__).parent, Path(__file__).parent)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a message, or the kind of error where there is none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 @torch.no_grad()
 def why(error: Exception, network: nn.Module, name: str, example: Tensor, images: Tensor) -> ConversionError:
     """The error of a network of that name that export failed for, whose first ``images`` made the ``example``."""
     fixed = "works for a fixed number of images alone; keep the first dimension of every signal, whatever its size"
+    fixed, said = f"{fixed}, and write x.size(0) for len(x)", f"{type(error).__name__} {error}"
     try:
         network(example)
     except Exception as real:
@@ -26,34 +32,30 @@ def why(error: Exception, network: nn.Module, name: str, example: Tensor, images
             network(images)
         except Exception:
             return ConversionError(f"{_place(real)}the trained network fails: {first_line(real)}")
-        return ConversionError(f"{_place(real)}{name} {fixed}, and write x.size(0) for len(x)")
-    said, place = f"{type(error).__name__} {error}", _place(error)
+        return ConversionError(f"{_place(real)}{name} {fixed}")
+    why = f"cannot be read by torch.export of torch {torch.__version__}: {first_line(error)}"
     if "data-dependent" in said or "DataDependent" in said:
         why = "decides by the values of its signals what to compute; remove that from its forward"
-        return ConversionError(f"{place}{name} {why}")
-    if "specialized" in said:
-        return ConversionError(f"{place}{name} {fixed}, and write x.size(0) for len(x)")
-    return ConversionError(f"{place}{name} cannot be read by torch.export of torch {torch.__version__}: {first_line(error)}")
+    elif "specialized" in said:
+        why = fixed
+    return ConversionError(f"{_place(error)}{name} {why}")
 
 
 def _place(error: BaseException) -> str:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
-    return f"{_shown(frames[-1].filename, frames[-1].lineno or 0)}: " if frames else ""
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    return "".join(f"{line}: " for line in _users_lines(frames)[-1:])
 
 
-def _is_users(file: str) -> bool:
-    return file.endswith(".py") and not any(folder in Path(file).parents for folder in _NOT_THE_USERS)
-
-
-def _shown(file: str, line: int) -> str:
-    return f"{Path(file).name}:{line} `{linecache.getline(file, line).strip()[:80]}`"
+def _users_lines(frames: list[tuple[str, int | None]] | list[tuple[str, str]]) -> list[str]:
+    """The lines of these files and numbers that are neither PyTorch's nor ours."""
+    paths = [(Path(file), int(line or 0)) for file, line in frames if file.endswith(".py")]
+    users = [(path, line) for path, line in paths if not any(folder in path.parents for folder in _NOT_THE_USERS)]
+    return [f"{path.name}:{line} `{linecache.getline(str(path), line).strip()[:80]}`" for path, line in users]
 
 
 def origin_of(node: fx.Node) -> str:
     """The user's source line of an operation, and its module."""
-    frames = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
-    lines = [_shown(file, int(line)) for file, line in frames if _is_users(file)]
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    path, kind = stack[-1] if stack else ("", "")
+    lines = _users_lines(re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or ""))
+    path, kind = [("", ""), *(node.meta.get("nn_module_stack") or {}).values()][-1]
     module = f"{path.removeprefix('network.')} ({str(kind).rpartition('.')[2]})" if path.startswith("network.") else ""
     return ", ".join(part for part in (*lines[-1:], module) if part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from snncore.conversion.errors import ConversionError
+from snncore.conversion.graph import ConversionError
 from snncore.conversion.method import ConversionMethod
 from snncore.encoders import InputEncoder, PotentialEncoder
 from snncore.neurons import IntegrateFireNeuron, MomentumNeuron, SpikingNeuron

@@ -31,15 +31,9 @@ class Signal:
     step: str
     kind: Kind
     shape: tuple[int, ...]
-    amplitude: Tensor | None = None
+    amplitude: Any = None
     offset: Tensor | None = None
     signed: bool = False
-
-    @property
-    def scale(self) -> Tensor:
-        """The amplitude of spikes."""
-        assert self.amplitude is not None
-        return self.amplitude
 
 
 @dataclass

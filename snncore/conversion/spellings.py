@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from snncore.conversion.graph import BatchSize, Node, Stored, Value
+from snncore.conversion.graph import Node, Stored, Value
 
-Call = tuple[str, str, dict[str, Any]]
-"""Operation, overload, arguments."""
+BATCH_SIZE = object()
+"""Stands for a number that depends on how many images there are."""
 SYNONYMS = {"subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div", "negative": "neg"}
 SYNONYMS |= {"concat": "cat", "concatenate": "cat"}
-_IDENTITIES = ("clone", "alias", "detach", "contiguous", "lift_fresh", "lift_fresh_copy", "positive")
+_IDENTITIES = ("clone", "alias", "detach", "contiguous", "lift_fresh", "lift_fresh_copy", "positive", "expand", "slice")
 _RESHAPES = ("view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_copy", "_reshape_copy")
 _BATCH_NORMS: tuple[str, ...] = ("batch_norm", "cudnn_batch_norm", "native_batch_norm")
 _BATCH_NORMS += ("_native_batch_norm_legit_no_training", "_native_batch_norm_legit")
@@ -21,29 +21,23 @@ _DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropo
 
 
 def canonical(
-    operation: str,
-    overload: str,
-    given: dict[str, Any],
-    shape: tuple[tuple[int, ...], int],
-    nodes: dict[str, Node],
-    tensors: dict[str, Tensor],
-) -> Call | Value:
+    operation: str, overload: str, given: dict[str, Any], unchanged: bool, nodes: dict[str, Node], tensors: dict[str, Tensor]
+) -> tuple[str, str, dict[str, Any]] | Value:
     """The one spelling of an operation that has several, or the signal itself where nothing is done to it.
 
     Args:
-        operation, overload, given: as recorded.
-        shape: of the result, with its parts; see ``Node``.
+        operation, overload, given: as recorded, with arguments by name.
+        unchanged: the result has the shape of the signal.
         nodes, tensors: those before, by name.
     """
     source = given.get("self", given.get("input"))
-    same = isinstance(source, Value) and shape == (nodes[source.name].shape, nodes[source.name].parts)
     off = operation in _DROPOUTS and given.get("train", given.get("training")) is False
-    if isinstance(source, Value) and same and (off or operation in _IDENTITIES or operation in (*_RESHAPES, "expand", "slice")):
+    if unchanged and (off or operation in (*_IDENTITIES, *_RESHAPES)) and isinstance(source, Value):
         return source
     if operation in _RESHAPES:
         return "reshape", "", {"self": source}
     if operation == "expand":
-        return operation, overload, given | {"size": [-1 if isinstance(size, BatchSize) else size for size in given["size"]]}
+        return operation, overload, given | {"size": [-1 if size is BATCH_SIZE else size for size in given["size"]]}
     if operation in _BATCH_NORMS:
         taken = ("weight", "bias", "running_mean", "running_var", "eps")
         return "batch_norm", "", {"self": source} | {name: given.get(name) for name in taken}
@@ -66,12 +60,12 @@ def _bounds(
 ) -> tuple[Any, float, float] | None:
     """Of an operation that limits a signal: the signal, and its least and largest value; None for another operation."""
 
-    def number(value: Any, absent: float) -> float:
+    def number(value: Any, absent: float = math.nan) -> float:
         if isinstance(value, Stored) and len(each := tensors[value.name].unique()) == 1:
             return float(each)
         return absent if value is None else value if isinstance(value, (int, float)) else math.nan
 
-    source = given.get("self")
+    source, other = given.get("self"), given.get("other")
     if operation == "relu6":
         return source, 0, 6
     if operation == "hardtanh":
@@ -83,14 +77,12 @@ def _bounds(
     if operation == "leaky_relu" and given["negative_slope"] == 0:
         return source, 0, math.inf
     if operation in ("maximum", "max", "minimum", "min") and "other" in given:
-        constant, signal = sorted((source, given["other"]), key=lambda leaf: isinstance(leaf, Value))
+        constant, signal = sorted((source, other), key=lambda leaf: isinstance(leaf, Value))
         if not isinstance(constant, Value):
-            bound = number(constant, math.nan)
-            return (signal, bound, math.inf) if operation.startswith("max") else (signal, -math.inf, bound)
+            return (signal, number(constant), math.inf) if operation.startswith("max") else (signal, -math.inf, number(constant))
     if operation == "where" and isinstance(given["condition"], Value):
         asked = nodes[given["condition"].name]
-        kept, instead = (source, given.get("other"))[:: -1 if asked.operation in ("lt", "le") else 1]
+        kept, instead = (other, source) if asked.operation in ("lt", "le") else (source, other)
         if asked.operation in ("lt", "le", "gt", "ge") and asked["self"] == kept and isinstance(kept, Value):
-            bound = number(instead, math.nan)
-            return (kept, bound, math.inf) if bound == number(asked["other"], math.nan) else None
+            return (kept, number(instead), math.inf) if number(instead) == number(asked["other"]) else None
     return None

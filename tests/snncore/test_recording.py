@@ -82,6 +82,21 @@ def test_a_layer_before_two_batch_norms_and_two_batch_norms_in_a_row() -> None:
     assert operations(made, "affine", "batch_norm") == []
 
 
+def test_folded_weights_do_not_take_the_place_of_a_layer_of_that_name() -> None:
+    forward = lambda self, x: self.conv2d(self.norm(self.first(x)))  # noqa: E731
+    made = recorded_equals(fill(Step(forward, first=conv(2, 2), norm=nn.BatchNorm2d(2), conv2d=conv(2, 2))), images(0))
+    assert operations(made) == ["conv2d", "conv2d"]  # the first is called conv2d as the module of the second is
+
+
+def test_a_layer_that_is_an_output_itself_keeps_its_weights() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        y = self.conv(x)
+        return y, self.norm(y)
+
+    made = recorded_equals(fill(Step(forward, conv=conv(2, 4), norm=nn.BatchNorm2d(4))), images(0))
+    assert operations(made) == ["conv2d", "affine"]
+
+
 def test_batch_norm_without_affine_part() -> None:
     network = fill(nn.Sequential(conv(2, 4), nn.BatchNorm2d(4), nn.ReLU()))
     plain = nn.Sequential(network[0], nn.BatchNorm2d(4, affine=False), nn.ReLU(), nn.BatchNorm2d(4, affine=False))

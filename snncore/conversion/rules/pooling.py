@@ -20,7 +20,7 @@ def average_pool(rewriter: Rewriter, node: Node) -> Signal:
     window = _window(node, source.shape[1:])
     if window is None or len(source.shape) != dimensions + 1 or not _alike(source, range(2, dimensions + 2)):
         return rewriter.linear(node)
-    amplitude = source.scale / math.prod(window.kernel)
+    amplitude = source.amplitude / math.prod(window.kernel)
     return rewriter.emit(node.name, window, [source], "spikes", node.shape, amplitude=amplitude, signed=source.signed)
 
 
@@ -52,11 +52,10 @@ def max_pool(rewriter: Rewriter, node: Node) -> Signal:
     if source.kind == "spikes":
         rank = len(source.shape) + 1
         alike = _alike(source, range(rank - int(node.operation[-2]), rank))
-        if not (rewriter.pools_spikes and alike and bool((source.scale >= 0).all())):
-            source = rewriter.current(source, node)
-    pool = MaxPool(Operation(node, {}), rewriter.timesteps, rewriter.code.recurrences)
-    spikes = {"amplitude": source.amplitude, "signed": source.signed}
-    return rewriter.emit(node.name, pool, [source], source.kind, node.shape, **spikes)
+        if not (rewriter.pools_spikes and alike and bool((source.amplitude >= 0).all())):
+            source = rewriter.current(source, node.name)
+    pool = MaxPool(Operation(node, {}), rewriter.code.timesteps, rewriter.code.recurrences)
+    return rewriter.emit(node.name, pool, [source], source.kind, node.shape, amplitude=source.amplitude, signed=source.signed)
 
 
 @rule("mean", "sum")
@@ -74,7 +73,7 @@ def total(rewriter: Rewriter, node: Node) -> Signal:
     count = math.prod(source.shape[d - 1] for d in dims)
     arguments = {"self": node["self"], "dim": dims, "keepdim": node.get("keepdim", False)}
     summed = replace(node, operation="sum", overload="dim_IntList", arguments=arguments)
-    amplitude = source.scale / (count if node.operation == "mean" else 1)
+    amplitude = source.amplitude / (count if node.operation == "mean" else 1)
     if amplitude.dim():
         kept = [size for d, size in enumerate(amplitude.shape, start=1) if d not in dims or len(node.shape) == len(source.shape)]
         amplitude = amplitude.reshape(kept)
@@ -84,4 +83,4 @@ def total(rewriter: Rewriter, node: Node) -> Signal:
 def _alike(signal: Signal, dims: Iterable[int]) -> bool:
     """Whether a signal is spikes whose amplitudes do not differ along these dimensions (0: the images)."""
     plain = signal.kind == "spikes" and signal.offset is None
-    return plain and (signal.scale.dim() == 0 or all(signal.scale.shape[d - 1] == 1 for d in dims))
+    return plain and (signal.amplitude.dim() == 0 or all(signal.amplitude.shape[d - 1] == 1 for d in dims))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from snncore.conversion.graph import Node
 from snncore.conversion.rewriting import Rewriter, rule
@@ -30,25 +31,23 @@ def move(rewriter: Rewriter, node: Node) -> Signal:
     source = rewriter.signals[node.source]
     if source.kind == "analog":
         return rewriter.operation(node, [source], "analog")
-    padded = node.get("value", 0.0) not in (0, 0.0)
-    if padded or (amplitude := _amplitude(rewriter, node, source)) is None:
+    if node.get("value", 0.0) != 0 or (amplitude := _amplitude(rewriter, node, source)) is None:
         return rewriter.linear(node)
     return rewriter.operation(node, [source], "spikes", amplitude=amplitude, signed=source.signed)
 
 
-def _amplitude(rewriter: Rewriter, node: Node, source: Signal) -> torch.Tensor | None:
-    if source.kind == "spikes" and source.offset is None and source.scale.dim() == 0:
-        return source.scale
-    zeros_have_none = {"value": torch.nan} if "value" in node.arguments and node.get("mode", "constant") == "constant" else {}
-    changed = replace(node, arguments=node.arguments | zeros_have_none)
-    return rewriter.amplitude_behind(changed, [source])
+def _amplitude(rewriter: Rewriter, node: Node, source: Signal) -> Tensor | None:
+    if source.kind == "spikes" and source.offset is None and source.amplitude.dim() == 0:
+        return source.amplitude  # type: ignore[no-any-return]
+    padded = "value" in node.arguments and node.get("mode", "constant") == "constant"
+    zeros_have_none = node.arguments | ({"value": torch.nan} if padded else {})
+    return rewriter.amplitude_behind(replace(node, arguments=zeros_have_none), [source])
 
 
 @rule("every_image")
 def constant(rewriter: Rewriter, node: Node) -> Signal:
     """A constant that is joined to every image, such as a class token."""
-    images = Signal(node["images"].name, "analog", rewriter.network.image)
-    return rewriter.operation(node, [images], "analog")
+    return rewriter.operation(node, [Signal(node["images"].name, "analog", rewriter.network.image)], "analog")
 
 
 @rule(*INTERPOLATIONS)

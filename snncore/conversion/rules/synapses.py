@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,14 +10,12 @@ from torch import Tensor
 from snncore.conversion.graph import Node, Stored, Value
 from snncore.conversion.operations import ChannelAffine, Operation, Synapses
 from snncore.conversion.rewriting import Rewriter, rule
-from snncore.conversion.signals import Kind, Signal
-
-WEIGHT, BIAS = Stored("weight"), Stored("bias")
+from snncore.conversion.signals import Signal
 
 
-@rule("conv1d", "conv2d", "conv3d")
-def convolution(rewriter: Rewriter, node: Node) -> Signal:
-    """Weights ``[out, in / groups, ...]``."""
+@rule("conv1d", "conv2d", "conv3d", "linear")
+def layer(rewriter: Rewriter, node: Node) -> Signal:
+    """Weights ``[out, in / groups, ...]`` of a convolution; ``[out, in]``, on the last dimension."""
     return _layer(rewriter, node, inputs_at=1)
 
 
@@ -28,17 +25,11 @@ def transposed_convolution(rewriter: Rewriter, node: Node) -> Signal:
     return _layer(rewriter, node, inputs_at=0)
 
 
-@rule("linear")
-def linear(rewriter: Rewriter, node: Node) -> Signal:
-    """Weights ``[out, in]``, on the last dimension."""
-    return _layer(rewriter, node, inputs_at=1)
-
-
 @rule("matmul", "mm")
 def matrix_product(rewriter: Rewriter, node: Node) -> Signal:
     """A product with a constant matrix ``[in, out]``."""
     signal, matrix = node["self"], node.get("other", node.get("mat2"))
-    if not isinstance(signal, Value) or not isinstance(matrix, Stored) or rewriter.network.tensor(matrix).dim() != 2:
+    if not isinstance(signal, Value) or not isinstance(matrix, Stored) or rewriter.constant(matrix).dim() != 2:
         raise rewriter.refuse(node, "is no product with a constant matrix from the right", "use nn.Linear")
     product = replace(node, operation="matmul", overload="default", arguments={"self": signal, "other": matrix})
     return _layer(rewriter, product, inputs_at=0, weight="other")
@@ -58,27 +49,25 @@ def _layer(rewriter: Rewriter, node: Node, inputs_at: int, weight: str = "weight
     """A layer whose weights have the incoming channels at dimension ``inputs_at`` (those of a group, in a convolution)."""
     if any(isinstance(node.get(name), Value) for name in (weight, bias)):
         raise rewriter.refuse(node, "has weights that are signals", "keep the weights constant")
-    values: Tensor = rewriter.constant(node[weight])
-    added: Tensor | None = rewriter.constant(node.get(bias))
-    stored: dict[str, Any] = {weight: WEIGHT} | ({bias: BIAS} if added is not None else {})
-    node = replace(node, arguments=node.arguments | stored)
+    values, added = rewriter.constant(node[weight]), rewriter.constant(node.get(bias))
+    own = {weight: Stored("weight")} | ({} if added is None else {bias: Stored("bias")})
+    node = replace(node, arguments=node.arguments | own)
     source = rewriter.signals[node.source]
     channels = 0 if node.operation.startswith("conv") else len(source.shape) - 1
-    if source.kind == "spikes" and source.scale.numel() > 1 and source.scale.numel() != source.scale.shape[channels]:
-        source = rewriter.current(source, node)  # amplitudes that differ within a channel
+    if source.kind == "spikes" and (n := source.amplitude.numel()) > 1 and n != source.amplitude.shape[channels]:
+        source = rewriter.current(source, node.name)  # amplitudes that differ within a channel
     if source.kind != "spikes":
-        kind: Kind = "analog" if source.kind == "analog" else "current"
-        return rewriter.emit(node.name, Synapses(node, values, added), [source], kind, node.shape)
-    scaled = _scaled(values, source.scale.flatten(), inputs_at, node.get("groups", 1))
+        return rewriter.emit(node.name, Synapses(node, values, added), [source], source.kind, node.shape)
+    scaled = _scaled(values, source.amplitude.flatten(), inputs_at, node.get("groups", 1))
     if source.offset is None:
         return rewriter.emit(node.name, Synapses(node, scaled, added), [source], "current", node.shape)
     # What the layer makes of the offset is a current that is the same for every image.
     current = Synapses(node, values, added)(source.offset.to(values).expand(source.shape)[None])[0]
-    alone = replace(node, arguments={name: None if leaf == BIAS else leaf for name, leaf in node.arguments.items()})
-    layer = rewriter.emit(node.name, Synapses(alone, scaled, None), [source], "current", node.shape)
-    arguments = {"self": Value(layer.step), "other": Stored("offset")}
+    alone = replace(node, arguments=node.arguments | {name: None for name in (bias,) if name in node.arguments})
+    made = rewriter.emit(node.name, Synapses(alone, scaled, None), [source], "current", node.shape)
+    arguments = {"self": Value(made.step), "other": Stored("offset")}
     total = replace(node, name=f"{node.name}_offset", operation="add", overload="Tensor", arguments=arguments)
-    return rewriter.emit(total.name, Operation(total, {"offset": current}), [layer], "current", node.shape)
+    return rewriter.emit(total.name, Operation(total, {"offset": current}), [made], "current", node.shape)
 
 
 def _scaled(weight: Tensor, amplitude: Tensor, inputs_at: int, groups: int) -> Tensor:
@@ -96,9 +85,8 @@ def batch_norm(rewriter: Rewriter, node: Node) -> Signal:
     scale, shift = rewriter.constant(node["scale"]), rewriter.constant(node["shift"])
     source = rewriter.signals[node.source]
     if source.kind != "spikes" or source.offset is not None:
-        source = rewriter.current(source, node)
-        kind: Kind = "analog" if source.kind == "analog" else "current"
-        return rewriter.emit(node.name, ChannelAffine(scale, shift), [source], kind, node.shape)
+        source = rewriter.current(source, node.name)
+        return rewriter.emit(node.name, ChannelAffine(scale, shift), [source], source.kind, node.shape)
     if rewriter.feeds_layers(node):
-        return replace(source, amplitude=source.scale.to(scale.device) * scale.double(), offset=shift.double())
-    return rewriter.emit(node.name, ChannelAffine(scale * source.scale.to(scale), shift), [source], "current", node.shape)
+        return replace(source, amplitude=source.amplitude.to(scale.device) * scale.double(), offset=shift.double())
+    return rewriter.emit(node.name, ChannelAffine(scale * source.amplitude.to(scale), shift), [source], "current", node.shape)
