@@ -95,7 +95,7 @@ def _methods(profile: Profile) -> Found:
     """Every method on the first network of the profile, by the same recipe."""
     found = settings(profile)
     for chosen in choices(profile)[:1] if found else []:
-        for method in DEEP_METHODS:
+        for method in (*DEEP_METHODS, *found.get("added", ())):
             key = {"dataset": chosen.paper_dataset, "architecture": chosen.architecture, "method": method}
             key["timesteps"] = found["timesteps"]
             yield key, partial(training, profile, key, found["seeds"])

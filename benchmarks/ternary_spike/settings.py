@@ -9,7 +9,7 @@ from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models.spiking_resnet import LAYOUTS, residual_layout
 from benchmarks.profiles import Profile
-from benchmarks.tables.settings import TEXT, Check, check_table, read_section, sections_of, whole, wholes
+from benchmarks.tables.settings import TEXT, Check, check_table, is_text, list_of, read_section, sections_of, whole, wholes
 from benchmarks.training import recipe
 
 PAPER = "ternary_spike"
@@ -24,7 +24,8 @@ ENTRIES: dict[str, Check] = {
     "training": whole(2),
 }
 """Of one of [[papers.ternary_spike.networks]]; see ``Choice``."""
-SECTIONS: dict[str, dict[str, Check]] = {"networks": ENTRIES, "methods": {"timesteps": whole(1), "seeds": wholes(0)}}
+METHODS: dict[str, Check] = {"timesteps": whole(1), "seeds": wholes(0), "added": list_of(is_text, "paths package.module:Class")}
+SECTIONS: dict[str, dict[str, Check]] = {"networks": ENTRIES, "methods": METHODS}
 
 
 @dataclass(frozen=True)
@@ -76,4 +77,4 @@ def choice(profile: Profile, dataset: str, architecture: str) -> Choice:
 
 def settings(profile: Profile) -> dict[str, Any]:
     """The entries of ``[papers.ternary_spike.methods]``; empty where the profile has no such section."""
-    return read_section(profile, PAPER, "methods", SECTIONS)
+    return read_section(profile, PAPER, "methods", SECTIONS, optional=("added",))

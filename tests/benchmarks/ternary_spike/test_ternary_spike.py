@@ -1,11 +1,14 @@
 """The Ternary Spike room: rows are training runs, differences are paired over seeds, analytic numbers are those of print."""
 
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from benchmarks.data import load
 from benchmarks.errors import CannotRun, NotAvailable
@@ -139,3 +142,17 @@ def test_evaluation_counts_spikes_of_every_layer_and_names_the_amplitudes() -> N
     found = measured.tested(network.eval(), test)
     assert found["correct"].shape == (len(test),) and found["sizes"].tolist()[:2] == [128, 128]
     assert found["amplitudes"].tolist() == [1, 1, 1.25] + [1] * 14 and ((found["fired"] >= 0) & (found["fired"] <= 1)).all()
+
+
+def test_the_neuron_that_contributing_adds_is_trained_beside_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n# mypackage/slow.py\n(.*?)```", said, flags=re.DOTALL)
+    (tmp_path / "slow.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    section = EMBEDDED.papers["ternary_spike"]
+    added = section | {"methods": section["methods"] | {"added": ["slow:SlowLIF"]}}
+    rows = {each.name: each for each in ARTIFACTS}["methods"].rows(replace(EMBEDDED, papers={"ternary_spike": added}))
+    assert len(rows) == len(DEEP_METHODS) + 1 and rows[-1].key["method"] == "slow:SlowLIF"
+    network = direct_method("slow:SlowLIF").build("ResNet18-w2-s1", (1, 8, 8), 10, 2)
+    assert network.layers.blocks[0].neuron1.decay == 0.5
+    assert network(torch.rand(3, 1, 8, 8)).shape == (3, 10)
