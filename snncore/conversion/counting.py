@@ -206,7 +206,7 @@ def _sum_over_images(spikes: Tensor, images: int, synapses: Tensor) -> Tensor:
         images: B.
         synapses: of each position, ``[K, P]`` float64, the first row ones.
     """
-    channels_last = _is_channels_last(spikes)
+    channels_last = spikes.dim() == 4 and not spikes.is_contiguous() and spikes.is_contiguous(memory_format=torch.channels_last)
     rows = (spikes.permute(0, 2, 3, 1) if channels_last else spikes).flatten(1)
     if rows.dtype not in (torch.float32, torch.float64):  # a half-precision sum would round
         rows = rows.float()
@@ -227,7 +227,3 @@ def _sum_over_images(spikes: Tensor, images: int, synapses: Tensor) -> Tensor:
         negative = (by_position.sum(1) - signed.sum(1, dtype=torch.float64)) / 2
         result.append(torch.cat([negative.view(-1, 1), by_position @ synapses.t()], 1))
     return torch.cat(result)
-
-
-def _is_channels_last(x: Tensor) -> bool:
-    return x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
