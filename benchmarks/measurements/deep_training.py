@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.data.images import ImageSet
 from benchmarks.measurements.base import Arrays
 from benchmarks.measurements.direct_training import BATCH, DirectTraining
 from benchmarks.methods.deep import DeepClassifier
+from benchmarks.models.folding import folded
 from snncore.neurons.leaky import LIFNeuron, TrainableNeuron
 
 
@@ -31,6 +34,8 @@ class DeepTraining(DirectTraining):
             ``correct [N]``: whether the network names the label.
             ``fired [L]``: share of neurons and steps with a spike, by layer; ``sizes [L]``: neurons of a layer.
             ``amplitudes [L]``: trained ones, NaN where there is none. Layers in the order of computation.
+            ``folded [M]``: of the first images, whether logits are within 1e-12 of the largest with all amplitudes folded into
+            kernels, in float64; only where there are any.
         """
         neurons = {m: name for name, m in network.named_modules() if isinstance(m, TrainableNeuron)}
         fired: dict[nn.Module, float] = {}
@@ -51,9 +56,18 @@ class DeepTraining(DirectTraining):
         for handle in handles:
             handle.remove()
         amplitudes = [m.amplitude if isinstance(m, LIFNeuron) else None for m in fired]
-        return {
+        same = {"folded": _same_folded(network, test.images[:BATCH])} if any(a is not None for a in amplitudes) else {}
+        return same | {
             "correct": np.concatenate(correct),
             "fired": np.array([total / (len(test) * sizes[neuron]) for neuron, total in fired.items()]),
             "sizes": np.array(list(sizes.values())),
             "amplitudes": np.array([np.nan if each is None else float(each) for each in amplitudes]),
         }
+
+
+def _same_folded(network: DeepClassifier, images: Tensor) -> NDArray[np.bool_]:
+    exact = copy.deepcopy(network).double()
+    expected = exact(images.double() / 255)
+    exact.layers, _ = folded(exact.layers)
+    off = (exact(images.double() / 255) - expected).abs().amax(1)  # [B]
+    return (off <= 1e-12 * expected.abs().max()).numpy()

@@ -59,6 +59,17 @@ AMPLITUDES = TableSchema(
         *STATUS_COLUMNS,
     ),
 )
+FOLDING = TableSchema(
+    "folding",
+    1,
+    (*SETTING, T),
+    (
+        Column("same_percent", "float", minimum=0, maximum=100, doc="test images whose logits stay within 1e-12, in float64"),
+        Column("images", "int", minimum=1, doc="over all seeds"),
+        Column("seeds", "text"),
+        *STATUS_COLUMNS,
+    ),
+)
 
 
 def training(profile: Profile, key: Values, seeds: list[int] | None = None) -> Runs:
@@ -124,6 +135,11 @@ def _single(key: Values, arrays: list[Arrays]) -> Iterator[Values]:
         yield line | {CORRECT: (None, arrays[0]["correct"])}
 
 
+def _folding(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
+    same = np.concatenate([each["folded"] for each in arrays])
+    yield {"same_percent": 100 * float(same.mean()), "images": len(same)}
+
+
 def _layers(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
     means = (np.mean([each[name] for each in arrays], axis=0) for name in ("amplitudes", "fired"))
     for layer, (amplitude, firing) in enumerate(zip(*means, strict=True), start=1):
@@ -139,5 +155,6 @@ ARTIFACTS = (
     _artifact(RUNS, "Every training run of Table 1 (not printed)", _runs, _single, each=True),
     _artifact(METHODS, "Methods of direct training on one network, by one recipe (not printed)", _methods, _summary),
     _artifact(AMPLITUDES, "Trained amplitudes by layer (not printed)", _trained, _layers, unmeasured={"layer": 1}),
+    _artifact(FOLDING, "Amplitudes folded into kernels (not printed)", _trained, _folding),
     Artifact("analytic", "Analytic claims", ANALYTIC, lambda profile: analytic_rows(cases())),
 )

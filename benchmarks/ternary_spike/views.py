@@ -10,7 +10,7 @@ from benchmarks.profiles import Profile
 from benchmarks.tables.markdown import DASH, number, plain, ranges, small
 from benchmarks.tables.status import stands_for
 from benchmarks.tables.views import View, listing
-from benchmarks.ternary_spike.artifacts import ANALYTIC, METHODS, TABLE1
+from benchmarks.ternary_spike.artifacts import ANALYTIC, FOLDING, METHODS, TABLE1
 from benchmarks.ternary_spike.claims import differences
 from benchmarks.ternary_spike.settings import choices
 from benchmarks.training import recipe
@@ -33,6 +33,7 @@ table1 = View(
     TABLE1, ("Network", "architecture"), ("Method", "method"), ("T", "timesteps"), ("Printed", "accuracy_paper"), *OURS, ours=5
 )
 methods = View(METHODS, ("Method", "method"), ("T", "timesteps"), *OURS, ours=5)
+folding = View(FOLDING, ("Method", "method"), ("T", "timesteps"), ("Same logits, %", "same_percent"), "images", ours=2)
 analytic = View(
     ANALYTIC, ("Claim", "claim"), ("Quantity", "quantity"), ("Case", lambda row: plain(row["case"]), "l"),
     ("Value", lambda row: small(row["value"], 4)),

@@ -8,9 +8,10 @@ from torch import nn
 
 from benchmarks.errors import CannotRun
 from benchmarks.methods import direct_method
+from benchmarks.models.folding import folded
 from benchmarks.models.spiking_resnet import SpikingResNet, initialize, residual_layout
 from snncore.neurons.leaky import LIFNeuron, TernaryLIFNeuron
-from snncore.time_first import BatchNorm2d, StepBatchNorm2d, ThresholdBatchNorm2d
+from snncore.time_first import AvgPool2d, BatchNorm2d, StepBatchNorm2d, ThresholdBatchNorm2d
 
 
 def network(name: str, classes: int = 10, timesteps: int = 2, trained: bool = False) -> SpikingResNet:
@@ -83,3 +84,34 @@ def test_a_stand_in_keeps_the_blocks() -> None:
     assert (layout.width, layout.stem, layout.pooling, layout.blocks) == (16, ((3, 2),), None, (2, 2, 2, 2))
     assert network("ResNet20-w16-s2")(torch.zeros(1, 3, 32, 32)).shape == (2, 1, 10)
     assert network("ResNet18-w8")(torch.zeros(1, 3, 64, 64)).shape == (2, 1, 10)
+
+
+@pytest.mark.parametrize("name", ["ResNet20-w8", "ResNet19-w8", "ResNet18-w4", "ResNet20-w4-s1"])
+def test_folded_amplitudes_leave_spikes_and_logits_as_they_are(name: str) -> None:
+    made = network(name, trained=True).double()
+    for number, neuron in enumerate(each for each in made.modules() if isinstance(each, LIFNeuron)):
+        assert neuron.amplitude is not None
+        neuron.amplitude.data.fill_(0.6 + 0.1 * number)
+    images = torch.randn(16, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        made(images)  # the running statistics follow
+    plain, left = folded(made.eval())
+    trains: dict[SpikingResNet, list[torch.Tensor]] = {made: [], plain: []}
+    for each, seen in trains.items():
+        for neuron in (module for module in each.modules() if isinstance(module, LIFNeuron)):
+            neuron.register_forward_hook(lambda _, __, spikes, seen=seen: seen.append(spikes.sign()))
+    with torch.no_grad():
+        logits, expected = plain(images), made(images)
+    assert torch.allclose(logits, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
+    assert len(trains[plain]) > 15 and all(map(torch.equal, trains[plain], trains[made]))
+    assert not any("amplitude" in key for key in plain.state_dict()) and made.stem_neurons[0].amplitude is not None
+    identities = sum(not len(block.shortcut) for block in made.blocks)
+    assert sum("shortcut: spikes times" in line for line in left) == identities
+    assert ("block 0, conv1: means of spikes" in left) == isinstance(made.pooling, AvgPool2d)
+    assert left[-1] == "classifier: means of spikes"
+
+
+def test_sums_of_spikes_have_no_factor() -> None:
+    sew = direct_method("SEW ResNet").build("ResNet20-w2", (3, 16, 16), 10, 2)
+    with pytest.raises(ValueError, match="cannot be folded"):
+        folded(sew.layers)

@@ -44,6 +44,7 @@ def arrays(correct: int = 3) -> dict[str, np.ndarray]:
         "fired": np.array([0.5, 0.1]),
         "sizes": np.array([10, 30]),
         "amplitudes": np.array([1.5, np.nan]),
+        "folded": np.array([True, True, False, True]),
         "validation_accuracy": np.array([10.0, 80.0]),
         "train_loss": np.array([0.5]),
         "training_images": np.array(100),
@@ -57,7 +58,7 @@ def test_a_row_of_table_1_is_a_run_for_each_seed_of_the_stand_in() -> None:
         ("ResNet18-w8-s1", TRAINABLE, seed, 4) for seed in (0, 1, 2)
     ]
     assert ROWS["table1"][11].reason == "profile embedded names no network for ResNet34 on ImageNet"
-    named = {m for each in ("runs", "amplitudes") for row in ROWS[each] for m in row.measurements}
+    named = {m for each in ("runs", "amplitudes", "folding") for row in ROWS[each] for m in row.measurements}
     assert named <= {m for row in ROWS["table1"] for m in row.measurements}  # nothing is trained for them alone
     assert [row.key["method"] for row in ROWS["methods"]] == list(DEEP_METHODS)
 
@@ -71,6 +72,13 @@ def test_a_row_is_the_mean_over_seeds_and_firing_that_over_neurons() -> None:
     assert fill([arrays(), arrays() | {"failed": np.array("layer 1 is dead")}])[0]["status"] == (
         "not run: training failed: layer 1 is dead"
     )
+
+
+def test_folding_counts_images_of_all_seeds() -> None:
+    fill = ROWS["folding"][0].fill
+    assert fill is not None
+    (line,) = fill([arrays(), arrays()])
+    assert (line["same_percent"], line["images"]) == (75.0, 8)
 
 
 def test_differences_are_paired_over_seeds() -> None:
@@ -142,6 +150,9 @@ def test_evaluation_counts_spikes_of_every_layer_and_names_the_amplitudes() -> N
     found = measured.tested(network.eval(), test)
     assert found["correct"].shape == (len(test),) and found["sizes"].tolist()[:2] == [128, 128]
     assert found["amplitudes"].tolist() == [1, 1, 1.25] + [1] * 14 and ((found["fired"] >= 0) & (found["fired"] <= 1)).all()
+    assert found["folded"].shape == (250,) and found["folded"].all()
+    plain = direct_method(BINARY).build("ResNet18-w2-s1", (1, 8, 8), 10, 2)
+    assert "folded" not in measured.tested(plain.eval(), test)
 
 
 def test_the_neuron_that_contributing_adds_is_trained_beside_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
