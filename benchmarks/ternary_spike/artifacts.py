@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.measurements import Arrays
 from benchmarks.measurements.deep_training import DeepTraining
+from benchmarks.measurements.initial_gradients import InitialGradients
 from benchmarks.methods import DEEP_METHODS
 from benchmarks.profiles import Profile
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
@@ -48,14 +49,24 @@ TABLE1 = TableSchema("table1", 1, KEYS, (*OVER_SEEDS, *STATUS_COLUMNS), optional
 METHODS = TableSchema("methods", 1, (*SETTING, T), (*OVER_SEEDS, *STATUS_COLUMNS), optional=SINGLE)
 INTERVAL = (Column("ci95_low", "float", doc="Wilson's 95 % interval over test images"), Column("ci95_high", "float"))
 RUNS = TableSchema("runs", 1, (*SETTING, T, SEED), (ACCURACY, *INTERVAL, VALIDATION, *EFFORT, *STATUS_COLUMNS))
+LAYER = Column("layer", "int", nullable=False, minimum=1, doc="neurons, in the order of computation")
 AMPLITUDES = TableSchema(
     "amplitudes",
     1,
-    (*SETTING, T, Column("layer", "int", nullable=False, minimum=1, doc="neurons, in the order of computation")),
+    (*SETTING, T, LAYER),
     (
         Column("amplitude", "float", 4, doc="after training, mean over seeds; 1 before", atol=1e-3),
         Column("firing", "float", 4, minimum=0, maximum=1, doc="share of neurons with a spike", atol=1e-3),
         Column("seeds", "text"),
+        *STATUS_COLUMNS,
+    ),
+)
+GRADIENTS = TableSchema(
+    "gradients",
+    1,
+    (*SETTING, T, LAYER),
+    (
+        Column("gradient", "sci", 3, minimum=0, doc="norm of dL/dx over the currents of a layer, before training", rtol=1e-2),
         *STATUS_COLUMNS,
     ),
 )
@@ -112,6 +123,19 @@ def _methods(profile: Profile) -> Found:
             yield key, partial(training, profile, key, found["seeds"])
 
 
+def _untrained(profile: Profile) -> Found:
+    """The same networks as they are initialised, with the first seed."""
+    for key, runs in _methods(profile):
+        yield key, partial(_gradients_of, runs)
+
+
+def _gradients_of(runs: Callable[[], Runs]) -> Runs:
+    status, (first, *_) = runs()
+    assert isinstance(first, DeepTraining)
+    timesteps = int(first.chosen().options["timesteps"])
+    return status, (InitialGradients(first.dataset, first.seed, first.layout, first.method, timesteps),)
+
+
 def _summary(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
     """Means over training runs."""
     accuracy, deviation = over_seeds(np.array([100 * each["correct"].mean() for each in arrays]))
@@ -140,6 +164,11 @@ def _folding(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
     yield {"same_percent": 100 * float(same.mean()), "images": len(same)}
 
 
+def _gradients(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
+    for layer, gradient in enumerate(arrays[0]["gradient"], start=1):
+        yield {"layer": layer, "gradient": float(gradient)}
+
+
 def _layers(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
     means = (np.mean([each[name] for each in arrays], axis=0) for name in ("amplitudes", "fired"))
     for layer, (amplitude, firing) in enumerate(zip(*means, strict=True), start=1):
@@ -154,6 +183,7 @@ ARTIFACTS = (
     _artifact(TABLE1, "Table 1: binary, ternary and trainable ternary spikes", _printed, _summary),
     _artifact(RUNS, "Every training run of Table 1 (not printed)", _runs, _single, each=True),
     _artifact(METHODS, "Methods of direct training on one network, by one recipe (not printed)", _methods, _summary),
+    _artifact(GRADIENTS, "Gradients over depth before training (not printed)", _untrained, _gradients, unmeasured={"layer": 1}),
     _artifact(AMPLITUDES, "Trained amplitudes by layer (not printed)", _trained, _layers, unmeasured={"layer": 1}),
     _artifact(FOLDING, "Amplitudes folded into kernels (not printed)", _trained, _folding),
     Artifact("analytic", "Analytic claims", ANALYTIC, lambda profile: analytic_rows(cases())),

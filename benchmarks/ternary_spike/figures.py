@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.tables.drawing import BLUE, WIDTH, heading
+from benchmarks.tables.drawing import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WIDTH, heading, whole
 
 
 def methods(rows: pd.DataFrame) -> Figure:
@@ -23,6 +23,34 @@ def methods(rows: pd.DataFrame) -> Figure:
     return figure
 
 
+SHOWN = {
+    "Ternary spike": BLUE,
+    "Binary spike": ORANGE,
+    "Binary spike, wide surrogate": VERMILION,
+    "SEW ResNet": GREEN,
+    "STBP-tdBN": PURPLE,
+}
+
+
+def gradients(rows: pd.DataFrame) -> Figure:
+    """Norm of the gradient over depth, in units of the last layer's; a line for each method, some of them named."""
+    figure = Figure(figsize=(WIDTH, 3.2))
+    axes = figure.subplots()
+    for method, part in rows.groupby("method", sort=False):
+        color, named = SHOWN.get(str(method), "0.8"), method in SHOWN
+        relative = part["gradient"] / part["gradient"].iloc[-1]
+        style = {"linewidth": 1.8, "zorder": 3, "label": method} if named else {"linewidth": 0.8}
+        axes.semilogy(part["layer"], relative, color=color, **style)
+    axes.plot([], [], color="0.8", linewidth=0.8, label="other methods")
+    whole(axes)
+    axes.set_xlabel("layer, from the input")
+    axes.set_ylabel("gradient over that of the last layer")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+    heading(figure, "Gradients before training: what a layer passes back")
+    return figure
+
+
 def amplitudes(rows: pd.DataFrame) -> Figure:
     """Trained amplitudes over depth, a line for each T."""
     figure = Figure(figsize=(WIDTH, 2.4))
@@ -30,6 +58,7 @@ def amplitudes(rows: pd.DataFrame) -> Figure:
     axes.axhline(1, color="0.7", linewidth=0.8)
     for (architecture, t), part in rows.groupby(["architecture", "timesteps"], sort=False):
         axes.plot(part["layer"], part["amplitude"], "o-", markersize=3, linewidth=1, label=f"{architecture}, T = {t}")
+    whole(axes)
     axes.set_xlabel("layer")
     axes.set_ylabel("amplitude")
     axes.legend(frameon=False)

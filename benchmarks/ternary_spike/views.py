@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log10
+
 import pandas as pd
 
 from benchmarks.methods import DEEP_METHODS, direct_method
@@ -43,6 +45,19 @@ analytic = View(
 def gains(runs: pd.DataFrame, method: str, other: str) -> list[str]:
     """What a method gains over another, by setting."""
     return [each.text() for each in differences(runs, method, other)]
+
+
+def growth(gradients: pd.DataFrame, trained: pd.DataFrame) -> str:
+    """By how much gradients grow from the last layer to the first, beside the accuracy after training; steadiest first."""
+    ends = gradients.groupby("method", sort=False)["gradient"].agg(["first", "last"])
+    found = (ends["first"] / ends["last"]).rename("growth").to_frame().join(trained.set_index("method")["snn_metric"])
+    order = found["growth"].map(log10).abs().sort_values(kind="stable").index
+    return listing(
+        [(method, *found.loc[method]) for method in order],
+        ("Method", lambda line: line[0], "l"),
+        ("First over last layer", lambda line: f"{line[1]:.3g}"),
+        ("Accuracy, %", lambda line: number(line[2])),
+    )
 
 
 def definitions() -> list[DeepMethod]:

@@ -13,6 +13,8 @@ import torch
 from benchmarks.data import load
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.measurements.deep_training import DeepTraining
+from benchmarks.measurements.initial_gradients import InitialGradients
+from benchmarks.measurements.lab import Lab
 from benchmarks.methods import DEEP_METHODS, direct_method
 from benchmarks.profiles import load_profile
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN
@@ -79,6 +81,18 @@ def test_folding_counts_images_of_all_seeds() -> None:
     assert fill is not None
     (line,) = fill([arrays(), arrays()])
     assert (line["same_percent"], line["images"]) == (75.0, 8)
+
+
+def test_gradients_grow_through_binary_spikes_behind_a_wide_window_and_stay_through_ternary_ones() -> None:
+    lab, growth = Lab(EMBEDDED, offline=True), {}
+    for row in ROWS["gradients"]:
+        if row.key["method"] in (TERNARY, BINARY, f"{BINARY}, wide surrogate"):
+            (measured,) = row.measurements
+            assert isinstance(measured, InitialGradients) and row.fill is not None
+            lines = row.fill([replace(measured, images=32).run(lab, lambda share, text: None)])
+            assert [line["layer"] for line in lines] == list(range(1, 18))
+            growth[row.key["method"]] = lines[0]["gradient"] / lines[-1]["gradient"]
+    assert growth[TERNARY] < 20 < growth[BINARY] < 500 < growth[f"{BINARY}, wide surrogate"]
 
 
 def test_differences_are_paired_over_seeds() -> None:
