@@ -25,12 +25,17 @@ class DeepClassifier(nn.Module):
     def __init__(self, network: SpikingResNet) -> None:
         super().__init__()
         self.layers = network
-        self.timesteps = self.chances = network.timesteps
+        self.timesteps = network.timesteps
 
     def answers(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits ``[T, B, K]`` of images in [0, 1] or of frames, and the classes ``[B]`` that they name."""
         logits: Tensor = self.layers((images - 0.5) / 0.25 if images.dim() == 4 else images)
         return logits, logits.detach().mean(0).argmax(1)
+
+    @staticmethod
+    def share(spikes: Tensor) -> float:
+        """The share of neurons and steps with a spike, of trains ``[T, B, ...]``."""
+        return float(spikes.count_nonzero()) / spikes.numel()
 
     def evaluated(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, classes, and whether there is no answer ``[B]``: never."""

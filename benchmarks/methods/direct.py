@@ -30,8 +30,6 @@ class SpikingClassifier(nn.Module):
     """
 
     forced: ClassVar[bool] = False
-    chances = 1
-    """How often a neuron may fire for an image."""
 
     def __init__(self, timesteps: int, encode: Encoder, layers: nn.Sequential, decode: nn.Module) -> None:
         super().__init__()
@@ -52,6 +50,11 @@ class SpikingClassifier(nn.Module):
         scores: Tensor = self.decode(spikes)
         with torch.no_grad():
             return scores, self.named(scores, currents, spikes)
+
+    @staticmethod
+    def share(spikes: Tensor) -> float:
+        """The share of neurons that fire, of trains ``[T, B, ...]`` that sum to 1 where they do."""
+        return float(spikes.sum()) / spikes[0].numel()
 
     def evaluated(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scores ``[B, K]``, the classes ``[B]`` that they name, -1 for none, and whether all outputs are silent ``[B]``."""

@@ -277,14 +277,14 @@ class _FiringRates:
     def __init__(self, network: SpikingClassifier, active: bool) -> None:
         self.neurons: list[nn.Module] = [m for m in network.layers.modules() if hasattr(m, "threshold")] if active else []
         self.rates: list[float] = []
-        self.chances = network.chances
+        self.share = network.share
 
     def __enter__(self) -> _FiringRates:
         self.handles = [neuron.register_forward_hook(self._note) for neuron in self.neurons]
         return self
 
     def _note(self, _: nn.Module, __: Any, spikes: Tensor) -> None:
-        self.rates.append(float(spikes.count_nonzero()) / (spikes[0].numel() * self.chances))
+        self.rates.append(self.share(spikes.detach()))
 
     def __exit__(self, *_: object) -> None:
         for handle in self.handles:

@@ -377,6 +377,13 @@ def test_a_killed_training_resumes_from_the_cache(task: SpikingTask, tmp_path: P
     assert whole.sha == resumed.sha
 
 
+def test_exact_spike_times_count_as_one_spike(parts: Split) -> None:
+    """STDBP's trains share a spike between two steps."""
+    chosen = replace(recipe("stdbp-digits"), epochs=1, batch_size=12)
+    _, history = train_spiking(direct_method("STDBP"), LAYOUT, 2, parts, chosen, 0, tolerant=True)
+    assert 0 < history["firing"].max() <= 1
+
+
 def test_a_deep_network_resumes_too(parts: Split, tmp_path: Path) -> None:
     chosen = replace(recipe("ettfs-digits"), epochs=2, batch_size=12, optimizer="sgd", momentum=0.9, options={"timesteps": 2})
     arguments = (direct_method("Trainable ternary spike"), "ResNet20-w2-s1", 2, parts, chosen, 0)
