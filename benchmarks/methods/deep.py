@@ -87,7 +87,7 @@ class DeepMethod(DirectMethod):
         except RuntimeError as error:
             size = "x".join(map(str, shape))
             raise CannotRun(f"{layout} does not take images of {size}: {' '.join(str(error).split())}") from error
-        return made
+        return made.train()
 
     def initialize(self, network: nn.Module, generator: torch.Generator, **options: Any) -> None:
         """The initialisation of the Ternary Spike paper's code."""

@@ -97,7 +97,7 @@ def test_run_prints_tables_and_where_the_report_is(finished: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("run", "cns"), "unknown paper 'cns'; known: css, ettfs, tmn"),
+        (("run", "cns"), "unknown paper 'cns'; known: css, ettfs, ternary_spike, tmn"),
         (("report", "cns"), "unknown paper 'cns'"),
         (("check", "cns"), "unknown paper 'cns'"),
         (("run", "tmn", "table9"), "unknown artifact 'table9' of tmn; known: table2"),
@@ -168,7 +168,7 @@ FIGURE4B = '[papers.tmn.figure4b]\nnetwork = ["CIFAR-10", "ResNet-20"]\ntimestep
         ('weights = "tiny"', "colour = 3", "[[networks]]: has the unknown entry 'colour'"),
         ('dataset = "sklearn/digits"\n', "\n", "[[networks]]: lacks the entry 'dataset'"),
         ('"CIFAR-100" = "too large for a test"', '"CIFAR-100" = 3', "missing.CIFAR-100 must be a valid string, got 3"),
-        ("[papers.tmn.figure4b]", "[papers.tnm.figure4b]", "unknown paper 'tnm'; known: css, ettfs, tmn"),
+        ("[papers.tmn.figure4b]", "[papers.tnm.figure4b]", "unknown paper 'tnm'; known: css, ettfs, ternary_spike, tmn"),
         ("[papers.tmn.figure4b]", "[papers.tmn.figure5]", "has the unknown entry 'figure5'; known: table2, table3, energy, timesteps"),
         (FIGURE4B, FIGURE4B.replace("[2]", "[0]"), "timesteps must be a list of different whole numbers of at least 1, got [0]"),
         (FIGURE4B, FIGURE4B.replace("[2]", "[1.5]"), "timesteps must be a list of different whole numbers"),
