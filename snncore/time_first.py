@@ -55,14 +55,6 @@ class ThresholdBatchNorm2d(BatchNorm2d):
         return normal.unflatten(0, input.shape[:2])
 
 
-class StepBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation of every step by itself; the running statistics move T times a batch."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """``[T, B, C, H, W]`` of the same shape."""
-        return torch.stack([super(StepBatchNorm2d, self).forward(step) for step in input])
-
-
 class Dropout(nn.Dropout):
     """Dropout of neurons, not of spikes: in training, a neuron that is left out is silent at all steps of that image."""
 

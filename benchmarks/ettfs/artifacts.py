@@ -23,7 +23,7 @@ from benchmarks.profiles import Profile
 from benchmarks.tables.analytic import analytic_rows, analytic_schema
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
 from benchmarks.tables.energy import ACS
-from benchmarks.tables.runs import Found, KeyedFill, Runs, ran, rows_of_runs
+from benchmarks.tables.runs import Found, KeyedFill, Runs, over_runs, ran, rows_of_runs
 from benchmarks.tables.schema import Column, TableSchema, published_keys
 from benchmarks.tables.statistics import over_seeds
 from benchmarks.tables.sweeps import printed_rows
@@ -286,24 +286,16 @@ def _mean(values: Iterable[Any]) -> float:
 
 def _summary(_: Values, arrays: list[Arrays]) -> list[Values]:
     """Means over training runs."""
-    accuracy, deviation = over_seeds(np.array([100 * each["correct"].mean() for each in arrays]))
     count = len(arrays[0]["correct"])
     return [
-        {
+        over_runs(arrays)
+        | {
             "timesteps": arrays[0]["spike_steps"].shape[1] - 1,
-            "snn_metric": accuracy.estimate,
-            "std": deviation,
-            "ci95_low": accuracy.low,
-            "ci95_high": accuracy.high,
-            "validation": _mean(each["validation_accuracy"][-1] for each in arrays),
             "train_accuracy": _mean(each["train_accuracy"][-1] for each in arrays),
             "decision_step": _mean(each["decision"].mean() for each in arrays),
             "spikes_per_neuron": _mean(each["spike_steps"][:, :-1].sum() / each["spike_steps"].sum() for each in arrays),
             "tied_percent": _mean(100 * each["tied"] / count for each in arrays),
             "silent_percent": _mean(100 * each["silent"] / count for each in arrays),
-            "training_images": int(arrays[0]["training_images"]),
-            "epochs": len(arrays[0]["train_loss"]),
-            "n_test": count,
         }
     ]
 

@@ -37,7 +37,7 @@ class DeepTraining(DirectTraining):
             ``folded [M]``: of the first images, whether logits are within 1e-12 of the largest with all amplitudes folded into
             kernels, in float64; only where there are any.
         """
-        neurons = {m: name for name, m in network.named_modules() if isinstance(m, TrainableNeuron)}
+        neurons = [m for m in network.modules() if isinstance(m, TrainableNeuron)]
         fired: dict[nn.Module, float] = {}
         sizes: dict[nn.Module, int] = {}
 

@@ -175,6 +175,8 @@ def _forced_switched(neurons: list[nn.Module]) -> Iterator[None]:
     switched = [neuron for neuron in neurons if isinstance(neuron, FirstSpikeNeuron)]
     for neuron in switched:
         neuron.forced_spike = not neuron.forced_spike
-    yield
-    for neuron in switched:
-        neuron.forced_spike = not neuron.forced_spike
+    try:
+        yield
+    finally:
+        for neuron in switched:
+            neuron.forced_spike = not neuron.forced_spike

@@ -53,13 +53,11 @@ class DeepMethod(DirectMethod):
     Attributes:
         sew: whether spikes are added to spikes after the neuron (Fang et al., NeurIPS 2021) instead of currents before it.
         unconfirmed: what of the definition no published code confirms; empty if nothing.
-        least_timesteps: T below which the method means nothing.
     """
 
     options: ClassVar[dict[str, Any]] = {}
     sew: ClassVar[bool] = False
     unconfirmed: ClassVar[str] = ""
-    least_timesteps: ClassVar[int] = 1
 
     def neuron(self, channels: int, reaches_sum: bool, timesteps: int) -> nn.Module:
         """The neuron of a layer.
@@ -73,13 +71,11 @@ class DeepMethod(DirectMethod):
         return BatchNorm2d(channels)
 
     def build(self, layout: str, shape: Sequence[int], classes: int, timesteps: int, **options: Any) -> DeepClassifier:
-        """See ``DirectMethod.build``. CannotRun for images that are too small for the layout, or too few steps for the method."""
+        """See ``DirectMethod.build``. CannotRun for images that are too small for the layout."""
 
         def neuron(channels: int, reaches_sum: bool) -> nn.Module:
             return self.neuron(channels, reaches_sum, timesteps)
 
-        if timesteps < self.least_timesteps:
-            raise CannotRun(f"{self.name} needs at least {self.least_timesteps} timesteps, got {timesteps}")
         made = DeepClassifier(SpikingResNet(layout, shape[0], classes, timesteps, neuron, self.norm, self.sew))
         try:
             with torch.no_grad():

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
+import numpy as np
+
 from benchmarks.errors import NotAvailable
 from benchmarks.measurements import Arrays
 from benchmarks.measurements.base import Experiment
 from benchmarks.profiles import Profile
 from benchmarks.tables.artifacts import Row, Values
+from benchmarks.tables.statistics import over_seeds
 
 Runs = tuple[Values, tuple[Experiment, ...]]
 """The status columns of a row that is measured, and its experiments."""
@@ -52,3 +55,18 @@ def _filled(fill: Fill, known: Values, unmeasured: Values, arrays: list[Arrays])
         if "failed" in each and str(each["failed"]):
             return [unmeasured | {"status": f"not run: training failed: {each['failed']}"}]
     return [line | known for line in fill(arrays)]
+
+
+def over_runs(arrays: list[Arrays]) -> Values:
+    """Accuracy, its deviation and interval over the seeds of a setting, the validation accuracy, and what it took."""
+    accuracy, deviation = over_seeds(np.array([100 * each["correct"].mean() for each in arrays]))
+    return {
+        "snn_metric": accuracy.estimate,
+        "std": deviation,
+        "ci95_low": accuracy.low,
+        "ci95_high": accuracy.high,
+        "validation": float(np.mean([each["validation_accuracy"][-1] for each in arrays])),
+        "training_images": int(arrays[0]["training_images"]),
+        "epochs": len(arrays[0]["train_loss"]),
+        "n_test": len(arrays[0]["correct"]),
+    }

@@ -15,9 +15,8 @@ from benchmarks.methods import DEEP_METHODS
 from benchmarks.profiles import Profile
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
-from benchmarks.tables.runs import Found, KeyedFill, Runs, ran, rows_of_runs
+from benchmarks.tables.runs import Found, KeyedFill, Runs, over_runs, ran, rows_of_runs
 from benchmarks.tables.schema import Column, TableSchema, published_keys
-from benchmarks.tables.statistics import over_seeds
 from benchmarks.tables.sweeps import printed_rows
 from benchmarks.ternary_spike.analytic import cases
 from benchmarks.ternary_spike.settings import PAPER, choice, choices, settings
@@ -138,19 +137,8 @@ def _gradients_of(runs: Callable[[], Runs]) -> Runs:
 
 def _summary(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
     """Means over training runs."""
-    accuracy, deviation = over_seeds(np.array([100 * each["correct"].mean() for each in arrays]))
     rates = [100 * float((each["fired"] * each["sizes"]).sum() / each["sizes"].sum()) for each in arrays]
-    yield {
-        "snn_metric": accuracy.estimate,
-        "std": deviation,
-        "ci95_low": accuracy.low,
-        "ci95_high": accuracy.high,
-        "validation": float(np.mean([each["validation_accuracy"][-1] for each in arrays])),
-        "firing_percent": float(np.mean(rates)),
-        "training_images": int(arrays[0]["training_images"]),
-        "epochs": len(arrays[0]["train_loss"]),
-        "n_test": len(arrays[0]["correct"]),
-    }
+    yield over_runs(arrays) | {"firing_percent": float(np.mean(rates))}
 
 
 def _single(key: Values, arrays: list[Arrays]) -> Iterator[Values]:

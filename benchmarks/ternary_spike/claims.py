@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
 from benchmarks.tables.columns import marked
-from benchmarks.tables.markdown import interval
+from benchmarks.tables.markdown import count, interval
 from benchmarks.tables.statistics import Interval, paired_difference
 
 SETTING = ["dataset", "architecture", "timesteps"]
@@ -28,7 +28,7 @@ class Difference(NamedTuple):
     def text(self) -> str:
         """The difference in words."""
         shown = interval(self.points.estimate, self.points.low, self.points.high)
-        return f"{marked(self.row)}, T = {self.row['timesteps']}, {self.seeds} seed{'s' * (self.seeds > 1)}: {shown}"
+        return f"{marked(self.row)}, T = {self.row['timesteps']}, {count(self.seeds, 'seed')}: {shown}"
 
 
 def differences(runs: pd.DataFrame, method: str, other: str) -> list[Difference]:

@@ -9,6 +9,7 @@ import pandas as pd
 from benchmarks.methods import DEEP_METHODS, direct_method
 from benchmarks.methods.deep import DeepMethod
 from benchmarks.profiles import Profile
+from benchmarks.tables.columns import accuracy_text
 from benchmarks.tables.markdown import DASH, number, plain, ranges, small
 from benchmarks.tables.status import stands_for
 from benchmarks.tables.views import View, listing
@@ -16,13 +17,6 @@ from benchmarks.ternary_spike.artifacts import ANALYTIC, FOLDING, METHODS, TABLE
 from benchmarks.ternary_spike.claims import differences
 from benchmarks.ternary_spike.settings import choices
 from benchmarks.training import recipe
-
-
-def accuracy_text(row: pd.Series) -> str:
-    """The accuracy with its interval over seeds, or alone for a single seed."""
-    interval = "" if pd.isna(row["ci95_low"]) else f" [{number(row['ci95_low'])}, {number(row['ci95_high'])}]"
-    return f"{number(row['snn_metric'])}{interval}"
-
 
 OURS = (
     ("Ours [95 %]", accuracy_text),

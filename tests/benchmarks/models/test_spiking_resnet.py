@@ -11,7 +11,7 @@ from benchmarks.methods import direct_method
 from benchmarks.models.folding import folded
 from benchmarks.models.spiking_resnet import SpikingResNet, initialize, residual_layout
 from snncore.neurons.leaky import LIFNeuron, TernaryLIFNeuron
-from snncore.time_first import AvgPool2d, BatchNorm2d, StepBatchNorm2d, ThresholdBatchNorm2d
+from snncore.time_first import AvgPool2d, BatchNorm2d, ThresholdBatchNorm2d
 
 
 def network(name: str, classes: int = 10, timesteps: int = 2, trained: bool = False) -> SpikingResNet:
@@ -61,15 +61,13 @@ def test_the_control_trains_just_those() -> None:
     assert names == {"stem_neurons.2.amplitude"} | {f"blocks.{block}.neuron2.amplitude" for block in (0, 2, 4, 6, 7)}
 
 
-def test_normalisation_over_time_by_step_and_by_threshold() -> None:
+def test_normalisation_over_time_and_by_threshold() -> None:
     x = torch.randn(3, 4, 2, 5, 5, dtype=torch.float64) * 3 + 1
-    over_time, by_step = BatchNorm2d(2).double(), StepBatchNorm2d(2).double()
-    scaled = ThresholdBatchNorm2d(2, 0.5).double()
+    over_time, scaled = BatchNorm2d(2).double(), ThresholdBatchNorm2d(2, 0.5).double()
     mean, variance = x.mean((0, 1, 3, 4), keepdim=True), x.var((0, 1, 3, 4), unbiased=False, keepdim=True)
     expected = (x - mean) / (variance + over_time.eps).sqrt()
     assert torch.allclose(over_time(x), expected)
     assert torch.allclose(scaled(x), 0.5 * expected)
-    assert torch.allclose(by_step(x), torch.stack([nn.BatchNorm2d(2).double()(step) for step in x]))
     assert torch.allclose(scaled.running_mean, over_time.running_mean)  # type: ignore[arg-type]
 
 
