@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from benchmarks.tables.claims import is_stand_in
 from benchmarks.tables.drawing import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WIDTH, heading, whole
 
 
@@ -19,7 +20,7 @@ def methods(rows: pd.DataFrame) -> Figure:
     axes.set_xlim(0, 100)
     axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel("test accuracy, %")
-    heading(figure, "Methods of direct training, one network and one recipe (stand-in)")
+    heading(figure, f"Methods of direct training, one network and one recipe{_stand_in(rows)}")
     return figure
 
 
@@ -47,7 +48,7 @@ def gradients(rows: pd.DataFrame) -> Figure:
     axes.set_ylabel("gradient over that of the last layer")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
-    heading(figure, "Gradients before training: what a layer passes back")
+    heading(figure, f"Gradients before training: what a layer passes back{_stand_in(rows)}")
     return figure
 
 
@@ -62,5 +63,9 @@ def amplitudes(rows: pd.DataFrame) -> Figure:
     axes.set_xlabel("layer")
     axes.set_ylabel("amplitude")
     axes.legend(frameon=False)
-    heading(figure, "Amplitudes after training; 1 before (stand-in)")
+    heading(figure, f"Amplitudes after training; 1 before{_stand_in(rows)}")
     return figure
+
+
+def _stand_in(rows: pd.DataFrame) -> str:
+    return " (stand-in)" if is_stand_in(rows) else ""
