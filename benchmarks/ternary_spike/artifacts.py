@@ -4,86 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 
+from benchmarks.errors import NotAvailable
 from benchmarks.measurements import Arrays
 from benchmarks.measurements.deep_training import DeepTraining
 from benchmarks.measurements.initial_gradients import InitialGradients
-from benchmarks.methods import DEEP_METHODS
+from benchmarks.measurements.membrane_potentials import EDGES, MembranePotentials
+from benchmarks.methods import DEEP_METHODS, direct_method
 from benchmarks.profiles import Profile
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
-from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
+from benchmarks.tables.artifacts import CORRECT, Artifact, Row, Values
 from benchmarks.tables.runs import Found, KeyedFill, Runs, over_runs, ran, rows_of_runs
-from benchmarks.tables.schema import Column, TableSchema, published_keys
+from benchmarks.tables.schema import TableSchema
 from benchmarks.tables.sweeps import printed_rows
 from benchmarks.ternary_spike.analytic import cases
+from benchmarks.ternary_spike.claims import BINARY, CONTROL, SHOWN, TERNARY, TRAINABLE
+from benchmarks.ternary_spike.energy import COUNTED, operations
+from benchmarks.ternary_spike.schemas import (
+    ACCURACIES,
+    AMPLITUDES,
+    CONTROLS,
+    DENSITY,
+    FIGURE2,
+    FOLDING,
+    GRADIENTS,
+    METHODS,
+    RATES,
+    RUNS,
+    TABLE5,
+)
 from benchmarks.ternary_spike.settings import PAPER, choice, choices, settings
+from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE
 
-ACCURACY = Column("snn_metric", "float", minimum=0, maximum=100, doc="test accuracy in %, mean over seeds")
-VALIDATION = Column("validation", "float", 3, minimum=0, maximum=100, doc="accuracy on the validation images, %", rtol=1e-2)
-FIRING = Column("firing_percent", "float", minimum=0, maximum=100, doc="neurons with a spike, of either sign, mean over steps")
-EFFORT = (
-    FIRING,
-    Column("training_images", "int", minimum=1, doc="images that a network was trained on"),
-    Column("epochs", "int", minimum=1),
-    Column("n_test", "int", minimum=1),
-)
-OVER_SEEDS = (
-    Column("seeds", "text", doc="training seeds"),
-    ACCURACY,
-    Column("std", "float", 3, minimum=0, rtol=5e-2, doc="its standard deviation over seeds, in points"),
-    Column("ci95_low", "float", 3, doc="95 % interval of the mean over seeds (Student's t)"),
-    Column("ci95_high", "float", 3, doc="its upper end"),
-    VALIDATION,
-    *EFFORT,
-)
-SINGLE = ("std", "ci95_low", "ci95_high")
-"""Columns that are empty for a single seed."""
-SETTING = tuple(Column(name, "text", nullable=False) for name in ("dataset", "architecture", "method"))
-T, SEED = Column("timesteps", "int", nullable=False, minimum=1), Column("seed", "int", nullable=False, minimum=0)
-KEYS = published_keys(PAPER, "table1", ("row", "dataset", "architecture", "method", "timesteps"))
-TABLE1 = TableSchema("table1", 1, KEYS, (*OVER_SEEDS, *STATUS_COLUMNS), optional=SINGLE)
-METHODS = TableSchema("methods", 1, (*SETTING, T), (*OVER_SEEDS, *STATUS_COLUMNS), optional=SINGLE)
-INTERVAL = (Column("ci95_low", "float", doc="Wilson's 95 % interval over test images"), Column("ci95_high", "float"))
-RUNS = TableSchema("runs", 1, (*SETTING, T, SEED), (ACCURACY, *INTERVAL, VALIDATION, *EFFORT, *STATUS_COLUMNS))
-LAYER = Column("layer", "int", nullable=False, minimum=1, doc="neurons, in the order of computation")
-AMPLITUDES = TableSchema(
-    "amplitudes",
-    1,
-    (*SETTING, T, LAYER),
-    (
-        Column("amplitude", "float", 4, doc="after training, mean over seeds; 1 before", atol=1e-3),
-        Column("firing", "float", 4, minimum=0, maximum=1, doc="share of neurons with a spike", atol=1e-3),
-        Column("seeds", "text"),
-        *STATUS_COLUMNS,
-    ),
-)
-GRADIENTS = TableSchema(
-    "gradients",
-    1,
-    (*SETTING, T, LAYER),
-    (
-        Column("gradient", "sci", 3, minimum=0, doc="norm of dL/dx over the currents of a layer, before training", rtol=1e-2),
-        *STATUS_COLUMNS,
-    ),
-)
-FOLDING = TableSchema(
-    "folding",
-    1,
-    (*SETTING, T),
-    (
-        Column("same_percent", "float", minimum=0, maximum=100, doc="test images whose logits stay within 1e-12, in float64"),
-        Column("images", "int", minimum=1, doc="over all seeds"),
-        Column("seeds", "text"),
-        *STATUS_COLUMNS,
-    ),
-)
+ELSEWHERE = {
+    "SpikeNorm": "converts a trained network and trains nothing in time",
+    "RMP-SNN": "converts a trained network and trains nothing in time",
+    "Hybrid-Train": "trains a converted network without batch normalisation, with a surrogate of the time since the last spike",
+    "TSSL-BP": "another neuron, which passes on currents, on a network without batch normalisation",
+    "PTL": "another loop, which trains one layer after the other",
+    "LTL": "another loop, which fits each layer to that of a trained network",
+    "Joint A-SNN": "another network, which shares factors of its kernels with one without spikes",
+    "OTTT": "another loop, which updates weights at every step, on a network without batch normalisation",
+}
+"""Why a printed method is not run."""
 
 
 def training(profile: Profile, key: Values, seeds: list[int] | None = None) -> Runs:
     """Training runs of a method on the network that stands for the paper's. Raises NotAvailable where there is none."""
+    direct_method(key["method"])
     chosen = choice(profile, key["dataset"], key["architecture"])
     options = (("timesteps", int(key["timesteps"])),)
     what = (chosen.layout, key["method"], chosen.recipe, options, chosen.validation, chosen.training)
@@ -91,15 +63,22 @@ def training(profile: Profile, key: Values, seeds: list[int] | None = None) -> R
     return ran(chosen.dataset, chosen.layout, chosen.stand_in), runs
 
 
-def _printed(profile: Profile) -> Found:
-    for row in printed_rows(PAPER, "table1", KEYS, Row):
-        yield row.key, partial(training, profile, row.key)
+def _printed(table: str, profile: Profile) -> Found:
+    for row in printed_rows(PAPER, table, ACCURACIES[table].keys, Row):
+        yield row.key, partial(_compared, profile, row.key)
+
+
+def _compared(profile: Profile, key: Values) -> Runs:
+    """Training runs of a printed row; a quoted method has the seeds of [papers.ternary_spike.methods]."""
+    if key["method"] in ELSEWHERE:
+        raise NotAvailable(ELSEWHERE[key["method"]])
+    return training(profile, key, None if key["provenance"] == "own" else settings(profile).get("seeds"))
 
 
 def _settings(profile: Profile) -> Iterator[Values]:
     """Table 1's methods and steps on every network of the profile."""
     for chosen in choices(profile):
-        for row in printed_rows(PAPER, "table1", KEYS, Row):
+        for row in printed_rows(PAPER, "table1", ACCURACIES["table1"].keys, Row):
             if (row.key["dataset"], row.key["architecture"]) == (chosen.paper_dataset, chosen.architecture):
                 yield {name: row.key[name] for name in ("dataset", "architecture", "method", "timesteps")}
 
@@ -109,7 +88,14 @@ def _runs(profile: Profile) -> Found:
 
 
 def _trained(profile: Profile) -> Found:
-    return ((key, runs) for key, runs in _runs(profile) if key["method"] == "Trainable ternary spike")
+    return ((key, runs) for key, runs in _runs(profile) if key["method"] == TRAINABLE)
+
+
+def _controls(profile: Profile) -> Found:
+    """The control of trained amplitudes, at the steps of [papers.ternary_spike.methods], with all seeds."""
+    for key, _ in _trained(profile):
+        if key["timesteps"] == settings(profile).get("timesteps"):
+            yield key | {"method": CONTROL}, partial(training, profile, key | {"method": CONTROL})
 
 
 def _methods(profile: Profile) -> Found:
@@ -135,10 +121,35 @@ def _gradients_of(runs: Callable[[], Runs]) -> Runs:
     return status, (InitialGradients(first.dataset, first.seed, first.layout, first.method, timesteps),)
 
 
+def _energies(profile: Profile) -> Found:
+    """Each row of Table 5 in both counts, at the printed rate and at that of our networks."""
+    for row, counted, rates in product(printed_rows(PAPER, "table5", TABLE5.keys[:-2], Row), COUNTED, RATES):
+        key = row.key | {"counted": counted, "rates": rates}
+        named = {"dataset": "CIFAR-10", "architecture": "ResNet20", "method": key["method"], "timesteps": key["timesteps"]}
+        known = partial(lambda: (ran("CIFAR-10", "ResNet20", False), ()))
+        yield key, known if rates == "printed" else partial(training, profile, named)
+
+
+def _potentials(profile: Profile) -> Found:
+    """Binary and ternary spikes at one and two steps, on the network that stands for that of Figure 2, with its first seed."""
+    for method, t in product((BINARY, TERNARY), (1, 2)):
+        key = {"dataset": "CIFAR-10", "architecture": "ResNet20", "method": method, "timesteps": t}
+        yield key, partial(_potentials_of, profile, key)
+
+
+def _potentials_of(profile: Profile, key: Values) -> Runs:
+    status, (first, *_) = training(profile, key)
+    return status, (MembranePotentials(**vars(first)),)
+
+
+def _rate(arrays: list[Arrays]) -> float:
+    """Neurons with a spike in percent, mean over networks."""
+    return float(np.mean([100 * float((each["fired"] * each["sizes"]).sum() / each["sizes"].sum()) for each in arrays]))
+
+
 def _summary(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
     """Means over training runs."""
-    rates = [100 * float((each["fired"] * each["sizes"]).sum() / each["sizes"].sum()) for each in arrays]
-    yield over_runs(arrays) | {"firing_percent": float(np.mean(rates))}
+    yield over_runs(arrays) | {"firing_percent": _rate(arrays)}
 
 
 def _single(key: Values, arrays: list[Arrays]) -> Iterator[Values]:
@@ -163,13 +174,49 @@ def _layers(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
         yield {"layer": layer, "amplitude": float(amplitude), "firing": float(firing)}
 
 
+def _priced(key: Values, arrays: list[Arrays]) -> Iterator[Values]:
+    rate = _rate(arrays) if arrays else key["firing_percent"]
+    found = operations(key["method"], key["counted"], rate / 100, key["timesteps"])
+    yield {
+        "rate_percent": rate,
+        "counted_flops_m": found.macs / 1e6,
+        "counted_sops_m": found.acs / 1e6,
+        "counted_sign_m": found.signs / 1e6,
+        "counted_energy_uj": 1000 * TERNARY_SPIKE_TABLE.millijoules(found),
+        "energy_tmn_uj": 1000 * TMN_TABLE.millijoules(found),
+        "epochs": len(arrays[0]["train_loss"]) if arrays else None,
+    }
+
+
+def _spreads(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
+    for layer, (mean, std) in enumerate(zip(arrays[0]["mean"], arrays[0]["std"], strict=True), start=1):
+        yield {"layer": layer, "mean": float(mean), "std": float(std), "epochs": len(arrays[0]["train_loss"])}
+
+
+def _densities(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
+    middles = (EDGES[1:] + EDGES[:-1]) / 2
+    for layer, densities in enumerate(arrays[0]["density"][:SHOWN], start=1):
+        for middle, density in zip(middles, densities, strict=True):
+            yield {"layer": layer, "potential": float(middle), "density": float(density)}
+
+
 def _artifact(schema: TableSchema, title: str, found: Callable[[Profile], Found], fill: KeyedFill, **options: Any) -> Artifact:
     return Artifact(schema.name, title, schema, partial(rows_of_runs, found, fill, **options))
 
 
+TITLES = {
+    "table1": "Table 1: binary, ternary and trainable ternary spikes",
+    "table2": "Table 2: CIFAR-10 and CIFAR-100",
+    "table3": "Table 3: ImageNet",
+    "table4": "Table 4: CIFAR10-DVS",
+}
 ARTIFACTS = (
-    _artifact(TABLE1, "Table 1: binary, ternary and trainable ternary spikes", _printed, _summary),
+    *(_artifact(ACCURACIES[name], title, partial(_printed, name), _summary) for name, title in TITLES.items()),
+    _artifact(TABLE5, "Table 5: operations and energy", _energies, _priced),
+    _artifact(FIGURE2, "Figure 2: spread of membrane potentials by layer", _potentials, _spreads, unmeasured={"layer": 1}),
+    _artifact(DENSITY, "Figure 2: distributions", _potentials, _densities, unmeasured={"layer": 1, "potential": 0.0}),
     _artifact(RUNS, "Every training run of Table 1 (not printed)", _runs, _single, each=True),
+    _artifact(CONTROLS, "Amplitudes only where they act (not printed)", _controls, _single, each=True),
     _artifact(METHODS, "Methods of direct training on one network, by one recipe (not printed)", _methods, _summary),
     _artifact(GRADIENTS, "Gradients over depth before training (not printed)", _untrained, _gradients, unmeasured={"layer": 1}),
     _artifact(AMPLITUDES, "Trained amplitudes by layer (not printed)", _trained, _layers, unmeasured={"layer": 1}),

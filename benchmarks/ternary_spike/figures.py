@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.tables.claims import is_stand_in
-from benchmarks.tables.drawing import BLUE, GREEN, ORANGE, PURPLE, VERMILION, WIDTH, heading, whole
+from benchmarks.tables.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, WIDTH, edges, facets, finished, heading, whole
 
 
 def methods(rows: pd.DataFrame) -> Figure:
@@ -65,6 +65,21 @@ def amplitudes(rows: pd.DataFrame) -> Figure:
     axes.legend(frameon=False)
     heading(figure, f"Amplitudes after training; 1 before{_stand_in(rows)}")
     return figure
+
+
+def potentials(rows: pd.DataFrame) -> Figure:
+    """Distributions of potentials as in Figure 2, a panel for each layer and T; thresholds dotted."""
+    figure, panels = facets(rows, (0.9, 1.7), down=["timesteps"], across=["layer"], sharex=True, sharey="row")
+    for axes, part in panels:
+        for method, curve in part.groupby("method", sort=False):
+            axes.plot(
+                curve["potential"], curve["density"], drawstyle="steps-mid", color=SHOWN[str(method)], label=method, linewidth=1.2
+            )
+        for threshold in (-0.5, 0.5):
+            axes.axvline(threshold, color=GREY, linewidth=0.7, linestyle=":")
+        t, layer = part[["timesteps", "layer"]].iloc[0]
+        edges(axes, f"layer {layer}", "potential / V_th", f"density, T = {t}")
+    return finished(figure, f"Membrane potentials of the first layers after training{_stand_in(rows)}")
 
 
 def _stand_in(rows: pd.DataFrame) -> str:
