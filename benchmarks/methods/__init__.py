@@ -67,6 +67,9 @@ DEEP_METHODS = {
     "Dspike": "dspike:Dspike",
     "RMP-Loss": "rmp_loss:RMPLoss",
     "RecDis-SNN": "recdis:RecDis",
+    "DSR": "dsr:DSR",
+    "Tandem learning": "tandem:Tandem",
+    "KDSNN": "kdsnn:KDSNN",
 }
 """Methods that train residual networks, ``benchmarks/models/spiking_resnet.py``."""
 

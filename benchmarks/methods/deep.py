@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods.direct import DirectMethod
 from benchmarks.models.spiking_resnet import SpikingResNet, initialize
 from snncore.neurons.leaky import LIFNeuron
@@ -53,11 +53,15 @@ class DeepMethod(DirectMethod):
     Attributes:
         sew: whether spikes are added to spikes after the neuron (Fang et al., NeurIPS 2021) instead of currents before it.
         unconfirmed: what of the definition no published code confirms; empty if nothing.
+        least_timesteps: the fewest steps at which the method makes sense.
+        classifier: what is built around the network.
     """
 
     options: ClassVar[dict[str, Any]] = {}
     sew: ClassVar[bool] = False
     unconfirmed: ClassVar[str] = ""
+    least_timesteps: ClassVar[int] = 1
+    classifier: ClassVar[type[DeepClassifier]] = DeepClassifier
 
     def neuron(self, channels: int, reaches_sum: bool, timesteps: int) -> nn.Module:
         """The neuron of a layer.
@@ -71,12 +75,14 @@ class DeepMethod(DirectMethod):
         return BatchNorm2d(channels)
 
     def build(self, layout: str, shape: Sequence[int], classes: int, timesteps: int, **options: Any) -> DeepClassifier:
-        """See ``DirectMethod.build``. CannotRun for images that are too small for the layout."""
+        """See ``DirectMethod.build``. CannotRun for images that are too small for the layout, NotAvailable for too few steps."""
+        if timesteps < self.least_timesteps:
+            raise NotAvailable(f"{self.name} needs at least {self.least_timesteps} timesteps, got {timesteps}")
 
         def neuron(channels: int, reaches_sum: bool) -> nn.Module:
             return self.neuron(channels, reaches_sum, timesteps)
 
-        made = DeepClassifier(SpikingResNet(layout, shape[0], classes, timesteps, neuron, self.norm, self.sew))
+        made = self.classifier(SpikingResNet(layout, shape[0], classes, timesteps, neuron, self.norm, self.sew))
         try:
             with torch.no_grad():
                 made.eval().answers(torch.zeros(1, *shape))

@@ -79,12 +79,14 @@ class DirectMethod:
         reference: who published it.
         definition: in a sentence, what is trained here under this name.
         options: names and defaults of what ``build`` and ``initialize`` take.
+        teacher: name of the method whose network, trained likewise, is handed to ``learn_from`` of this one's; empty if none.
     """
 
     name: ClassVar[str]
     reference: ClassVar[str]
     definition: ClassVar[str]
     options: ClassVar[dict[str, Any]]
+    teacher: ClassVar[str] = ""
 
     def build(self, layout: str, shape: Sequence[int], classes: int, timesteps: int, **options: Any) -> Any:
         """The network of a layout for images ``[C, H, W]``, not initialised: ``SpikingClassifier`` or one with its interface."""

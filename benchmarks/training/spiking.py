@@ -69,11 +69,13 @@ def train_spiking(
     checkpoint: Path | None = None,
     tolerant: bool = False,
     progress: Progress | None = None,
+    teacher: SpikingClassifier | None = None,
 ) -> tuple[SpikingClassifier, History]:
     """Train a network of a layout such as ``784-400-10``, by a recipe with ``timesteps``; see the module docstring.
 
     ``checkpoint`` is written after every epoch and resumed from, and removed by nobody; ``tolerant``: go on although layers are
-    silent (to show that a network does not learn); ``progress(done, total)`` is called after every step.
+    silent (to show that a network does not learn); ``progress(done, total)`` is called after every step; ``teacher``: the trained
+    network that ``method.teacher`` asks for.
 
     Returns:
         the network on the CPU in float32, and what was noted on the way: ``train_loss``, ``train_accuracy`` ``[E]``, over the
@@ -85,6 +87,8 @@ def train_spiking(
         TrainingFailed: the loss is not finite, a layer is dead, or most outputs are silent.
         CannotRun: a recipe, layout or option that makes no sense.
     """
+    if method.teacher and teacher is None:
+        raise CannotRun(f"{method.name} learns from a network that {method.teacher} trains; hand that over as teacher")
     if recipe.precision not in ("float32", "float64"):
         raise CannotRun(f"recipe {recipe.name}: spiking networks train in float32 or float64, not in {recipe.precision}")
     device, dtype = device_of(recipe), recipe.dtype
@@ -97,6 +101,8 @@ def train_spiking(
         network.to(dtype)
         method.initialize(network, generator(seed, "initialization"), **options)
         network.to(device).to(memory_format=torch.channels_last)
+        if teacher is not None:
+            network.learn_from(teacher.to(device, dtype).eval())
         run = _Run(method, network, data, recipe, seed, device, dtype, tolerant)
         if checkpoint is not None and checkpoint.exists():
             run.resume(checkpoint)

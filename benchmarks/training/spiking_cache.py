@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -72,7 +72,8 @@ def trained_spiking(task: SpikingTask, offline: bool = False, progress: Progress
         method, data = direct_method(task.method), split(dataset, task.validation, task.training)
         what = method, task.layout, spec.classes, data, task.recipe, task.seed
         try:
-            network, history = train_spiking(*what, path.with_suffix(".pt"), task.tolerant, progress)
+            teacher = _teacher(task, method.teacher, offline) if method.teacher else None
+            network, history = train_spiking(*what, path.with_suffix(".pt"), task.tolerant, progress, teacher)
         except TrainingFailed as reason:
             return {"failed": torch.ones(1)}, {"failed": str(reason)}
         return network.state_dict() | {_HISTORY + name: torch.from_numpy(values) for name, values in history.items()}, {}
@@ -81,6 +82,14 @@ def trained_spiking(task: SpikingTask, offline: bool = False, progress: Progress
     found, path = stored(name, metadata, lambda path: _load(task, path, shape, spec.classes), make)
     path.with_suffix(".pt").unlink(missing_ok=True)  # what an interrupted training left
     return found
+
+
+def _teacher(task: SpikingTask, name: str, offline: bool) -> SpikingClassifier:
+    """The network of another method for the same task. Raises TrainingFailed where there is none."""
+    taught = trained_spiking(replace(task, method=name), offline)
+    if taught.network is None:
+        raise TrainingFailed(f"of its teacher: {taught.failed}")
+    return taught.network
 
 
 def _load(task: SpikingTask, path: Path, shape: tuple[int, ...], classes: int) -> TrainedSpiking:

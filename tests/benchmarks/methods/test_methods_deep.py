@@ -26,11 +26,11 @@ NAMES = list(DEEP_METHODS)
 LAYOUT, SHAPE = "ResNet20-w8-s1", (1, 8, 8)
 
 
-def built(name: str, timesteps: int = 2) -> tuple[DeepMethod, Any]:
-    """A method and its small network, initialised."""
+def built(name: str) -> tuple[DeepMethod, Any]:
+    """A method and its small network, initialised, for two steps if the method allows."""
     method = direct_method(name)
     assert isinstance(method, DeepMethod)
-    network = method.build(LAYOUT, SHAPE, 10, timesteps)
+    network = method.build(LAYOUT, SHAPE, 10, max(2, method.least_timesteps))
     method.initialize(network, generator(0, "initialization"))
     return method, network
 
@@ -40,7 +40,7 @@ def test_the_loss_reaches_every_parameter(name: str) -> None:
     method, network = built(name)
     images, labels = torch.rand(16, *SHAPE, generator=generator(1, "images")), torch.arange(16) % 10
     scores, named = network.answers(images)
-    assert scores.shape == (2, 16, 10) and torch.equal(named, scores.detach().mean(0).argmax(1))
+    assert scores.shape == (network.timesteps, 16, 10) and torch.equal(named, scores.detach().mean(0).argmax(1))
     method.loss(scores, labels, network).backward()
     for key, each in network.named_parameters():
         assert each.grad is not None and each.grad.isfinite().all(), key
