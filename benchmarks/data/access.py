@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from benchmarks.data.boxes import BoxSet, box_folder, load_boxes
 from benchmarks.data.hub import hub_files, load_hub, mirror_files
 from benchmarks.data.imagenet import IMAGENET, folder_from_environment, open_imagenet
 from benchmarks.data.images import ImageSet
@@ -30,8 +31,8 @@ def load(name: str, split: str, offline: bool = False) -> ImageSet:
     """
     spec = dataset_spec(name)
     check_split(name, split)
-    if name == IMAGENET:
-        raise CannotRun(f"{name} does not fit in memory; open it with open_images, which streams it")
+    if name == IMAGENET or spec.boxes:
+        raise CannotRun(f"{name} is not held in memory; open it with open_images, which reads it batch by batch")
     if spec.embedded:
         # Importing scikit-learn takes a second that other data sets need not spend.
         from benchmarks.data import digits
@@ -40,8 +41,13 @@ def load(name: str, split: str, offline: bool = False) -> ImageSet:
     return load_hub(spec, split, offline)
 
 
-def open_images(name: str, split: str, offline: bool = False) -> ImageSet | ImageStream:
+def open_images(name: str, split: str, offline: bool = False) -> ImageSet | ImageStream | BoxSet:
     """The images of a split, in memory or streamed, whichever suits the data set; raises as ``load`` does."""
+    spec = dataset_spec(name)
+    if split == "train" and spec.trained_on:
+        return open_images(spec.trained_on, split, offline)
+    if spec.boxes:
+        return load_boxes(spec, split)
     return open_imagenet(split) if name == IMAGENET else load(name, split, offline)
 
 
@@ -55,6 +61,10 @@ def locate(name: str, split: str) -> Located:
     check_split(name, split)
     if spec.embedded:
         return Located(True, "inside scikit-learn", spec.how_to_get)
+    if spec.boxes:
+        stands = dataset_spec(spec.trained_on) if split == "train" and spec.trained_on else spec
+        folder = box_folder(stands)
+        return Located(folder is not None, str(folder or ""), stands.how_to_get)
     if name == IMAGENET and (folder := folder_from_environment(split)):
         return Located(True, str(folder), spec.how_to_get)
     found = mirror_files(spec, split)

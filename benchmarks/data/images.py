@@ -18,9 +18,10 @@ from torch import Tensor
 from benchmarks.errors import CannotRun
 
 if TYPE_CHECKING:
+    from benchmarks.data.boxes import BoxSet
     from benchmarks.data.stream import ImageStream
 
-Images: TypeAlias = "ImageSet | ImageStream"
+Images: TypeAlias = "ImageSet | ImageStream | BoxSet"
 DIGEST_BYTES = 16
 
 

@@ -11,11 +11,12 @@ SPLITS = ("train", "test")
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """One image classification data set.
+    """One data set of images: their classes or, with ``boxes``, their objects.
 
     ``size`` is (height, width) in pixels; ``channels`` is 1 (greyscale) or 3 (RGB); labels are 0 ..
     ``classes`` - 1. ``train_count`` and ``test_count`` are the official numbers of images. ``test_split`` is the Hub's
     name of the split that papers test on. ``own_way`` is how to get a data set that is not fetched as the others are.
+    ``trained_on`` names the data set whose training images stand for its own, which are not at hand.
     """
 
     name: str
@@ -30,6 +31,8 @@ class DatasetSpec:
     image_column: str = "image"
     label_column: str = "label"
     test_split: str = "test"
+    boxes: bool = False
+    trained_on: str = ""
 
     @property
     def embedded(self) -> bool:
@@ -73,6 +76,10 @@ _GENERATED = "nothing to get: it is generated from the digits inside scikit-lear
 _UCI = "CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)"
 _KRIZHEVSKY = "for research; cite Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images"
 _TERMS = "non-commercial research and education, under the terms of image-net.org"
+_YOLO = "set SNNBENCH_DATA to a folder that holds {0} in YOLO's layout (images/<part>/*.jpg, labels/<part>/*.txt, data.yaml): {1}"
+_COCO = "images/val with the first 128 images of COCO val2017 (https://cocodataset.org), the longest side scaled to 416 pixels"
+_VOC = "images/train and images/val with the images 2007_* of Pascal VOC 2012 (http://host.robots.ox.ac.uk/pascal/VOC)"
+_FLICKR = "for research; images under their Flickr licences, annotations {}"
 _SPECS = (
     DatasetSpec("sklearn/digits", "digits", 10, 1, (8, 8), 1198, 599, _UCI, _INSIDE),
     DatasetSpec("sklearn/digit-pairs", "digit pairs", 100, 1, (8, 16), 4000, 1000, _UCI, _GENERATED),
@@ -82,6 +89,33 @@ _SPECS = (
     DatasetSpec("uoft-cs/cifar100", "CIFAR-100", 100, 3, (32, 32), 50000, 10000, _KRIZHEVSKY, "", "img", "fine_label"),
     DatasetSpec(
         "ILSVRC/imagenet-1k", "ImageNet", 1000, 3, (224, 224), 1281167, 50000, _TERMS, _IMAGENET, test_split="validation"
+    ),
+    DatasetSpec(
+        "coco-val-128",
+        "COCO (128 images)",
+        80,
+        3,
+        (352, 352),
+        604,
+        128,
+        _FLICKR.format("CC BY 4.0"),
+        _YOLO.format("coco-val-128", _COCO),
+        test_split="val",
+        boxes=True,
+        trained_on="voc2012-subset",
+    ),
+    DatasetSpec(
+        "voc2012-subset",
+        "VOC 2012 (756 images)",
+        80,
+        3,
+        (352, 352),
+        604,
+        152,
+        _FLICKR.format("for research, cite the authors"),
+        _YOLO.format("voc2012-subset", _VOC),
+        test_split="val",
+        boxes=True,
     ),
 )
 

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.data import ImageSet, dataset_spec, load, open_images
+from benchmarks.data.boxes import BoxSet
 from benchmarks.data.stream import ImageStream
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import method, threshold_rule
-from benchmarks.models import build_model, checkpoint_hash, find_checkpoint, load_checkpoint, read_metadata
+from benchmarks.models import build_model, checkpoint_hash, find_checkpoint, load_checkpoint, model_spec, read_metadata
 from benchmarks.models.imagenet import IMAGENET_MEAN, IMAGENET_STD, pretrained
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.training import QuantizedTask, quantized_network, trained_network
@@ -65,7 +66,7 @@ class Lab:
         found: torch.dtype = getattr(torch, self.profile.precision)
         return found
 
-    def images(self, dataset: str, split: str) -> ImageSet | ImageStream:
+    def images(self, dataset: str, split: str) -> ImageSet | ImageStream | BoxSet:
         """All images of a split."""
         return self._once(("images", dataset, split), lambda: open_images(dataset, split, self.offline))
 
@@ -87,7 +88,7 @@ class Lab:
         return self.trained(choice).model
 
     def test_batches(self, choice: NetworkChoice, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Normalised test images ``start`` to ``stop`` in canonical order, on the device; their labels, on the CPU."""
+        """Normalised test images ``start`` to ``stop`` in canonical order, on the device; their labels (or boxes), on the CPU."""
         trained = self.trained(choice)
         images = self.images(choice.dataset, "test").slice(start, stop)
         return ((x.to(self.device, self.precision), y) for x, y in images.batches(trained.mean, trained.std, self.profile.batch))
@@ -154,8 +155,11 @@ class Lab:
         base = self.trained(choice.full_precision, half(0))
         how = choice.quantizer, choice.fine_tuning, choice.seed
         task = QuantizedTask(choice.architecture, base.digest, base.mean, base.std, *how)
+        images = self.images(choice.dataset, "train")
+        if isinstance(images, BoxSet):
+            raise NotAvailable(f"{choice.architecture} cannot be quantised: it would be fine-tuned on boxes")
         try:
-            made = quantized_network(base.model, self.images(choice.dataset, "train"), task, half(1))
+            made = quantized_network(base.model, images, task, half(1))
         except ConversionError as error:
             raise NotAvailable(f"{choice.architecture} cannot be quantised: {error}") from error
         name = f"{base.checkpoint}, {choice.quantizer}, {choice.fine_tuning}, seed {choice.seed}"
@@ -171,7 +175,7 @@ class Lab:
         classes = dataset_spec(choice.dataset).classes
         if path is not None:
             model = build_model(choice.architecture, classes, dataset_spec(choice.dataset).channels)
-            metadata = load_checkpoint(model, path)
+            metadata = model_spec(choice.architecture).metadata | load_checkpoint(model, path)
             return _finished(model, metadata, path.name, checkpoint_hash(path), path)
         try:
             if choice.recipe is None:

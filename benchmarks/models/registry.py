@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
 from torch import nn
 
 from benchmarks.errors import CannotRun
+from benchmarks.models.fastestdet import FastestDet
 from benchmarks.models.imagenet import torchvision_model
 from benchmarks.models.resnet_cifar import ResNet
 from benchmarks.models.vgg_cifar import VGG16
@@ -21,13 +22,14 @@ WIDTHS, THIN_WIDTHS = (64, 128, 256, 512), (8, 16, 32, 64)
 class ModelSpec:
     """One network: ``build(num_classes, in_channels)`` makes it, ``definition`` says in a sentence what it is.
 
-    ``paper_name``: what papers print.
+    ``paper_name``: what papers print. ``metadata``: what holds where a checkpoint does not say it.
     """
 
     name: str
     paper_name: str
     definition: str
     build: Callable[[int, int], nn.Module]
+    metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def layers(self) -> int:
@@ -141,6 +143,14 @@ _SPECS = (
         "Stand-in for small images: 13 3x3 convolutions of 2x8, 2x16, 3x32, 3x64 and 3x64 channels with BatchNorm, 2x2 "
         "average pooling after the first two groups only, global average pooling, one linear layer 64-C.",
         partial(VGG16, pooling="avg", widths=(8, 16, 32, 64, 64), pooled_groups=2),
+    ),
+    ModelSpec(
+        "fastestdet",
+        "FastestDet",
+        "Detector of one scale with ReLUs: ShuffleNetV2 of 24, 48, 96 and 192 channels, three scales joined, chains of depthwise "
+        "5x5 convolutions, raw maps of objectness, box and classes on a 22x22 grid; boxes are decoded outside of the network.",
+        FastestDet,
+        {"mean": "[0, 0, 0]", "std": "[1, 1, 1]"},
     ),
 )
 

@@ -19,6 +19,7 @@ from benchmarks.tables.energy import ACS, ENERGY, ENERGY_ONCE, MACS, MACS_ONCE, 
 from benchmarks.tables.schema import Column, TableSchema, published_keys
 from benchmarks.tables.sweeps import Fill, Measure, Setting, conversion, loss_row, printed_rows, residuals, row_of, swept
 from benchmarks.tmn import analytic
+from benchmarks.tmn.detection import DETECTION, PICTURE, detection, picture
 from benchmarks.tmn.settings import PAPER, settings_of
 from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, Operations
 
@@ -333,6 +334,8 @@ ARTIFACTS = (
     Artifact("table3", "Table 3: energy", TABLE3, table3),
     Artifact("energy", "Energy over accuracy on the network of Table 3 (not printed)", ENERGIES, energy_curve),
     Artifact("table4", "Table 4: detection, Transformers, language", TABLE4, table4),
+    Artifact("detection", "Detection: precision before and after conversion (not printed)", DETECTION, detection),
+    Artifact("detection_picture", "Detection: the boxes of one picture (not printed)", PICTURE, picture),
     Artifact("figure1d", "Figure 1(d): coding capacity", FIGURE1D, figure1d),
     Artifact("figure4a", "Figure 4(a): pre-charge and predictive spiking", FIGURE4A, figure4a),
     Artifact("figure4b", "Figure 4(b): encoding error over depth", FIGURE4B, figure4b),

@@ -42,6 +42,12 @@ def _is_method(name: str) -> bool:
         raise CannotRun(f"[papers.{PAPER}] names the unknown method {name!r}; known: {known}") from error
 
 
+def _is_conversion(value: Any) -> bool:
+    """Whether a detector can be converted so: a calibration, pre-charge steps, T."""
+    known = isinstance(value, list) and len(value) == 3 and is_text(value[0]) and bool(threshold_rule(value[0]))
+    return known and kit.is_whole(value[1], 0) and kit.is_whole(value[2], 1)
+
+
 def _is_row(value: Any) -> bool:
     """Whether Table 2 can have such a row: a method, data set and architecture of the paper, T."""
     of_texts = isinstance(value, list) and len(value) == 4 and all(map(is_text, value[:3]))
@@ -56,6 +62,7 @@ LONG: dict[str, Check] = {"long": LIMITS, "images": IMAGES}
 RULES = list_of(lambda rule: is_text(rule) and bool(threshold_rule(rule)), "calibrations, see: snnbench list calibrations")
 CALIBRATION: dict[str, Check] = {"rules": RULES, "timesteps": STEPS, "test_images": COUNT}
 FIGURE: dict[str, Check] = {"network": NETWORK, "test_images": COUNT}
+CONVERSIONS = list_of(_is_conversion, '[calibration, pre-charge steps, T], e.g. [["percentile-99.99", 1, 8]]')
 ADDED = '[method, data set, architecture, T], e.g. [["mypackage.half_tmn:HalfTMN", "CIFAR-10", "ResNet-20", 6]]'
 ARCHITECTURES = 'a table of data set = architecture of the paper, e.g. { CIFAR-10 = "VGG-16" }'
 SECTIONS: dict[str, dict[str, Check]] = {
@@ -67,6 +74,7 @@ SECTIONS: dict[str, dict[str, Check]] = {
     },
     "energy": {"timesteps": METHOD_STEPS, "test_images": COUNT},
     "timesteps": {"networks": kit.NETWORKS, "methods": METHOD_STEPS, "calibration": kit.TABLE} | LONG,
+    "detection": {"networks": kit.NETWORKS, "conversions": CONVERSIONS, "picture": COUNT},
     "figure4a": FIGURE | {"timesteps": STEPS, "precharge": wholes(0)},
     "figure4b": FIGURE | {"timesteps": STEPS},
     "figure4c": FIGURE | {"timesteps": COUNT, "ratios": list_of(_is_ratio, "numbers above 0, up to 1, with two decimals")},
