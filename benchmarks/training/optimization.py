@@ -14,9 +14,8 @@ from benchmarks.errors import NotAvailable
 from benchmarks.training.recipes import Recipe
 
 
-def optimizer_of(model: nn.Module, recipe: Recipe, groups: list[dict[str, Any]] | None = None) -> torch.optim.Optimizer:
-    """SGD or Adam by the recipe, on all parameters, or on groups with options of their own."""
-    parameters = model.parameters() if groups is None else groups
+def optimizer_of(parameters: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD or Adam by the recipe, on groups of parameters that may have options of their own."""
     if recipe.optimizer == "adam":
         return torch.optim.Adam(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay)
     return torch.optim.SGD(

@@ -14,9 +14,10 @@ from benchmarks.data import dataset_spec, load
 from benchmarks.methods import direct_method
 from benchmarks.methods.direct import SpikingClassifier
 from benchmarks.models.checkpoint_files import Checkpoint, checkpoint_hash, read_checkpoint
+from benchmarks.training.fit import Progress
 from benchmarks.training.recipes import Recipe, content
 from benchmarks.training.source_digest import code_digest, import_closure
-from benchmarks.training.spiking import History, Progress, TrainingFailed, split, train_spiking
+from benchmarks.training.spiking import History, TrainingFailed, split, train_spiking
 from benchmarks.training.store import stored
 
 _HISTORY = "history."
@@ -78,9 +79,7 @@ def trained_spiking(task: SpikingTask, offline: bool = False, progress: Progress
         return network.state_dict() | {_HISTORY + name: torch.from_numpy(values) for name, values in history.items()}, {}
 
     name = f"{task.method.replace(':', '-')}-{task.layout}"
-    found, path = stored(name, metadata, lambda path: _load(task, path, shape, spec.classes), make)
-    path.with_suffix(".pt").unlink(missing_ok=True)  # what an interrupted training left
-    return found
+    return stored(name, metadata, lambda path: _load(task, path, shape, spec.classes), make)[0]
 
 
 def _load(task: SpikingTask, path: Path, shape: tuple[int, ...], classes: int) -> TrainedSpiking:

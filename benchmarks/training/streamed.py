@@ -33,8 +33,7 @@ class StreamedBatches:
         self.mean, self.std = mean, std
         self.size = min(recipe.batch_size, len(stream))
         self.per_epoch = len(stream) // self.size
-        self.order = generator(seed, "order")
-        self.augmentation = generator(seed, "augmentation")
+        self.order, self.augmentation = generator(seed, "order"), generator(seed, "augmentation")
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised images ``[B, C, H, W]`` and labels ``[B]``."""
