@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from benchmarks.training.processes import rank
 from benchmarks.training.randomness import augment, cut_out, generator
 from benchmarks.training.recipes import Recipe
 
@@ -29,14 +30,17 @@ class LabelledImages(Protocol):
 
 
 class Batches:
-    """Epochs of normalised, augmented batches in random order; the last, incomplete batch of an epoch is dropped."""
+    """Epochs of normalised, augmented batches in random order; the last, incomplete batch of an epoch is dropped.
+
+    Of every batch, a process gets its own part; ``size`` is that of the whole.
+    """
 
     def __init__(
         self, dataset: LabelledImages, recipe: Recipe, seed: int, mean: list[float], std: list[float], device: torch.device
     ) -> None:
         self.images, self.labels, self.device = dataset.images.to(device), dataset.labels.to(device), device
         self.recipe, self.dtype = recipe, recipe.dtype
-        self.size = min(recipe.batch_size, len(self.labels))
+        self.size = min(recipe.batch_size, len(self.labels)) // recipe.processes * recipe.processes
         self.per_epoch = len(self.labels) // self.size
         self.order, self.augmentation = generator(seed, "order"), generator(seed, "augmentation")
         scales = (torch.tensor(each, dtype=self.dtype, device=device).reshape(1, -1, 1, 1) for each in (mean, std))
@@ -52,7 +56,8 @@ class Batches:
             batch = self.normalised(pixels)
             if self.recipe.cutout:
                 batch = cut_out(batch, self.recipe.cutout, self.augmentation)
-            yield batch.contiguous(memory_format=torch.channels_last), self.labels[chosen]
+            part = slice(rank(), None, self.recipe.processes)
+            yield batch[part].contiguous(memory_format=torch.channels_last), self.labels[chosen[part]]
 
     def first(self, number: int) -> Iterator[Tensor]:
         """The first ``number`` images as they are, normalised ``[B, C, H, W]``."""

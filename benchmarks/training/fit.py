@@ -18,6 +18,7 @@ from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models.checkpoint_files import write_torch
 from benchmarks.training.batches import Batches
 from benchmarks.training.optimization import forward_precision, learning_rate, optimizer_of, repeatable, round_state
+from benchmarks.training.processes import rank, shared, summed
 from benchmarks.training.randomness import fresh_random_numbers
 from benchmarks.training.recipes import Recipe
 from benchmarks.training.streamed import StreamedBatches
@@ -81,42 +82,53 @@ def fit(
     """
     network = learner.network
     optimizer = optimizer_of(learner.groups(), recipe)
+    scaler = torch.amp.GradScaler(recipe.device, enabled=recipe.precision == "float16-mixed")
+    trained = shared(learner) if recipe.processes > 1 else learner
     steps, done = recipe.epochs * batches.per_epoch, 0
     if checkpoint is not None and checkpoint.exists():
-        done = _resume(checkpoint, learner, optimizer, batches)
+        done = _resume(checkpoint, learner, optimizer, scaler, batches)
     else:
         learner.after_epoch(0, 0.0)
     for epoch in range(done + 1, recipe.epochs + 1):
         network.train()
         total = torch.zeros((), dtype=torch.float64, device=batches.device)
-        with fresh_random_numbers(seed, f"dropout {epoch - 1}", batches.device):
+        with fresh_random_numbers(seed, f"dropout {epoch - 1}{f' {rank()}' if rank() else ''}", batches.device):
             for step, (images, labels) in enumerate(batches.epoch(), (epoch - 1) * batches.per_epoch):
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(recipe, step, steps)
                 with forward_precision(recipe):
-                    loss = learner(images, labels, step)
+                    loss = trained(images, labels, step)
                 optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+                scaler.scale(loss).backward()
+                scaler.step(optimizer)
+                scaler.update()
                 total += loss.detach()
                 if progress is not None:
                     progress(step + 1, steps)
         if not (total.isfinite() and learner.finite()):
             raise learner.failure(epoch)
         round_state(network, optimizer, recipe.significant_bits)
-        learner.after_epoch(epoch, float(total) / batches.per_epoch)
-        if checkpoint is not None:
+        learner.after_epoch(epoch, float(summed(total)) / (batches.per_epoch * recipe.processes))
+        if checkpoint is not None and rank() == 0:
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}
+            state["scaler"] = scaler.state_dict()
             generators = [batches.order.get_state(), batches.augmentation.get_state()]
             write_torch(checkpoint, state | {"generators": generators, "history": learner.history})
 
 
-def _resume(path: Path, learner: Learner, optimizer: torch.optim.Optimizer, batches: Batches | StreamedBatches) -> int:
+def _resume(
+    path: Path,
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    batches: Batches | StreamedBatches,
+) -> int:
     """Put everything back as it was after the epoch that is returned."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         learner.network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
+        scaler.load_state_dict(state["scaler"])
         batches.order.set_state(state["generators"][0])
         batches.augmentation.set_state(state["generators"][1])
         learner.history = state["history"]

@@ -64,8 +64,9 @@ def device_of(recipe: Recipe) -> torch.device:
 
 
 def forward_precision(recipe: Recipe) -> torch.autocast:
-    """Context of a forward pass: convolutions and products in bfloat16 where the recipe says so."""
-    return torch.autocast(recipe.device, torch.bfloat16, enabled=recipe.precision == "bfloat16-mixed")
+    """Context of a forward pass: convolutions and products in half precision where the recipe says so."""
+    half = torch.float16 if recipe.precision == "float16-mixed" else torch.bfloat16
+    return torch.autocast(recipe.device, half, enabled=recipe.precision.endswith("-mixed"))
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from benchmarks.methods.direct import DirectMethod, SpikingClassifier
 from benchmarks.training.batches import Batches, LabelledImages
 from benchmarks.training.fit import Learner, Progress, fit
 from benchmarks.training.optimization import device_of, threads, without_denormals
+from benchmarks.training.processes import across_processes, summed
 from benchmarks.training.randomness import generator
 from benchmarks.training.recipes import Recipe
 
@@ -60,6 +61,7 @@ def split(dataset: LabelledImages, validation: int, training: int | None = None)
     return Split(images[:training], labels[:training], *validating, dataset.fingerprint)
 
 
+@across_processes
 def train_spiking(
     method: DirectMethod,
     layout: str,
@@ -86,8 +88,6 @@ def train_spiking(
         TrainingFailed: the loss is not finite, a layer is dead, or most outputs are silent.
         CannotRun: a recipe, layout or option that makes no sense.
     """
-    if recipe.precision not in ("float32", "float64"):
-        raise CannotRun(f"recipe {recipe.name}: spiking networks train in float32 or float64, not in {recipe.precision}")
     device, dtype = device_of(recipe), recipe.dtype
     options = dict(recipe.options)
     timesteps = options.pop("timesteps", None)
@@ -131,14 +131,17 @@ class _Spiking(Learner):
         loss = self.method.loss(scores, labels, self.network)
         self.right += (named == labels).sum()
         if noted:
-            self.note(step=step, step_firing=rates)
+            over_all = summed(torch.tensor(rates, dtype=torch.float64, device=images.device)) / self.recipe.processes
+            self.note(step=step, step_firing=over_all.tolist())
             if not loss.isfinite():
                 raise self.failure(epoch)
         return loss
 
     def after_epoch(self, epoch: int, loss: float) -> None:
         if epoch:
-            self.note(train_loss=loss, train_accuracy=100 * int(self.right) / (self.batches.per_epoch * self.batches.size))
+            self.note(
+                train_loss=loss, train_accuracy=100 * int(summed(self.right)) / (self.batches.per_epoch * self.batches.size)
+            )
             self.right.zero_()
         self.validate()
         if self.tolerant:

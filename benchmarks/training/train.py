@@ -13,6 +13,7 @@ from benchmarks.models import build_model
 from benchmarks.training.batches import Batches, LabelledImages
 from benchmarks.training.fit import Learner, Progress, fit
 from benchmarks.training.optimization import device_of, threads
+from benchmarks.training.processes import across_processes
 from benchmarks.training.randomness import fresh_random_numbers, initialize
 from benchmarks.training.recipes import Recipe
 
@@ -35,6 +36,7 @@ def channel_statistics(images: Tensor) -> tuple[list[float], list[float]]:
     return mean, std
 
 
+@across_processes
 def train(
     model_name: str,
     dataset: LabelledImages,
