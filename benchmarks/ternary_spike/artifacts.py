@@ -47,7 +47,18 @@ KEYS = published_keys(PAPER, "table1", ("row", "dataset", "architecture", "metho
 TABLE1 = TableSchema("table1", 1, KEYS, (*OVER_SEEDS, *STATUS_COLUMNS), optional=SINGLE)
 METHODS = TableSchema("methods", 1, (*SETTING, T), (*OVER_SEEDS, *STATUS_COLUMNS), optional=SINGLE)
 INTERVAL = (Column("ci95_low", "float", doc="Wilson's 95 % interval over test images"), Column("ci95_high", "float"))
-RUNS = TableSchema("runs", 1, (*SETTING, T, SEED), (ACCURACY, *INTERVAL, VALIDATION, *EFFORT, *STATUS_COLUMNS))
+BEST = Column(
+    "best_on_test", "float", minimum=0, maximum=100, doc="highest test accuracy after any epoch, %; nothing is chosen by it"
+)
+RUNS = TableSchema(
+    "runs", 2, (*SETTING, T, SEED), (ACCURACY, *INTERVAL, BEST, VALIDATION, *EFFORT, *STATUS_COLUMNS), optional=(BEST.name,)
+)
+CURVES = TableSchema(
+    "curves",
+    1,
+    (*SETTING, T, Column("epoch", "int", nullable=False, minimum=0, doc="epochs of training")),
+    (VALIDATION, Column("seeds", "text", doc="training seeds, over which the mean is taken"), *STATUS_COLUMNS),
+)
 LAYER = Column("layer", "int", nullable=False, minimum=1, doc="neurons, in the order of computation")
 AMPLITUDES = TableSchema(
     "amplitudes",
@@ -87,7 +98,8 @@ def training(profile: Profile, key: Values, seeds: list[int] | None = None) -> R
     chosen = choice(profile, key["dataset"], key["architecture"])
     options = (("timesteps", int(key["timesteps"])),)
     what = (chosen.layout, key["method"], chosen.recipe, options, chosen.validation, chosen.training)
-    runs = tuple(DeepTraining(chosen.dataset, seed, *what) for seed in seeds or chosen.seeds)
+    tested = chosen.test_every_epoch
+    runs = tuple(DeepTraining(chosen.dataset, seed, *what, test_every_epoch=tested) for seed in seeds or chosen.seeds)
     return ran(chosen.dataset, chosen.layout, chosen.stand_in), runs
 
 
@@ -143,8 +155,15 @@ def _summary(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
 
 def _single(key: Values, arrays: list[Arrays]) -> Iterator[Values]:
     """One training run, with correctness per test image."""
+    tested = arrays[0].get("test_accuracy")
+    best = {} if tested is None else {BEST.name: float(tested[1:].max())}
     for line in _summary(key, arrays):
-        yield line | {CORRECT: (None, arrays[0]["correct"])}
+        yield line | best | {CORRECT: (None, arrays[0]["correct"])}
+
+
+def _curves(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
+    for epoch, accuracy in enumerate(np.mean([each["validation_accuracy"] for each in arrays], axis=0)):
+        yield {"epoch": epoch, "validation": float(accuracy)}
 
 
 def _folding(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
@@ -170,6 +189,7 @@ def _artifact(schema: TableSchema, title: str, found: Callable[[Profile], Found]
 ARTIFACTS = (
     _artifact(TABLE1, "Table 1: binary, ternary and trainable ternary spikes", _printed, _summary),
     _artifact(RUNS, "Every training run of Table 1 (not printed)", _runs, _single, each=True),
+    _artifact(CURVES, "Accuracy over epochs (not printed)", _runs, _curves, unmeasured={"epoch": 0}),
     _artifact(METHODS, "Methods of direct training on one network, by one recipe (not printed)", _methods, _summary),
     _artifact(GRADIENTS, "Gradients over depth before training (not printed)", _untrained, _gradients, unmeasured={"layer": 1}),
     _artifact(AMPLITUDES, "Trained amplitudes by layer (not printed)", _trained, _layers, unmeasured={"layer": 1}),

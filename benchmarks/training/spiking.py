@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.errors import CannotRun
 from benchmarks.methods.direct import DirectMethod, SpikingClassifier
@@ -72,17 +72,18 @@ def train_spiking(
     checkpoint: Path | None = None,
     tolerant: bool = False,
     progress: Progress | None = None,
+    test: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[SpikingClassifier, History]:
     """Train a network of a layout such as ``784-400-10``, by a recipe with ``timesteps``; see the module docstring.
 
     ``tolerant``: go on although layers are silent (to show that a network does not learn); ``checkpoint`` and ``progress`` as
-    for ``fit``.
+    for ``fit``. ``test``: images and labels on which the accuracy is noted after every epoch, and which nothing else depends on.
 
     Returns:
         the network on the CPU in float32, and what was noted on the way: ``train_loss``, ``train_accuracy`` ``[E]``, over the
         batches of an epoch; ``validation_loss``, ``validation_accuracy``, ``validation_silent`` ``[E + 1]``, the first before
         training (accuracies and shares in percent); ``firing [E + 1, L]``, the share of validation neurons that fire, by layer;
-        ``step [K]`` and ``step_firing [K, L]``, the same on training batches.
+        ``step [K]`` and ``step_firing [K, L]``, the same on training batches; ``test_accuracy [E + 1]`` where there is ``test``.
 
     Raises:
         TrainingFailed: the loss is not finite, a layer is dead, or most outputs are silent.
@@ -99,7 +100,7 @@ def train_spiking(
         method.initialize(network, generator(seed, "initialization"), **options)
         network.to(device).to(memory_format=torch.channels_last)
         batches = Batches(data, recipe, seed, [0.0], [1.0], device)
-        learner = _Spiking(method, network, recipe, data, batches, tolerant)
+        learner = _Spiking(method, network, recipe, data, batches, tolerant, test)
         fit(learner, batches, recipe, seed, checkpoint, progress)
     network.to("cpu", torch.float32).to(memory_format=torch.contiguous_format)
     return network.eval(), {name: np.array(values) for name, values in learner.history.items()}
@@ -109,10 +110,20 @@ class _Spiking(Learner):
     """A spiking classifier with the loss of its method; it is validated after every epoch, and its firing rates are noted."""
 
     def __init__(
-        self, method: DirectMethod, network: SpikingClassifier, recipe: Recipe, data: Split, batches: Batches, tolerant: bool
+        self,
+        method: DirectMethod,
+        network: SpikingClassifier,
+        recipe: Recipe,
+        data: Split,
+        batches: Batches,
+        tolerant: bool,
+        test: tuple[Tensor, Tensor] | None,
     ) -> None:
         super().__init__(network, recipe)
-        self.method, self.data, self.batches, self.tolerant = method, data, batches, tolerant
+        self.method, self.data, self.batches, self.tolerant, self.test = method, data, batches, tolerant, test
+        if recipe.precision.endswith("-mixed"):
+            for neuron in _neurons(network):
+                neuron.register_forward_pre_hook(in_float32)
         self.right = torch.zeros((), dtype=torch.int64, device=batches.device)
 
     def groups(self) -> list[dict[str, Any]]:
@@ -143,7 +154,10 @@ class _Spiking(Learner):
                 train_loss=loss, train_accuracy=100 * int(summed(self.right)) / (self.batches.per_epoch * self.batches.size)
             )
             self.right.zero_()
-        self.validate()
+        loss, accuracy, silent, firing = self.measured(self.data.validation_images, self.data.validation_labels)
+        self.note(validation_loss=loss, validation_accuracy=accuracy, validation_silent=silent, firing=firing)
+        if self.test is not None:
+            self.note(test_accuracy=self.measured(*self.test)[1])
         if self.tolerant:
             return
         # A layer that is dead after two epochs in a row does not come back: no spike, and no input to the next layer.
@@ -152,16 +166,15 @@ class _Spiking(Learner):
         if epoch >= 2 and dead:
             where = f"layer {dead[0]} of {len(self.history['firing'][-1])} is dead after epoch {epoch}"
             raise TrainingFailed(f"{where}: no neuron of it fires for any validation image ({self.firing()})")
-        silent = self.history["validation_silent"][-1]
         if epoch == self.recipe.epochs and silent > 50:
             raise TrainingFailed(f"no output neuron fires for {silent:.1f} % of the validation images ({self.firing()})")
 
     @torch.no_grad()
-    def validate(self) -> None:
+    def measured(self, all_images: Tensor, all_labels: Tensor) -> tuple[float, float, float, list[float]]:
+        """Loss, accuracy and share of silent answers in %, and firing rates by layer, over images that are not trained on."""
         self.network.eval()
         loss, right, silent, fired = 0.0, 0, 0, []
-        parts = (each.split(EVALUATION_BATCH) for each in (self.data.validation_images, self.data.validation_labels))
-        for pixels, labels in zip(*parts, strict=True):
+        for pixels, labels in zip(all_images.split(EVALUATION_BATCH), all_labels.split(EVALUATION_BATCH), strict=True):
             labels = labels.to(self.batches.device)
             images = self.batches.normalised(pixels.to(self.batches.device)).contiguous(memory_format=torch.channels_last)
             with _firing_rates(self.network) as rates:
@@ -170,9 +183,9 @@ class _Spiking(Learner):
             right += int((named == labels).sum())
             silent += int(quiet.sum())
             fired.append([rate * len(labels) for rate in rates])
-        count = len(self.data.validation_labels)
-        self.note(validation_loss=loss / count, validation_accuracy=100 * right / count, validation_silent=100 * silent / count)
-        self.note(firing=[sum(layer) / count for layer in zip(*fired, strict=True)])
+        count = len(all_labels)
+        firing = [sum(layer) / count for layer in zip(*fired, strict=True)]
+        return loss / count, 100 * right / count, 100 * silent / count, firing
 
     def failure(self, epoch: int) -> TrainingFailed:
         return TrainingFailed(
@@ -189,10 +202,19 @@ class _Spiking(Learner):
 def _firing_rates(network: SpikingClassifier, active: bool = True) -> Iterator[list[float]]:
     """Share of neurons that fire, a number for each layer that runs inside the block; nothing unless ``active``."""
     rates: list[float] = []
-    neurons = [module for module in network.layers.modules() if active and hasattr(module, "threshold")]
+    neurons = _neurons(network) if active else []
     handles = [each.register_forward_hook(lambda _, __, spikes: rates.append(network.share(spikes.detach()))) for each in neurons]
     try:
         yield rates
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _neurons(network: SpikingClassifier) -> list[nn.Module]:
+    return [module for module in network.layers.modules() if hasattr(module, "threshold")]
+
+
+def in_float32(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Hook before a neuron: currents that a convolution gave in half precision become potentials in float32."""
+    return tuple(each.float() if each.dtype in (torch.float16, torch.bfloat16) else each for each in inputs)

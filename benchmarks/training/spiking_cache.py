@@ -28,7 +28,7 @@ class SpikingTask:
     """What is trained, on what and how; the whole identity of a training run but for the code.
 
     ``validation`` and ``training``: images, see ``benchmarks.training.spiking.split``. ``tolerant``: do not stop where layers
-    stay silent.
+    stay silent. ``test_every_epoch``: note the accuracy on the test set after every epoch; nothing else follows from it.
     """
 
     dataset: str
@@ -39,6 +39,7 @@ class SpikingTask:
     validation: int
     training: int | None = None
     tolerant: bool = False
+    test_every_epoch: bool = False
 
 
 class TrainedSpiking(NamedTuple):
@@ -64,6 +65,7 @@ def trained_spiking(task: SpikingTask, offline: bool = False, progress: Progress
         "recipe": json.dumps(content(task.recipe)),
         "seed": str(task.seed),
         "split": json.dumps([task.training, task.validation]),
+        "test_every_epoch": str(task.test_every_epoch),
         "tolerant": str(task.tolerant),
         "training_code": spiking_code(task.method),
     }
@@ -72,8 +74,10 @@ def trained_spiking(task: SpikingTask, offline: bool = False, progress: Progress
     def make(path: Path) -> Checkpoint:
         method, data = direct_method(task.method), split(dataset, task.validation, task.training)
         what = method, task.layout, spec.classes, data, task.recipe, task.seed
+        test = load(task.dataset, "test", offline) if task.test_every_epoch else None
+        noted = None if test is None else (test.images, test.labels)
         try:
-            network, history = train_spiking(*what, path.with_suffix(".pt"), task.tolerant, progress)
+            network, history = train_spiking(*what, path.with_suffix(".pt"), task.tolerant, progress, noted)
         except TrainingFailed as reason:
             return {"failed": torch.ones(1)}, {"failed": str(reason)}
         return network.state_dict() | {_HISTORY + name: torch.from_numpy(values) for name, values in history.items()}, {}
