@@ -40,6 +40,7 @@ class DirectTraining(Experiment):
         options: of the method, over those of the recipe; ``timesteps`` and ``epochs`` too.
         validation, training: images of the training set to validate and to train on.
         tolerant: go on although layers are silent.
+        test_every_epoch: measure on the test set after every epoch too (``test_accuracy [E + 1]``).
     """
 
     layout: str
@@ -49,6 +50,7 @@ class DirectTraining(Experiment):
     validation: int = 5000
     training: int | None = None
     tolerant: bool = False
+    test_every_epoch: bool = False
 
     def chosen(self) -> Recipe:
         """The recipe with the options of this experiment."""
@@ -77,9 +79,8 @@ class DirectTraining(Experiment):
         def progress(step: int, steps: int) -> None:
             note(step / steps, f"{what}, {100 * step / steps:.0f} %")
 
-        task = SpikingTask(
-            self.dataset, self.layout, self.method, chosen, self.seed, self.validation, self.training, self.tolerant
-        )
+        what_for = self.validation, self.training, self.tolerant, self.test_every_epoch
+        task = SpikingTask(self.dataset, self.layout, self.method, chosen, self.seed, *what_for)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SingleSpikeWarning)  # the row itself says so
             trained = trained_spiking(task, lab.offline, progress)

@@ -27,7 +27,9 @@ from benchmarks.ternary_spike.energy import COUNTED, operations
 from benchmarks.ternary_spike.schemas import (
     ACCURACIES,
     AMPLITUDES,
+    BEST,
     CONTROLS,
+    CURVES,
     DENSITY,
     FIGURE2,
     FOLDING,
@@ -59,7 +61,8 @@ def training(profile: Profile, key: Values, seeds: list[int] | None = None) -> R
     chosen = choice(profile, key["dataset"], key["architecture"])
     options = (("timesteps", int(key["timesteps"])),)
     what = (chosen.layout, key["method"], chosen.recipe, options, chosen.validation, chosen.training)
-    runs = tuple(DeepTraining(chosen.dataset, seed, *what) for seed in seeds or chosen.seeds)
+    tested = chosen.test_every_epoch
+    runs = tuple(DeepTraining(chosen.dataset, seed, *what, test_every_epoch=tested) for seed in seeds or chosen.seeds)
     return ran(chosen.dataset, chosen.layout, chosen.stand_in), runs
 
 
@@ -154,8 +157,15 @@ def _summary(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
 
 def _single(key: Values, arrays: list[Arrays]) -> Iterator[Values]:
     """One training run, with correctness per test image."""
+    tested = arrays[0].get("test_accuracy")
+    best = {} if tested is None else {BEST.name: float(tested[1:].max())}
     for line in _summary(key, arrays):
-        yield line | {CORRECT: (None, arrays[0]["correct"])}
+        yield line | best | {CORRECT: (None, arrays[0]["correct"])}
+
+
+def _curves(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
+    for epoch, accuracy in enumerate(np.mean([each["validation_accuracy"] for each in arrays], axis=0)):
+        yield {"epoch": epoch, "validation": float(accuracy)}
 
 
 def _folding(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
@@ -217,6 +227,7 @@ ARTIFACTS = (
     _artifact(DENSITY, "Figure 2: distributions", _potentials, _densities, unmeasured={"layer": 1, "potential": 0.0}),
     _artifact(RUNS, "Every training run of Table 1 (not printed)", _runs, _single, each=True),
     _artifact(CONTROLS, "Amplitudes only where they act (not printed)", _controls, _single, each=True),
+    _artifact(CURVES, "Accuracy over epochs (not printed)", _runs, _curves, unmeasured={"epoch": 0}),
     _artifact(METHODS, "Methods of direct training on one network, by one recipe (not printed)", _methods, _summary),
     _artifact(GRADIENTS, "Gradients over depth before training (not printed)", _untrained, _gradients, unmeasured={"layer": 1}),
     _artifact(AMPLITUDES, "Trained amplitudes by layer (not printed)", _trained, _layers, unmeasured={"layer": 1}),

@@ -52,6 +52,25 @@ def gradients(rows: pd.DataFrame) -> Figure:
     return figure
 
 
+def curves(rows: pd.DataFrame) -> Figure:
+    """Validation accuracy over epochs, a line for each method, a panel for each network and T."""
+    panels = list(rows.groupby(["architecture", "timesteps"], sort=False))
+    figure = Figure(figsize=(WIDTH, 2.8))
+    for axes, ((architecture, t), part) in zip(
+        figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True
+    ):
+        for color, (method, line) in zip((ORANGE, BLUE, GREEN), part.groupby("method", sort=False), strict=False):
+            axes.plot(line["epoch"], line["validation"], color=color, label=method)
+        axes.set_title(f"{architecture}, T = {t}", fontsize=9)
+        axes.set_xlabel("epochs")
+        whole(axes)
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("validation accuracy, %")
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    heading(figure, f"Accuracy over epochs, mean over seeds{_stand_in(rows)}")
+    return figure
+
+
 def amplitudes(rows: pd.DataFrame) -> Figure:
     """Trained amplitudes over depth, a line for each T."""
     figure = Figure(figsize=(WIDTH, 2.4))

@@ -40,8 +40,19 @@ ACCURACIES = {
 """Tables 1 to 4: accuracies as printed, and the means over our runs."""
 METHODS = TableSchema("methods", 1, (*SETTING, T), (*OVER_SEEDS, *STATUS_COLUMNS), optional=SINGLE)
 INTERVAL = (Column("ci95_low", "float", doc="Wilson's 95 % interval over test images"), Column("ci95_high", "float"))
-RUNS = TableSchema("runs", 1, (*SETTING, T, SEED), (ACCURACY, *INTERVAL, VALIDATION, *EFFORT, *STATUS_COLUMNS))
+BEST = Column(
+    "best_on_test", "float", minimum=0, maximum=100, doc="highest test accuracy after any epoch, %; nothing is chosen by it"
+)
+RUNS = TableSchema(
+    "runs", 2, (*SETTING, T, SEED), (ACCURACY, *INTERVAL, BEST, VALIDATION, *EFFORT, *STATUS_COLUMNS), optional=(BEST.name,)
+)
 CONTROLS = replace(RUNS, name="controls")
+CURVES = TableSchema(
+    "curves",
+    1,
+    (*SETTING, T, Column("epoch", "int", nullable=False, minimum=0, doc="epochs of training")),
+    (VALIDATION, Column("seeds", "text", doc="training seeds, over which the mean is taken"), *STATUS_COLUMNS),
+)
 LAYER = Column("layer", "int", nullable=False, minimum=1, doc="neurons, in the order of computation")
 AMPLITUDES = TableSchema(
     "amplitudes",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import StrictBool
+
 from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models.spiking_resnet import LAYOUTS, residual_layout
 from benchmarks.profiles import Profile
-from benchmarks.tables.settings import TEXT, Check, check_table, is_text, list_of, read_section, sections_of, whole, wholes
+from benchmarks.tables.settings import TEXT, Check, check_table, is_text, list_of, of, read_section, sections_of, whole, wholes
 from benchmarks.training import recipe
 
 PAPER = "ternary_spike"
@@ -22,6 +24,7 @@ ENTRIES: dict[str, Check] = {
     "seeds": wholes(0),
     "validation": whole(1),
     "training": whole(2),
+    "test_every_epoch": of(StrictBool, "true or false"),
 }
 """Of one of [[papers.ternary_spike.networks]]; see ``Choice``."""
 METHODS: dict[str, Check] = {"timesteps": whole(1), "seeds": wholes(0), "added": list_of(is_text, "paths package.module:Class")}
@@ -33,6 +36,7 @@ class Choice:
     """What is trained where the paper names a data set and a network.
 
     ``validation`` and ``training``: images of the training set to validate on and to train on (all others by default).
+    ``test_every_epoch``: measure on the test set after every epoch too, for the column ``best_on_test`` alone.
     """
 
     paper_dataset: str
@@ -43,6 +47,7 @@ class Choice:
     seeds: list[int] = field(hash=False)
     validation: int
     training: int | None = None
+    test_every_epoch: bool = False
 
     @property
     def stand_in(self) -> bool:
@@ -56,7 +61,7 @@ def choices(profile: Profile) -> list[Choice]:
     section = sections_of(profile, PAPER, SECTIONS)
     where, found = f"profile {profile.name}, [[papers.{PAPER}.networks]]", []
     for entry in section.get("networks", []):
-        check_table(entry, ENTRIES, where, optional=("training",))
+        check_table(entry, ENTRIES, where, optional=("training", "test_every_epoch"))
         made = Choice(**entry)
         dataset_spec(made.dataset)
         residual_layout(made.layout)

@@ -10,10 +10,12 @@ from torch import nn
 
 from benchmarks.models import build_model, checkpoint_hash, load_checkpoint
 from benchmarks.models.checkpoint_files import Checkpoint
+from benchmarks.training.batches import LabelledImages
+from benchmarks.training.fit import Progress
 from benchmarks.training.recipes import content, recipe
 from benchmarks.training.source_digest import training_code
 from benchmarks.training.store import stored
-from benchmarks.training.train import LabelledImages, Progress, channel_statistics, train
+from benchmarks.training.train import channel_statistics, train
 
 
 class TrainedNetwork(NamedTuple):
@@ -46,8 +48,8 @@ def trained_network(
         load_checkpoint(model, path, model_name)
         return model
 
-    def make(_: Path) -> Checkpoint:
-        return train(model_name, dataset, chosen, seed, progress, classes).state_dict(), {}
+    def make(path: Path) -> Checkpoint:
+        return train(model_name, dataset, chosen, seed, progress, classes, path.with_suffix(".pt")).state_dict(), {}
 
     mean, std = channel_statistics(dataset.images)
     metadata = {

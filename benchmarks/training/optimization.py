@@ -14,9 +14,8 @@ from benchmarks.errors import NotAvailable
 from benchmarks.training.recipes import Recipe
 
 
-def optimizer_of(model: nn.Module, recipe: Recipe, groups: list[dict[str, Any]] | None = None) -> torch.optim.Optimizer:
-    """SGD or Adam by the recipe, on all parameters, or on groups with options of their own."""
-    parameters = model.parameters() if groups is None else groups
+def optimizer_of(parameters: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD or Adam by the recipe, on groups of parameters that may have options of their own."""
     if recipe.optimizer == "adam":
         return torch.optim.Adam(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay)
     return torch.optim.SGD(
@@ -65,8 +64,9 @@ def device_of(recipe: Recipe) -> torch.device:
 
 
 def forward_precision(recipe: Recipe) -> torch.autocast:
-    """Context of a forward pass: convolutions and products in bfloat16 where the recipe says so."""
-    return torch.autocast(recipe.device, torch.bfloat16, enabled=recipe.precision == "bfloat16-mixed")
+    """Context of a forward pass: convolutions and products in half precision where the recipe says so."""
+    half = torch.float16 if recipe.precision == "float16-mixed" else torch.bfloat16
+    return torch.autocast(recipe.device, half, enabled=recipe.precision.endswith("-mixed"))
 
 
 @contextmanager

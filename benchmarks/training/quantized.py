@@ -20,14 +20,15 @@ from benchmarks.data.stream import ImageStream
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models.checkpoint_files import Checkpoint, checkpoint_hash
 from benchmarks.models.weights import load_checkpoint
+from benchmarks.training.batches import Batches, LabelledImages
 from benchmarks.training.cache import TrainedNetwork
-from benchmarks.training.labelled import LabelledImages
+from benchmarks.training.fit import Learner, Progress, fit
 from benchmarks.training.optimization import device_of, threads
+from benchmarks.training.processes import across_processes
 from benchmarks.training.recipes import Recipe, content, recipe
 from benchmarks.training.source_digest import code_digest, import_closure
 from benchmarks.training.store import stored
 from benchmarks.training.streamed import StreamedBatches
-from benchmarks.training.train import Batches, Progress, optimize
 from snncore.conversion import RecordedNetwork, quantize, record
 from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU, UniformQuantizer
 
@@ -91,31 +92,37 @@ def quantized_network(
         load_checkpoint(model, path, f"{task.architecture}, {task.quantizer}")
         return model
 
-    def make(_: Path) -> Checkpoint:
-        return fine_tune(base, images, task, chosen, progress).state_dict(), {}
+    def make(path: Path) -> Checkpoint:
+        return fine_tune(base, images, task, chosen, progress, path.with_suffix(".pt")).state_dict(), {}
 
     model, path = stored(f"{task.architecture}-{task.quantizer}", metadata, load, make)
     return TrainedNetwork(model, path, checkpoint_hash(path))
 
 
+@across_processes
 def fine_tune(
-    base: nn.Module, images: LabelledImages | ImageStream, task: QuantizedTask, chosen: Recipe, progress: Progress | None = None
+    base: nn.Module,
+    images: LabelledImages | ImageStream,
+    task: QuantizedTask,
+    recipe: Recipe,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
 ) -> RecordedNetwork:
-    """The quantised network after the last epoch: on the CPU, float32, in evaluation mode."""
-    device, dtype = device_of(chosen), chosen.dtype
-    with threads(chosen.threads):
-        parts = chosen, task.seed, list(task.mean), list(task.std), device
+    """The quantised network after the last epoch: on the CPU, float32, in evaluation mode. Last arguments as for ``fit``."""
+    device, dtype = device_of(recipe), recipe.dtype
+    with threads(recipe.threads):
+        parts = recipe, task.seed, list(task.mean), list(task.std), device
         batches = StreamedBatches(images, *parts) if isinstance(images, ImageStream) else Batches(images, *parts)
         network = copy.deepcopy(base).to(device, dtype).eval()
-        model = quantize(network, batches.first(chosen.options["calibration_images"]), quantizer(task.quantizer))
+        model = quantize(network, batches.first(recipe.options["calibration_images"]), quantizer(task.quantizer))
         model.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimize(model, batches, chosen, progress)
+        fit(Learner(model, recipe), batches, recipe, task.seed, checkpoint, progress)
     model.to("cpu", torch.float32).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     for name, module in model.named_modules():
         if isinstance(module, ActivationQuantizer) and not module.clip.item() > 0:
             raise NotAvailable(
-                f"fine-tuning with recipe {chosen.name} failed: the clip of {name} is no longer positive; lower the recipe's "
-                f"learning rate ({chosen.learning_rate})"
+                f"fine-tuning with recipe {recipe.name} failed: the clip of {name} is no longer positive; lower the recipe's "
+                f"learning rate ({recipe.learning_rate})"
             )
     return model.eval()
 

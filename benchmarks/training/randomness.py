@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,14 @@ def derived_seed(seed: int, purpose: str) -> int:
 def generator(seed: int, purpose: str) -> torch.Generator:
     """A CPU generator for one purpose; the streams of two purposes are independent."""
     return torch.Generator().manual_seed(derived_seed(seed, purpose))
+
+
+@contextmanager
+def fresh_random_numbers(seed: int, purpose: str, device: torch.device) -> Iterator[None]:
+    """Torch's own random numbers, which dropout takes, from a stream of one purpose; those of before come back."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(derived_seed(seed, purpose))
+        yield
 
 
 @torch.no_grad()

@@ -32,13 +32,15 @@ class Recipe(Checked):
     and Taylor, 2017), 0 for none. ``options``: of the method that trains a spiking network directly, by name; with
     ``timesteps``.
 
-    ``precision``: of weights and computation. "bfloat16-mixed" keeps weights in float32 and computes convolutions and
-    products in bfloat16 (torch's autocast). On a GPU "float32" rounds the inputs of convolutions to TF32, as torch does.
+    ``precision``: of weights and computation. "bfloat16-mixed" and "float16-mixed", on a GPU alone, keep weights, potentials
+    and thresholds in float32 and compute convolutions and products in half precision (torch's autocast; losses are scaled in
+    float16). On a GPU "float32" rounds the inputs of convolutions to TF32, as torch does.
+    ``processes``: how many share each batch, on a GPU each where ``device`` is "cuda" (see ``benchmarks.training.processes``).
     """
 
     name: str
     device: Literal["cpu", "cuda"]
-    precision: Literal["float32", "float64", "bfloat16-mixed"]
+    precision: Literal["float32", "float64", "bfloat16-mixed", "float16-mixed"]
     threads: Natural
     significant_bits: Annotated[Natural, Field(ge=8, le=24)]
     epochs: Count
@@ -52,6 +54,7 @@ class Recipe(Checked):
     shift: Natural
     flip: StrictBool
     cutout: Natural = 0
+    processes: Count = 1
     options: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +62,10 @@ class Recipe(Checked):
             raise CannotRun("momentum and nesterov need optimizer sgd")
         if self.nesterov and not self.momentum:
             raise CannotRun("nesterov needs momentum")
+        if self.precision.endswith("-mixed") and self.device != "cuda":
+            raise CannotRun(f"precision {self.precision} needs device cuda: on a CPU it is slower than float32")
+        if self.batch_size % self.processes:
+            raise CannotRun(f"batch_size {self.batch_size} must be a multiple of processes ({self.processes})")
 
     @property
     def dtype(self) -> torch.dtype:

@@ -6,9 +6,9 @@ what every choice is made on; the test set is not seen here. The network is the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from benchmarks.errors import CannotRun
 from benchmarks.methods.direct import DirectMethod, SpikingClassifier
-from benchmarks.models.checkpoint_files import write_torch
-from benchmarks.training.labelled import LabelledImages
-from benchmarks.training.optimization import device_of, learning_rate, optimizer_of, round_state, threads, without_denormals
-from benchmarks.training.randomness import augment, derived_seed, generator
+from benchmarks.training.batches import Batches, LabelledImages
+from benchmarks.training.fit import Learner, Progress, fit
+from benchmarks.training.optimization import device_of, threads, without_denormals
+from benchmarks.training.processes import across_processes, summed
+from benchmarks.training.randomness import generator
 from benchmarks.training.recipes import Recipe
 
-Progress = Callable[[int, int], None]
 History = dict[str, NDArray[Any]]
 SAMPLES_PER_EPOCH = 8
 """How often per epoch the firing rates of a training batch are noted."""
@@ -38,12 +38,13 @@ class TrainingFailed(Exception):
 
 @dataclass(frozen=True)
 class Split:
-    """Training and validation images: uint8 ``[N, C, H, W]`` with labels int64 ``[N]``."""
+    """Training and validation images: uint8 ``[N, C, H, W]`` with labels int64 ``[N]``; see ``split``."""
 
     images: Tensor
     labels: Tensor
     validation_images: Tensor
     validation_labels: Tensor
+    fingerprint: str
 
 
 def split(dataset: LabelledImages, validation: int, training: int | None = None) -> Split:
@@ -56,9 +57,11 @@ def split(dataset: LabelledImages, validation: int, training: int | None = None)
     if validation < 1 or training < 2 or validation + training > there:
         raise CannotRun(f"cannot split {there} training images into {training} to train on and {validation} to validate on")
     images, labels = dataset.images, dataset.labels
-    return Split(images[:training], labels[:training], images[there - validation :], labels[there - validation :])
+    validating = images[there - validation :], labels[there - validation :]
+    return Split(images[:training], labels[:training], *validating, dataset.fingerprint)
 
 
+@across_processes
 def train_spiking(
     method: DirectMethod,
     layout: str,
@@ -69,19 +72,20 @@ def train_spiking(
     checkpoint: Path | None = None,
     tolerant: bool = False,
     progress: Progress | None = None,
+    test: tuple[Tensor, Tensor] | None = None,
     teacher: SpikingClassifier | None = None,
 ) -> tuple[SpikingClassifier, History]:
     """Train a network of a layout such as ``784-400-10``, by a recipe with ``timesteps``; see the module docstring.
 
-    ``checkpoint`` is written after every epoch and resumed from, and removed by nobody; ``tolerant``: go on although layers are
-    silent (to show that a network does not learn); ``progress(done, total)`` is called after every step; ``teacher``: the trained
-    network that ``method.teacher`` asks for.
+    ``tolerant``: go on although layers are silent (to show that a network does not learn); ``checkpoint`` and ``progress`` as
+    for ``fit``. ``test``: images and labels on which the accuracy is noted after every epoch, and which nothing else depends on.
+    ``teacher``: the trained network that ``method.teacher`` asks for.
 
     Returns:
         the network on the CPU in float32, and what was noted on the way: ``train_loss``, ``train_accuracy`` ``[E]``, over the
         batches of an epoch; ``validation_loss``, ``validation_accuracy``, ``validation_silent`` ``[E + 1]``, the first before
         training (accuracies and shares in percent); ``firing [E + 1, L]``, the share of validation neurons that fire, by layer;
-        ``step [K]`` and ``step_firing [K, L]``, the same on training batches.
+        ``step [K]`` and ``step_firing [K, L]``, the same on training batches; ``test_accuracy [E + 1]`` where there is ``test``.
 
     Raises:
         TrainingFailed: the loss is not finite, a layer is dead, or most outputs are silent.
@@ -89,8 +93,6 @@ def train_spiking(
     """
     if method.teacher and teacher is None:
         raise CannotRun(f"{method.name} learns from a network that {method.teacher} trains; hand that over as teacher")
-    if recipe.precision not in ("float32", "float64"):
-        raise CannotRun(f"recipe {recipe.name}: spiking networks train in float32 or float64, not in {recipe.precision}")
     device, dtype = device_of(recipe), recipe.dtype
     options = dict(recipe.options)
     timesteps = options.pop("timesteps", None)
@@ -103,195 +105,122 @@ def train_spiking(
         network.to(device).to(memory_format=torch.channels_last)
         if teacher is not None:
             network.learn_from(teacher.to(device, dtype).eval())
-        run = _Run(method, network, data, recipe, seed, device, dtype, tolerant)
-        if checkpoint is not None and checkpoint.exists():
-            run.resume(checkpoint)
-        else:
-            run.begin()
-        while run.epoch < recipe.epochs:
-            with run.dropout():
-                run.train_epoch(progress)
-            if checkpoint is not None:
-                run.save(checkpoint)
-        run.finish()
+        batches = Batches(data, recipe, seed, [0.0], [1.0], device)
+        learner = _Spiking(method, network, recipe, data, batches, tolerant, test)
+        fit(learner, batches, recipe, seed, checkpoint, progress)
     network.to("cpu", torch.float32).to(memory_format=torch.contiguous_format)
-    return network.eval(), {name: np.array(values) for name, values in run.history.items()}
+    return network.eval(), {name: np.array(values) for name, values in learner.history.items()}
 
 
-class _Run:
-    """The state of a training run between epochs."""
+class _Spiking(Learner):
+    """A spiking classifier with the loss of its method; it is validated after every epoch, and its firing rates are noted."""
 
     def __init__(
         self,
         method: DirectMethod,
         network: SpikingClassifier,
-        data: Split,
         recipe: Recipe,
-        seed: int,
-        device: torch.device,
-        dtype: torch.dtype,
+        data: Split,
+        batches: Batches,
         tolerant: bool,
+        test: tuple[Tensor, Tensor] | None,
     ) -> None:
-        self.method, self.network, self.recipe, self.dtype, self.tolerant = method, network, recipe, dtype, tolerant
-        self.data = replace(data, images=data.images.to(device), labels=data.labels.to(device))
-        self.optimizer = optimizer_of(network, recipe, method.groups(network, recipe.weight_decay))
-        self.order, self.augmentation = generator(seed, "order"), generator(seed, "augmentation")
-        self.seed, self.epoch = seed, 0
-        names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "validation_silent")
-        self.history: dict[str, list[Any]] = {name: [] for name in (*names, "firing", "step", "step_firing")}
-        self.size = min(recipe.batch_size, len(data.labels))
-        self.per_epoch = len(data.labels) // self.size
+        super().__init__(network, recipe)
+        self.method, self.data, self.batches, self.tolerant, self.test = method, data, batches, tolerant, test
+        if recipe.precision.endswith("-mixed"):
+            for neuron in _neurons(network):
+                neuron.register_forward_pre_hook(in_float32)
+        self.right = torch.zeros((), dtype=torch.int64, device=batches.device)
 
-    def begin(self) -> None:
-        self.evaluate()
+    def groups(self) -> list[dict[str, Any]]:
+        return self.method.groups(self.network, self.recipe.weight_decay)
 
-    def save(self, path: Path) -> None:
-        state = {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "generators": [self.order.get_state(), self.augmentation.get_state()],
-            "epoch": self.epoch,
-            "history": self.history,
-        }
-        write_torch(path, state)
-
-    def resume(self, path: Path) -> None:
+    def forward(self, images: Tensor, labels: Tensor, step: int) -> Tensor:
+        epoch = step // self.batches.per_epoch + 1
+        noted = step % max(1, self.batches.per_epoch // SAMPLES_PER_EPOCH) == 0
         try:
-            state = torch.load(path, weights_only=True)
-            self.network.load_state_dict(state["network"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.order.set_state(state["generators"][0])
-            self.augmentation.set_state(state["generators"][1])
-            self.epoch, self.history = state["epoch"], state["history"]
-        except Exception as error:
-            raise CannotRun(f"{path}: this unfinished training cannot be read; delete the file to begin anew") from error
+            with _firing_rates(self.network, noted) as rates:
+                scores, named = self.network.answers(images)
+        except ValueError:
+            if not self.finite():  # a neuron has met NaN
+                raise self.failure(epoch) from None
+            raise
+        loss = self.method.loss(scores, labels, self.network)
+        self.right += (named == labels).sum()
+        if noted:
+            over_all = summed(torch.tensor(rates, dtype=torch.float64, device=images.device)) / self.recipe.processes
+            self.note(step=step, step_firing=over_all.tolist())
+            if not loss.isfinite():
+                raise self.failure(epoch)
+        return loss
 
-    @contextmanager
-    def dropout(self) -> Iterator[None]:
-        """Torch's own random numbers, which dropout takes, from a stream of this run and this epoch."""
-        devices = [self.data.images.device] if self.data.images.is_cuda else []
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(derived_seed(self.seed, f"dropout {self.epoch}"))
-            yield
-
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(self.data.labels), generator=self.order)[: self.per_epoch * self.size]
-        for chosen in order.to(self.data.labels.device).split(self.size):
-            pixels = self.data.images[chosen]
-            if self.recipe.shift or self.recipe.flip:
-                pixels = augment(pixels, self.recipe.shift, self.recipe.flip, self.augmentation)
-            yield self.prepared(pixels), self.data.labels[chosen]
-
-    def prepared(self, pixels: Tensor) -> Tensor:
-        return (pixels.to(self.dtype) / 255).contiguous(memory_format=torch.channels_last)
-
-    def train_epoch(self, progress: Progress | None) -> None:
-        self.network.train()
-        steps = self.recipe.epochs * self.per_epoch
-        step = self.epoch * self.per_epoch
-        total = torch.zeros((), dtype=torch.float64, device=self.data.labels.device)
-        right = torch.zeros((), dtype=torch.int64, device=self.data.labels.device)
-        every = max(1, self.per_epoch // SAMPLES_PER_EPOCH)
-        for images, labels in self.batches():
-            for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(self.recipe, step, steps)
-            noted = step % every == 0
-            try:
-                with _FiringRates(self.network, noted) as firing:
-                    scores, named = self.network.answers(images)
-            except ValueError:
-                if not self.finite_weights():  # a neuron has met NaN
-                    self.diverged()
-                raise
-            loss = self.method.loss(scores, labels, self.network)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            total += loss.detach()
-            right += (named == labels).sum()
-            if noted:
-                self.history["step"].append(step)
-                self.history["step_firing"].append(firing.rates)
-                if not loss.isfinite():
-                    self.diverged()
-            step += 1
-            if progress is not None:
-                progress(step, steps)
-        if not (total.isfinite() and self.finite_weights()):
-            self.diverged()
-        self.epoch += 1
-        round_state(self.network, self.optimizer, self.recipe.significant_bits)
-        self.history["train_loss"].append(float(total) / self.per_epoch)
-        self.history["train_accuracy"].append(100 * int(right) / (self.per_epoch * self.size))
-        self.evaluate()
-        self.check_alive()
+    def after_epoch(self, epoch: int, loss: float) -> None:
+        if epoch:
+            self.note(
+                train_loss=loss, train_accuracy=100 * int(summed(self.right)) / (self.batches.per_epoch * self.batches.size)
+            )
+            self.right.zero_()
+        loss, accuracy, silent, firing = self.measured(self.data.validation_images, self.data.validation_labels)
+        self.note(validation_loss=loss, validation_accuracy=accuracy, validation_silent=silent, firing=firing)
+        if self.test is not None:
+            self.note(test_accuracy=self.measured(*self.test)[1])
+        if self.tolerant:
+            return
+        # A layer that is dead after two epochs in a row does not come back: no spike, and no input to the next layer.
+        recent = zip(*self.history["firing"][-2:], strict=True)
+        dead = [layer for layer, rates in enumerate(recent, start=1) if max(rates) == 0]
+        if epoch >= 2 and dead:
+            where = f"layer {dead[0]} of {len(self.history['firing'][-1])} is dead after epoch {epoch}"
+            raise TrainingFailed(f"{where}: no neuron of it fires for any validation image ({self.firing()})")
+        if epoch == self.recipe.epochs and silent > 50:
+            raise TrainingFailed(f"no output neuron fires for {silent:.1f} % of the validation images ({self.firing()})")
 
     @torch.no_grad()
-    def evaluate(self) -> None:
+    def measured(self, all_images: Tensor, all_labels: Tensor) -> tuple[float, float, float, list[float]]:
+        """Loss, accuracy and share of silent answers in %, and firing rates by layer, over images that are not trained on."""
         self.network.eval()
-        images, labels = self.data.validation_images, self.data.validation_labels
-        device = self.data.labels.device
         loss, right, silent, fired = 0.0, 0, 0, []
-        for start in range(0, len(labels), EVALUATION_BATCH):
-            part = labels[start : start + EVALUATION_BATCH].to(device)
-            with _FiringRates(self.network, True) as firing:
-                scores, named, quiet = self.network.evaluated(self.prepared(images[start : start + EVALUATION_BATCH].to(device)))
-            loss += float(self.method.loss(scores, part, self.network)) * len(part)
-            right += int((named == part).sum())
+        for pixels, labels in zip(all_images.split(EVALUATION_BATCH), all_labels.split(EVALUATION_BATCH), strict=True):
+            labels = labels.to(self.batches.device)
+            images = self.batches.normalised(pixels.to(self.batches.device)).contiguous(memory_format=torch.channels_last)
+            with _firing_rates(self.network) as rates:
+                scores, named, quiet = self.network.evaluated(images)
+            loss += float(self.method.loss(scores, labels, self.network)) * len(labels)
+            right += int((named == labels).sum())
             silent += int(quiet.sum())
-            fired.append([rate * len(part) for rate in firing.rates])
-        count = len(labels)
-        self.history["validation_loss"].append(loss / count)
-        self.history["validation_accuracy"].append(100 * right / count)
-        self.history["validation_silent"].append(100 * silent / count)
-        self.history["firing"].append([sum(layer) / count for layer in zip(*fired, strict=True)])
+            fired.append([rate * len(labels) for rate in rates])
+        count = len(all_labels)
+        firing = [sum(layer) / count for layer in zip(*fired, strict=True)]
+        return loss / count, 100 * right / count, 100 * silent / count, firing
 
-    def finite_weights(self) -> bool:
-        """Whether no weight is infinite or NaN."""
-        return all(bool(weights.isfinite().all()) for weights in self.network.parameters())
-
-    def diverged(self) -> None:
-        raise TrainingFailed(
-            f"the loss is not finite in epoch {self.epoch + 1} of {self.recipe.epochs} ({self.firing()}); lower the learning "
+    def failure(self, epoch: int) -> TrainingFailed:
+        return TrainingFailed(
+            f"the loss is not finite in epoch {epoch} of {self.recipe.epochs} ({self.firing()}); lower the learning "
             f"rate ({self.recipe.learning_rate:g})"
         )
-
-    def check_alive(self) -> None:
-        """A layer that is dead after two epochs in a row does not come back: no spike, and no input to the next layer."""
-        recent = self.history["firing"][-2:]
-        if self.epoch >= 2 and not self.tolerant:
-            for layer, rates in enumerate(zip(*recent, strict=True), start=1):
-                if max(rates) == 0:
-                    raise TrainingFailed(
-                        f"layer {layer} of {len(recent[0])} is dead after epoch {self.epoch}: no neuron of it fires for any "
-                        f"validation image ({self.firing()})"
-                    )
-
-    def finish(self) -> None:
-        silent = self.history["validation_silent"][-1]
-        if silent > 50 and not self.tolerant:
-            raise TrainingFailed(f"no output neuron fires for {silent:.1f} % of the validation images ({self.firing()})")
 
     def firing(self) -> str:
         rates = ", ".join(f"{100 * rate:.2g} %" for rate in self.history["firing"][-1])
         return f"neurons that fire, by layer: {rates}"
 
 
-class _FiringRates:
-    """Share of neurons that fire, per layer, while a network runs; does nothing unless ``active``."""
-
-    def __init__(self, network: SpikingClassifier, active: bool) -> None:
-        self.neurons: list[nn.Module] = [m for m in network.layers.modules() if hasattr(m, "threshold")] if active else []
-        self.rates: list[float] = []
-        self.share = network.share
-
-    def __enter__(self) -> _FiringRates:
-        self.handles = [neuron.register_forward_hook(self._note) for neuron in self.neurons]
-        return self
-
-    def _note(self, _: nn.Module, __: Any, spikes: Tensor) -> None:
-        self.rates.append(self.share(spikes.detach()))
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self.handles:
+@contextmanager
+def _firing_rates(network: SpikingClassifier, active: bool = True) -> Iterator[list[float]]:
+    """Share of neurons that fire, a number for each layer that runs inside the block; nothing unless ``active``."""
+    rates: list[float] = []
+    neurons = _neurons(network) if active else []
+    handles = [each.register_forward_hook(lambda _, __, spikes: rates.append(network.share(spikes.detach()))) for each in neurons]
+    try:
+        yield rates
+    finally:
+        for handle in handles:
             handle.remove()
+
+
+def _neurons(network: SpikingClassifier) -> list[nn.Module]:
+    return [module for module in network.layers.modules() if hasattr(module, "threshold")]
+
+
+def in_float32(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Hook before a neuron: currents that a convolution gave in half precision become potentials in float32."""
+    return tuple(each.float() if each.dtype in (torch.float16, torch.bfloat16) else each for each in inputs)

@@ -14,9 +14,10 @@ from benchmarks.data import dataset_spec, load
 from benchmarks.methods import direct_method
 from benchmarks.methods.direct import SpikingClassifier
 from benchmarks.models.checkpoint_files import Checkpoint, checkpoint_hash, read_checkpoint
+from benchmarks.training.fit import Progress
 from benchmarks.training.recipes import Recipe, content
 from benchmarks.training.source_digest import code_digest, import_closure
-from benchmarks.training.spiking import History, Progress, TrainingFailed, split, train_spiking
+from benchmarks.training.spiking import History, TrainingFailed, split, train_spiking
 from benchmarks.training.store import stored
 
 _HISTORY = "history."
@@ -27,7 +28,7 @@ class SpikingTask:
     """What is trained, on what and how; the whole identity of a training run but for the code.
 
     ``validation`` and ``training``: images, see ``benchmarks.training.spiking.split``. ``tolerant``: do not stop where layers
-    stay silent.
+    stay silent. ``test_every_epoch``: note the accuracy on the test set after every epoch; nothing else follows from it.
     """
 
     dataset: str
@@ -38,6 +39,7 @@ class SpikingTask:
     validation: int
     training: int | None = None
     tolerant: bool = False
+    test_every_epoch: bool = False
 
 
 class TrainedSpiking(NamedTuple):
@@ -63,6 +65,7 @@ def trained_spiking(task: SpikingTask, offline: bool = False, progress: Progress
         "recipe": json.dumps(content(task.recipe)),
         "seed": str(task.seed),
         "split": json.dumps([task.training, task.validation]),
+        "test_every_epoch": str(task.test_every_epoch),
         "tolerant": str(task.tolerant),
         "training_code": spiking_code(task.method),
     }
@@ -71,17 +74,17 @@ def trained_spiking(task: SpikingTask, offline: bool = False, progress: Progress
     def make(path: Path) -> Checkpoint:
         method, data = direct_method(task.method), split(dataset, task.validation, task.training)
         what = method, task.layout, spec.classes, data, task.recipe, task.seed
+        test = load(task.dataset, "test", offline) if task.test_every_epoch else None
+        noted = None if test is None else (test.images, test.labels)
         try:
             teacher = _teacher(task, method.teacher, offline) if method.teacher else None
-            network, history = train_spiking(*what, path.with_suffix(".pt"), task.tolerant, progress, teacher)
+            network, history = train_spiking(*what, path.with_suffix(".pt"), task.tolerant, progress, noted, teacher)
         except TrainingFailed as reason:
             return {"failed": torch.ones(1)}, {"failed": str(reason)}
         return network.state_dict() | {_HISTORY + name: torch.from_numpy(values) for name, values in history.items()}, {}
 
     name = f"{task.method.replace(':', '-')}-{task.layout}"
-    found, path = stored(name, metadata, lambda path: _load(task, path, shape, spec.classes), make)
-    path.with_suffix(".pt").unlink(missing_ok=True)  # what an interrupted training left
-    return found
+    return stored(name, metadata, lambda path: _load(task, path, shape, spec.classes), make)[0]
 
 
 def _teacher(task: SpikingTask, name: str, offline: bool) -> SpikingClassifier:

@@ -24,8 +24,9 @@ def stored(
 ) -> tuple[Network, Path]:
     """What ``load`` reads from the file of these metadata, which ``make`` fills first where it is missing or damaged.
 
-    ``make(path)`` gives tensors and what else the file shall say; CannotRun from ``load`` means that it is damaged. A second
-    process that asks for the same network waits for the first.
+    ``make(path)`` gives tensors and what else the file shall say, and may keep an unfinished training beside it, as ``.pt``,
+    which is removed at the end; CannotRun from ``load`` means that the file is damaged. A second process that asks for the
+    same network waits for the first.
     """
     key = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()[:20]
     path = cache_dir() / "networks" / f"{name.replace('/', '-')}-{key}.safetensors"
@@ -38,4 +39,5 @@ def stored(
                 _log.warning("training again: %s", error)
         tensors, more = make(path)
         write_checkpoint(path, tensors, metadata | more)
+        path.with_suffix(".pt").unlink(missing_ok=True)
         return load(path), path

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from benchmarks.data.stream import Draw, ImageStream
 from benchmarks.errors import CannotRun
+from benchmarks.training.processes import rank
 from benchmarks.training.randomness import generator
 from benchmarks.training.recipes import Recipe
 
@@ -31,10 +32,9 @@ class StreamedBatches:
         self.stream = replace(stream, workers=recipe.threads or joblib.cpu_count())
         self.recipe, self.device, self.dtype = recipe, device, recipe.dtype
         self.mean, self.std = mean, std
-        self.size = min(recipe.batch_size, len(stream))
+        self.size = min(recipe.batch_size, len(stream)) // recipe.processes * recipe.processes
         self.per_epoch = len(stream) // self.size
-        self.order = generator(seed, "order")
-        self.augmentation = generator(seed, "augmentation")
+        self.order, self.augmentation = generator(seed, "order"), generator(seed, "augmentation")
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised images ``[B, C, H, W]`` and labels ``[B]``."""
@@ -42,9 +42,10 @@ class StreamedBatches:
         shift = self.recipe.shift
         offsets = torch.randint(-shift, shift + 1, (2, len(order)), generator=self.augmentation)  # [2, N]
         mirrored = torch.rand(len(order), generator=self.augmentation) < (0.5 if self.recipe.flip else 0.0)  # [N]
-        drawn = zip(order.tolist(), *offsets.tolist(), mirrored.tolist(), strict=True)
-        draws = (Draw(*each) for each in drawn)
-        for images, labels in self.stream.drawn_batches(self.mean, self.std, draws, self.size):
+        part = slice(rank(), None, self.recipe.processes)  # the samples of this process in each batch
+        drawn = (each.view(-1, self.size)[:, part].flatten().tolist() for each in (order, *offsets, mirrored))
+        draws = (Draw(*each) for each in zip(*drawn, strict=True))
+        for images, labels in self.stream.drawn_batches(self.mean, self.std, draws, self.size // self.recipe.processes):
             yield images.to(self.device, self.dtype), labels.to(self.device)
 
     def first(self, number: int) -> Iterator[Tensor]:

@@ -61,7 +61,7 @@ def test_a_row_of_table_1_is_a_run_for_each_seed_of_the_stand_in() -> None:
         (m.layout, m.method, m.seed, dict(m.options)["timesteps"]) for m in row.measurements if isinstance(m, DeepTraining)
     ] == [("ResNet18-w8-s1", TRAINABLE, seed, 4) for seed in (0, 1, 2)]
     assert ROWS["table1"][11].reason == "profile embedded names no network for ResNet34 on ImageNet"
-    named = {m for each in ("runs", "amplitudes", "folding") for row in ROWS[each] for m in row.measurements}
+    named = {m for each in ("runs", "curves", "amplitudes", "folding") for row in ROWS[each] for m in row.measurements}
     assert named <= {m for row in ROWS["table1"] for m in row.measurements}  # nothing is trained for them alone
     assert [row.key["method"] for row in ROWS["methods"]] == list(DEEP_METHODS)
 
@@ -75,6 +75,22 @@ def test_a_row_is_the_mean_over_seeds_and_firing_that_over_neurons() -> None:
     assert fill([arrays(), arrays() | {"failed": np.array("layer 1 is dead")}])[0]["status"] == (
         "not run: training failed: layer 1 is dead"
     )
+
+
+def test_the_best_epoch_on_the_test_set_stands_beside_the_last_where_it_was_measured() -> None:
+    fill = ROWS["runs"][0].fill
+    assert fill is not None
+    (line,) = fill([arrays(3) | {"test_accuracy": np.array([99.0, 80.0, 75.0])}])  # before training, no epoch
+    assert (line["snn_metric"], line["best_on_test"]) == (75.0, 80.0)
+    assert "best_on_test" not in fill([arrays(3)])[0]
+    assert all(m.test_every_epoch for m in ROWS["runs"][0].measurements if isinstance(m, DeepTraining))
+
+
+def test_curves_are_means_over_seeds_before_training_and_after_each_epoch() -> None:
+    fill = ROWS["curves"][0].fill
+    assert fill is not None
+    lines = fill([arrays(), arrays() | {"validation_accuracy": np.array([20.0, 90.0])}])
+    assert [(line["epoch"], line["validation"]) for line in lines] == [(0, 15.0), (1, 85.0)]
 
 
 def test_folding_counts_images_of_all_seeds() -> None:
@@ -137,6 +153,7 @@ def test_energies_are_those_of_print_and_entropies_those_by_hand() -> None:
         ({"dataset": "nobody/none"}, "nobody/none"),
         ({"seeds": []}, "seeds must be a list of different whole numbers"),
         ({"width": 3}, "unknown entry 'width'"),
+        ({"test_every_epoch": "yes"}, "test_every_epoch must be true or false"),
     ],
 )
 def test_a_wrong_network_of_a_profile_is_one_line(change: dict[str, object], message: str) -> None:

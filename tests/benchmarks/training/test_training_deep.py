@@ -15,7 +15,7 @@ from benchmarks.methods import direct_method
 from benchmarks.methods.kdsnn import KDSNN, ReLUTeacher, Student
 from benchmarks.models.checkpoint_files import read_checkpoint
 from benchmarks.training import recipe, spiking_cache
-from benchmarks.training.labelled import LabelledImages
+from benchmarks.training.batches import LabelledImages
 from benchmarks.training.randomness import generator
 from benchmarks.training.spiking import TrainingFailed, split, train_spiking
 from benchmarks.training.spiking_cache import SpikingTask, TrainedSpiking, trained_spiking

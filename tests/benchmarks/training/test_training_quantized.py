@@ -111,12 +111,12 @@ def test_a_recipe_of_another_kind_is_refused(base: nn.Module, samples: Any) -> N
 
 
 def test_a_clip_that_is_lost_is_a_failure(base: nn.Module, samples: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def lose(model: nn.Module, *_: object) -> None:
+    def lose(model: nn.Module) -> None:
         for m in model.modules():
             if isinstance(m, ActivationQuantizer):
                 m.clip.data.neg_()
 
-    monkeypatch.setattr(module, "optimize", lose)
+    monkeypatch.setattr(module, "fit", lambda learner, *_: lose(learner.network))
     with pytest.raises(NotAvailable, match="the clip of .* is no longer positive; lower the recipe's learning rate"):
         quantized_network(base, samples, task(samples))
 

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from importlib import resources
 
 import pytest
+import torch
 
 from benchmarks.errors import CannotRun
 from benchmarks.methods import direct_method
@@ -23,7 +24,7 @@ def test_every_value_has_its_source_beside_it() -> None:
     tables = tomllib.loads(text).values()
     assert len(lines) == sum(len(table) - ("options" in table) + len(table.get("options", {})) for table in tables)
     for table in tables:  # every recipe says all there is to say
-        assert table.keys() | {"name", "options", "cutout"} == {field.name for field in fields(Recipe)}
+        assert table.keys() | {"name", "options", "cutout", "processes"} == {field.name for field in fields(Recipe)}
     for line in lines:
         assert len(line.partition("#")[2].strip()) >= 4, line
 
@@ -66,3 +67,10 @@ def test_a_value_without_sense_is_refused(name: str, values: tuple[object, ...])
     for value in values:
         with pytest.raises(CannotRun, match=name):
             replace(recipe("digits"), **{name: value})
+
+
+@pytest.mark.parametrize("precision", ["bfloat16-mixed", "float16-mixed"])
+def test_mixed_precision_is_refused_on_a_cpu(precision: str) -> None:
+    with pytest.raises(CannotRun, match=f"precision {precision} needs device cuda: on a CPU it is slower than float32"):
+        replace(recipe("digits"), precision=precision)
+    assert replace(recipe("cifar-resnet"), precision=precision).dtype == torch.float32

@@ -3,6 +3,7 @@
 import importlib
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,29 @@ def test_the_number_of_threads_is_put_back(samples: Any, quick: Recipe) -> None:
         torch.set_num_threads(before)
 
 
+def test_a_killed_training_resumes_and_ends_with_the_same_bits(
+    samples: Any, quick: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def small(name: str, num_classes: int, in_channels: int) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, num_classes))
+
+    def kill(step: int, _: int) -> None:
+        if step == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_module, "build_model", small)
+    chosen, path = replace(quick, epochs=3, shift=1, flip=True), tmp_path / "unfinished.pt"
+    whole = train("any", samples, chosen, 0)
+    with pytest.raises(KeyboardInterrupt):
+        train("any", samples, chosen, 0, kill, checkpoint=path)
+    seen: list[int] = []
+    assert same(whole, train("any", samples, chosen, 0, lambda step, _: seen.append(step), checkpoint=path))
+    assert seen == [5, 6]  # from the last whole epoch
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CannotRun, match="unfinished training cannot be read; delete the file to begin anew"):
+        train("any", samples, chosen, 0, checkpoint=path)
+
+
 def test_progress_counts_the_steps(samples: Any, quick: Recipe) -> None:
     seen: list[tuple[int, int]] = []
     train(NET, samples, replace(quick, batch_size=15), seed=0, progress=lambda done, total: seen.append((done, total)))
@@ -102,7 +126,7 @@ def test_progress_counts_the_steps(samples: Any, quick: Recipe) -> None:
 def test_a_loss_that_is_not_finite_names_epoch_and_recipe(
     samples: Any, quick: Recipe, optimizer: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train_module, "learning_rate", lambda *_: 1e200)
+    monkeypatch.setattr(importlib.import_module("benchmarks.training.fit"), "learning_rate", lambda *_: 1e200)
     with pytest.raises(CannotRun, match=r"recipe quick failed in epoch 1 of 2.*not finite"):
         train(NET, samples, replace(quick, **optimizer), seed=0)
 
