@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,9 +16,15 @@ from torch import Tensor
 class Surrogate:
     """Subclass with positive parameters as fields, and write ``slope``.
 
+    Attributes:
+        elementary: whether ``slope`` takes no more than comparisons, sums and products that are rounded one by one, so that
+            compiled code gives the same bits.
+
     Raises:
         ValueError: a parameter that is not positive and finite.
     """
+
+    elementary: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -55,6 +62,7 @@ class Rectangle(Surrogate):
     Of width 1 about a threshold of 1/2 it is the straight-through estimator on [0, 1]: ``clamp(u, 0, 1)`` backwards.
     """
 
+    elementary = True
     width: float = 1.0
 
     def slope(self, distance: Tensor) -> Tensor:
@@ -69,6 +77,7 @@ class StraightThrough(Surrogate):
     About a threshold of 1/2: ``StraightThrough(0.5, 0.5)`` is the estimator on [0, 1], ``StraightThrough(1.5, 0.5)`` on [-1, 1].
     """
 
+    elementary = True
     below: float = 0.5
     above: float = 0.5
 
@@ -81,6 +90,7 @@ class StraightThrough(Surrogate):
 class Triangle(Surrogate):
     """``height (1 - |x| / reach)`` within ``reach`` of the threshold (Esser et al., PNAS 2016)."""
 
+    elementary = True
     height: float = 1.0
     reach: float = 1.0
 

@@ -18,6 +18,8 @@ SpikingJelly, where the two kinds of spikes are differentiated and added up).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -27,6 +29,7 @@ from torch import Tensor, nn
 from snncore.coding import check_positive
 from snncore.neurons.base import largest_below
 from snncore.neurons.blocks import column_blocks, flat, train_strides
+from snncore.neurons.compiled import compiled, compiling
 from snncore.surrogate import Rectangle, Surrogate
 
 ResetGradient = Literal["abs", "spikes", "detached"]
@@ -132,7 +135,7 @@ class _Fire(torch.autograd.Function):
     def forward(ctx: Any, potential: Tensor, threshold: float, surrogate: Surrogate, ternary: bool) -> Tensor:
         ctx.save_for_backward(potential)
         ctx.threshold, ctx.surrogate, ctx.ternary = threshold, surrogate, ternary
-        return _reset(potential, threshold, ternary).sign_()
+        return _reset(potential, largest_below(threshold, potential.dtype), ternary).sign_()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -141,70 +144,110 @@ class _Fire(torch.autograd.Function):
         return gradients[0] * ctx.surrogate.slope(distance), None, None, None
 
 
-def _reset(potential: Tensor, threshold: float, ternary: bool) -> Tensor:
-    """What the reset takes from a potential: all of it where the neuron fires, else nothing."""
-    below = largest_below(threshold, potential.dtype)
+def _reset(potential: Tensor, below: float, ternary: bool) -> Tensor:
+    """What the reset takes from a potential: all of it where the neuron fires, which is above ``below``, else nothing."""
     return F.hardshrink(potential, below) if ternary else F.threshold(potential, below, 0.0)
 
 
 # ---- the whole train at once ------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Update:
+    """What the update of a neuron depends on; ``below``: the largest potential that does not fire."""
+
+    threshold: float
+    below: float
+    decay: float
+    surrogate: Surrogate
+    ternary: bool
+    reset_gradient: ResetGradient
+
+
 class _Train(torch.autograd.Function):
-    """Keeps the potentials alone; spikes follow from them. In cache-sized blocks, each for all timesteps."""
+    """Keeps the potentials alone; spikes follow from them."""
 
     @staticmethod
     def forward(ctx: Any, currents: Tensor, amplitude: Tensor, neuron: LIFNeuron) -> Tensor:
         strides = train_strides(currents)
-        potentials, spikes = (currents.new_empty_strided(currents.shape, strides) for _ in range(2))
         constant = currents.stride(0) == 0
         x = flat(currents[:1], strides).expand(len(currents), -1) if constant else flat(currents, strides)
-        u, o = flat(potentials, strides), flat(spikes, strides)
-        for block in column_blocks(x.shape[1], x.device):
-            _advance(x[:, block], u[:, block], o[:, block], neuron)
+        below = largest_below(neuron.threshold, x.dtype)
+        update = _Update(neuron.threshold, below, neuron.decay, neuron.surrogate, neuron.ternary, neuron.reset_gradient)
+        potentials, o = _run(_advance, 2, (x,), update)
         if neuron.amplitude is not None:
-            spikes.mul_(amplitude)
-        ctx.neuron, ctx.strides = neuron, strides
+            o.mul_(amplitude)
+        ctx.update, ctx.shape, ctx.strides = update, currents.shape, strides
         ctx.save_for_backward(potentials, amplitude)
-        return spikes
+        return o.as_strided(currents.shape, strides)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        potentials, amplitude = ctx.saved_tensors
-        currents = potentials.new_empty_strided(potentials.shape, ctx.strides)
-        u, g, out = (flat(each, ctx.strides) for each in (potentials, gradients[0], currents))
-        trained = ctx.needs_input_grad[1]
-        total = torch.zeros_like(amplitude)
-        for block in column_blocks(u.shape[1], u.device):
-            total += _backward(u[:, block], g[:, block], out[:, block], amplitude, ctx.neuron)
-        return currents, total if trained else None, None
+        u, amplitude = ctx.saved_tensors
+        g = flat(gradients[0], ctx.strides)
+        (currents,) = _run(_backward, 1, (u, g), ctx.update, amplitude)
+        total = _amplitude_gradient(u, g, ctx.update) if ctx.needs_input_grad[1] else None
+        return currents.as_strided(ctx.shape, ctx.strides), total, None
 
 
-def _advance(x: Tensor, u: Tensor, o: Tensor, neuron: LIFNeuron) -> None:
-    """Write the potentials ``u [T, N]`` and spikes ``o [T, N]`` without amplitude, for currents ``x [T, N]``."""
-    u[0] = x[0]
+Steps = Sequence[Tensor]
+"""A train step by step, ``[N]`` each."""
+
+
+def _run(update: Callable[..., tuple[Steps, ...]], count: int, trains: Steps, *constants: Any) -> tuple[Tensor, ...]:
+    """The ``count`` trains ``[T, N]`` that an update makes of others: compiled, or in cache-sized blocks, each for all steps."""
+    first = trains[0]
+    if first.device.type == "cpu" and constants[0].surrogate.elementary and compiling():
+        found: tuple[Tensor, ...] = compiled(_stacked)(update, tuple(train.detach() for train in trains), *constants)
+        return found
+    made = tuple(first.new_empty(first.shape) for _ in range(count))
+    for block in column_blocks(first.shape[1], first.device):
+        parts = update(*(train[:, block].unbind() for train in trains), *constants)
+        for train, steps in zip(made, parts, strict=True):
+            for t, step in enumerate(steps):
+                train[t, block] = step
+    return made
+
+
+def _stacked(update: Callable[..., tuple[Steps, ...]], trains: Steps, *constants: Any) -> tuple[Tensor, ...]:
+    return tuple(torch.stack(list(steps)) for steps in update(*(train.unbind() for train in trains), *constants))
+
+
+def _advance(x: Steps, of: _Update) -> tuple[Steps, Steps]:
+    """Potentials, and spikes without amplitude, for currents ``x``."""
+    potential, potentials, spikes = x[0], [x[0]], []
     for t in range(len(x)):
-        taken = _reset(u[t], neuron.threshold, neuron.ternary)
+        taken = _reset(potential, of.below, of.ternary)
         if t + 1 < len(x):
-            torch.sub(u[t], taken, out=u[t + 1]).mul_(neuron.decay).add_(x[t + 1])
-        torch.sign(taken, out=o[t])
+            potential = torch.sub(potential, taken).mul_(of.decay).add_(x[t + 1])
+            potentials.append(potential)
+        spikes.append(taken.sign_())
+    return potentials, spikes
 
 
-def _backward(u: Tensor, g: Tensor, out: Tensor, amplitude: Tensor, neuron: LIFNeuron) -> Tensor:
-    """Write ``dL/dx`` into ``out [T, N]`` and return the amplitude's gradient."""
-    total = torch.zeros_like(amplitude)
-    for t in reversed(range(len(u))):
-        taken = _reset(u[t], neuron.threshold, neuron.ternary)
-        magnitude = u[t].abs() if neuron.ternary else u[t]
-        slope = neuron.surrogate.slope(magnitude - neuron.threshold)
-        if neuron.amplitude is not None:
-            total += torch.dot(g[t], taken.sign())
-        torch.mul(g[t], amplitude, out=out[t])
-        if t + 1 == len(u):
-            out[t].mul_(slope)
+def _backward(u: Steps, g: Steps, of: _Update, amplitude: Tensor) -> tuple[Steps]:
+    """``dL/dx`` for potentials ``u`` and gradients ``g`` of the spikes; see the module docstring."""
+    found: list[Tensor] = []
+    for potential, gradient in zip(reversed(u), reversed(g), strict=True):
+        magnitude = potential.abs() if of.ternary else potential
+        h, slope = gradient * amplitude, of.surrogate.slope(magnitude - of.threshold)
+        if not found:
+            found.append(h.mul_(slope))
             continue
-        carried = out[t + 1] * neuron.decay
-        if neuron.reset_gradient != "detached":
-            out[t].addcmul_(taken.abs() if neuron.reset_gradient == "abs" else magnitude, carried, value=-1)
-        out[t].mul_(slope).addcmul_(carried, torch.eq(taken, 0, out=taken))
+        taken, carried = _reset(potential, of.below, of.ternary), found[-1] * of.decay
+        if of.reset_gradient != "detached":
+            # Not by `addcmul`, which rounds once on some processors and twice on others.
+            h.sub_((taken.abs() if of.reset_gradient == "abs" else magnitude) * carried)
+        found.append(h.mul_(slope).add_(carried * (taken == 0)))
+    return (found[::-1],)
+
+
+def _amplitude_gradient(u: Tensor, g: Tensor, of: _Update) -> Tensor:
+    """``dL/da`` of flat trains ``[T, N]``."""
+    total = u.new_zeros(())
+    for block in column_blocks(u.shape[1], u.device):
+        part = u.new_zeros(())
+        for t in reversed(range(len(u))):
+            part += torch.dot(g[t, block], _reset(u[t, block], of.below, of.ternary).sign_())
+        total += part
     return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import resource
 import sys
 from functools import partial
@@ -16,12 +17,15 @@ from torch import Tensor, nn
 
 from benchmarks.errors import CannotRun
 from benchmarks.harness.commands.common import AsJson, console, interleaved, print_json
+from benchmarks.harness.commands.speed_deep import JELLY, deep_costs
 from benchmarks.methods.ettfs import ETTFS
 from snncore.neurons.first_spike import FirstSpikeNeuron
 
 
 def speed_training_command(
-    layout: Annotated[str, typer.Option("--layout", help="Network for images of 28x28.")] = "784-400-10",
+    layout: Annotated[
+        str, typer.Option("--layout", help="Network for images of 28x28, or a residual one for 32x32, e.g. ResNet20-w16.")
+    ] = "784-400-10",
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", min=2, help="T.")] = 8,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images per batch.")] = 128,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Interleaved repetitions; the median is printed.")] = 15,
@@ -33,9 +37,27 @@ def speed_training_command(
     Both have the same weights, and the gradients are compared before they are timed. CPU time counts, so that other work on
     the machine disturbs little; memory is the peak of the process after the steps of this project's network alone.
 
-    Examples: snnbench speed-training | snnbench speed-training --layout 16C5-P2-32C5-P2-800-128-10 --repeats 3
+    A residual layout has ternary neurons, beside SpikingJelly's; logits are compared, and memory is what is saved for the
+    backward pass. Its neurons are timed compiled as well where there is a C++ compiler.
+
+    Examples: snnbench speed-training | snnbench speed-training --layout ResNet20-w16 -T 4 --batch 64 --repeats 5
     """
     torch.set_num_threads(threads)
+    if re.match("ResNet", layout):
+        times, saved = deep_costs(layout, timesteps, batch, repeats)
+        setting: dict[str, Any] = {"layout": layout, "timesteps": timesteps, "batch": batch, "threads": threads}
+        base = {"seconds": times[JELLY], "saved_mb": saved[JELLY]}
+        rows = {name: {"seconds": times[name], "saved_mb": saved[name]} for name in times}
+        if as_json:
+            print_json(setting | {"networks": rows})
+            return
+        table = Table("training step", "ms", "ratio", "saved MB", "ratio")
+        table.title = f"{layout}, T = {timesteps}, {batch} images, {threads} thread(s)"
+        for name, row in rows.items():
+            ratios = [f"{row[each] / base[each]:.2f}" for each in base]
+            table.add_row(name, f"{1e3 * row['seconds']:.1f}", ratios[0], f"{row['saved_mb']:.1f}", ratios[1])
+        console.print(table)
+        return
     source = torch.Generator().manual_seed(0)
     images = torch.rand(batch, 1, 28, 28, generator=source)
     labels = torch.randint(0, 10, (batch,), generator=source)
