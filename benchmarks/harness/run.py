@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.data.images import normalised_batches
+from benchmarks.data import dataset_spec, normalised_batches
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.files import atomic_write_bytes
 from benchmarks.harness import results
@@ -32,6 +32,7 @@ from benchmarks.harness.provenance import Record, collect, with_earlier, write_p
 from benchmarks.measurements.base import Arrays, Experiment, Measurement, merge
 from benchmarks.measurements.lab import Lab
 from benchmarks.methods import direct_method, method
+from benchmarks.models import model_spec
 from benchmarks.paths import cache_dir
 from benchmarks.profiles import NetworkChoice
 from benchmarks.tables.artifacts import CORRECT, Artifact, Row
@@ -151,10 +152,13 @@ class Run:
         for name in dict.fromkeys(m.dataset for m in self._measurements() if isinstance(m, Experiment) and m.dataset):
             self.data[name] = {split: self.lab.images(name, split).fingerprint for split in ("train", "test")}
         choices = list(dict.fromkeys(m.network for m in self._measurements() if isinstance(m, Measurement)))
-        # Training one stand-in twice at the same time would waste the work.
-        first = {choice.unnamed: choice for choice in choices}
+        # Training one stand-in twice at the same time would waste the work; so would waiting for a network that another process
+        # trains: those of full precision come before the quantised ones that are made of them, deep ones before shallow ones.
+        each = {choice.unnamed: choice for choice in (*(choice.full_precision for choice in choices), *choices)}
+        first = dict(sorted(each.items(), key=lambda item: (item[1].quantizer is not None, -_training_cost(item[1]))))
         calls = ((_prepare, self.lab, choice) for choice in first.values())
-        prepared = dict(zip(first, self._parallel(calls, [1.0] * len(first), "networks"), strict=True))
+        costs = [_training_cost(choice) for choice in first.values()]
+        prepared = dict(zip(first, self._parallel(calls, costs, "networks"), strict=True))
         self.prepared = {choice: prepared[choice.unnamed] for choice in choices}
 
     def _units(self, measurement: Work) -> list[Unit]:
@@ -352,6 +356,11 @@ def _call(index: int, function: Callable[..., Any], *arguments: Any) -> tuple[in
         return index, function(*arguments)
     except CannotRun as error:
         return index, error
+
+
+def _training_cost(choice: NetworkChoice) -> float:
+    """Expected time to train a network, in layers times training images."""
+    return float(model_spec(choice.architecture).layers * dataset_spec(choice.dataset).train_count)
 
 
 def _prepare(lab: Lab, choice: NetworkChoice, note: Note) -> Prepared:

@@ -15,7 +15,7 @@ from benchmarks.errors import CannotRun
 from benchmarks.harness.commands.common import AsJson, console, interleaved, print_json
 from benchmarks.models import build_model, model_spec
 from snncore import SpikingNetwork, convert, opi, rate, tmn, tsa
-from snncore.conversion import ConversionError, OperationCounter
+from snncore.conversion import ConversionError, OperationCounter, calibrate
 
 
 def speed_command(
@@ -42,10 +42,11 @@ def speed_command(
     candidates: dict[str, Callable[[Tensor], Any]] = {"trained network": ann}
     with torch.no_grad():
         try:
+            calibration = calibrate(ann, [images])
             for method in (tmn(), tsa(), rate(), opi()):
-                candidates[f"{method.name}, multi-step"] = convert(ann, [images], method, timesteps)
-            candidates["TMN, multi-step, counted"] = _counted(convert(ann, [images], tmn(), timesteps))
-            candidates["TMN, single-step"] = convert(ann, [images], tmn(), timesteps, mode="single-step")
+                candidates[f"{method.name}, multi-step"] = convert(ann, calibration, method, timesteps)
+            candidates["TMN, multi-step, counted"] = _counted(convert(ann, calibration, tmn(), timesteps))
+            candidates["TMN, single-step"] = convert(ann, calibration, tmn(), timesteps, mode="single-step")
         except ConversionError as error:
             raise CannotRun(f"{network} cannot be timed on {size}x{size} images: {error}") from error
         times = interleaved({name: partial(run, images) for name, run in candidates.items()}, repeats)

@@ -97,6 +97,21 @@ def test_a_second_run_changes_no_byte_and_measures_nothing(finished: Any) -> Non
     assert finished.files() == before
 
 
+def test_a_network_is_trained_before_those_that_are_made_of_it_and_each_once(bench: Any) -> None:
+    seen: list[Any] = []
+
+    def noted(lab: Lab, choice: Any, note: Any) -> running.Prepared:
+        seen.append(choice)
+        return running.Prepared(reason="not now")
+
+    bench.patch.setattr(running, "_prepare", noted)
+    assert bench.run("table2", profile="embedded").code == 0
+    unnamed = [choice.unnamed for choice in seen]
+    quantized = [i for i, choice in enumerate(seen) if choice.quantizer]
+    assert quantized and all(seen[i].full_precision.unnamed in unnamed[: quantized[0]] for i in quantized)
+    assert len(set(unnamed)) == len(unnamed)
+
+
 # ---- killed -----------------------------------------------------------------------------------------------------------
 
 
