@@ -47,12 +47,7 @@ KEYS = published_keys(PAPER, "table1", ("row", "dataset", "architecture", "metho
 TABLE1 = TableSchema("table1", 1, KEYS, (*OVER_SEEDS, *STATUS_COLUMNS), optional=SINGLE)
 METHODS = TableSchema("methods", 1, (*SETTING, T), (*OVER_SEEDS, *STATUS_COLUMNS), optional=SINGLE)
 INTERVAL = (Column("ci95_low", "float", doc="Wilson's 95 % interval over test images"), Column("ci95_high", "float"))
-BEST = Column(
-    "best_on_test", "float", minimum=0, maximum=100, doc="highest test accuracy after any epoch, %; nothing is chosen by it"
-)
-RUNS = TableSchema(
-    "runs", 2, (*SETTING, T, SEED), (ACCURACY, *INTERVAL, BEST, VALIDATION, *EFFORT, *STATUS_COLUMNS), optional=(BEST.name,)
-)
+RUNS = TableSchema("runs", 1, (*SETTING, T, SEED), (ACCURACY, *INTERVAL, VALIDATION, *EFFORT, *STATUS_COLUMNS))
 CURVES = TableSchema(
     "curves",
     1,
@@ -155,10 +150,8 @@ def _summary(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
 
 def _single(key: Values, arrays: list[Arrays]) -> Iterator[Values]:
     """One training run, with correctness per test image."""
-    tested = arrays[0].get("test_accuracy")
-    best = {} if tested is None else {BEST.name: float(tested[1:].max())}
     for line in _summary(key, arrays):
-        yield line | best | {CORRECT: (None, arrays[0]["correct"])}
+        yield line | {CORRECT: (None, arrays[0]["correct"])}
 
 
 def _curves(_: Values, arrays: list[Arrays]) -> Iterator[Values]:

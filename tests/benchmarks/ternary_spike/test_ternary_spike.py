@@ -19,7 +19,7 @@ from benchmarks.methods import DEEP_METHODS, direct_method
 from benchmarks.profiles import load_profile
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN
 from benchmarks.ternary_spike.analytic import PAPER_PJ, energy, entropy
-from benchmarks.ternary_spike.artifacts import ARTIFACTS
+from benchmarks.ternary_spike.artifacts import ARTIFACTS, training
 from benchmarks.ternary_spike.claims import CLAIMS, differences
 from benchmarks.ternary_spike.settings import choice, choices
 
@@ -76,13 +76,12 @@ def test_a_row_is_the_mean_over_seeds_and_firing_that_over_neurons() -> None:
     )
 
 
-def test_the_best_epoch_on_the_test_set_stands_beside_the_last_where_it_was_measured() -> None:
-    fill = ROWS["runs"][0].fill
-    assert fill is not None
-    (line,) = fill([arrays(3) | {"test_accuracy": np.array([99.0, 80.0, 75.0])}])  # before training, no epoch
-    assert (line["snn_metric"], line["best_on_test"]) == (75.0, 80.0)
-    assert "best_on_test" not in fill([arrays(3)])[0]
-    assert all(m.test_every_epoch for m in ROWS["runs"][0].measurements if isinstance(m, DeepTraining))
+def test_a_profile_may_ask_for_the_test_set_after_every_epoch() -> None:
+    entry = EMBEDDED.papers["ternary_spike"]["networks"][0] | {"test_every_epoch": True}
+    asked = replace(EMBEDDED, papers={"ternary_spike": {"networks": [entry]}})
+    for profile, expected in ((EMBEDDED, False), (asked, True)):
+        _, runs = training(profile, ROWS["runs"][0].key)
+        assert all(isinstance(each, DeepTraining) and each.test_every_epoch == expected for each in runs)
 
 
 def test_curves_are_means_over_seeds_before_training_and_after_each_epoch() -> None:
