@@ -81,24 +81,24 @@ def _launch(run: Callable[..., Any], given: inspect.BoundArguments, recipe: Reci
         port = free.getsockname()[1]
     arguments = dict(given.arguments) | {"progress": None}
     workers = start_processes(_work, (run, arguments, port, messages), recipe.processes, join=False, start_method="spawn")
-    ended, failure = False, None
+    ended, failures, crash = False, [], None
     try:
         while not ended:
             try:
                 ended = workers.join(timeout=0.2)
             except Exception as reason:  # one has failed; join has ended the others
-                ended, failure = True, reason
+                ended, crash = True, reason
             while not messages.empty():
                 message = messages.get()
                 if isinstance(message, Exception):
-                    failure = message
+                    failures.append(message)
                 elif progress is not None:
                     progress(*message)
     finally:
         for worker in workers.processes:
             worker.kill()
-    if failure is not None:
-        raise failure
+    if crash is not None:
+        raise failures[0] if failures else crash  # others only follow: the first has left them alone
 
 
 def _work(number: int, run: Callable[..., Any], arguments: dict[str, Any], port: int, messages: Any) -> None:

@@ -13,13 +13,15 @@ import torch
 from benchmarks.data import load
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import DIRECT_METHODS, direct_method
+from benchmarks.methods.deep import DeepMethod
 from benchmarks.methods.direct import SpikingClassifier
 from benchmarks.models.checkpoint_files import read_checkpoint, write_torch
 from benchmarks.training import Recipe, recipe, spiking_cache
 from benchmarks.training.randomness import generator
-from benchmarks.training.spiking import History, Split, TrainingFailed, split, train_spiking
+from benchmarks.training.spiking import History, Split, TrainingFailed, in_float32, split, train_spiking
 from benchmarks.training.spiking_cache import SpikingTask, trained_spiking
 from snncore.decoding import winner
+from snncore.neurons.leaky import LIFNeuron
 
 LAYOUT, EPOCHS = "64-16-2", 3
 OPTIONS = {"timesteps": 4, "decoder": "exponential-2", "scale": 5.0, "threshold": 0.5}
@@ -394,6 +396,54 @@ def test_a_deep_network_resumes_too(parts: Split, tmp_path: Path) -> None:
     assert same_history(history, again)
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in network.state_dict().items())
     assert history["firing"].shape == (3, 17) and 0 < history["firing"].mean() < 1
+
+
+class Deaf(DeepMethod):
+    """Neurons that never fire."""
+
+    def neuron(self, channels: int, reaches_sum: bool, timesteps: int) -> torch.nn.Module:
+        return LIFNeuron(threshold=1e6)
+
+
+def test_a_deep_network_that_is_silent_or_diverges_is_named_with_layer_and_rates(parts: Split) -> None:
+    chosen = replace(recipe("ternary-digits"), epochs=2, batch_size=12)
+    dead = r"layer 1 of 17 is dead after epoch 2: no neuron of it fires for any validation image \(neurons that fire, by layer: (0 %, ){16}0 %\)"
+    with pytest.raises(TrainingFailed, match=dead):
+        train_spiking(Deaf(), "ResNet20-w2-s1", 2, parts, chosen, 0)
+    hot = replace(chosen, learning_rate=1e308, warmup=0.0)
+    with pytest.raises(TrainingFailed, match=r"the loss is not finite in epoch 1 of 2 \(neurons that fire, by layer: ([\d.e-]+ %, ){16}"):
+        train_spiking(direct_method("Ternary spike"), "ResNet20-w2-s1", 2, parts, hot, 0)
+
+
+def test_what_is_noted_on_the_test_set_changes_nothing_else(parts: Split, small: Recipe) -> None:
+    network, history = trained(parts, small)
+    test = parts.images[:9], parts.labels[:9]
+    again, noted = trained(parts, small, test=test)
+    accuracies = noted.pop("test_accuracy")
+    assert same_weights(network, again) and same_history(history, noted)
+    with torch.no_grad():
+        right = again.answers(test[0].float() / 255)[1] == test[1]
+    assert len(accuracies) == EPOCHS + 1 and accuracies[-1] == pytest.approx(100 * float(right.double().mean()))
+
+
+def test_potentials_are_float32_where_convolutions_are_half_precision() -> None:
+    network = direct_method("Ternary spike").build("ResNet20-w2-s1", (1, 8, 8), 2, 2)
+    seen: list[tuple[torch.dtype, torch.dtype, torch.dtype]] = []
+
+    def note(_: Any, before: tuple[torch.Tensor, ...], spikes: torch.Tensor) -> None:
+        seen.append((before[0].dtype, in_float32(_, before)[0].dtype, spikes.dtype))
+
+    for neuron in network.layers.blocks[0].neuron1, network.layers.blocks[0].neuron2:
+        neuron.register_forward_hook(note)
+    images = torch.rand(2, 1, 8, 8)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        network.answers(images)
+        assert {dtypes[0] for dtypes in seen} == {torch.bfloat16}  # as autocast has it
+        for neuron in network.layers.blocks[0].neuron1, network.layers.blocks[0].neuron2:
+            neuron.register_forward_pre_hook(in_float32)
+        seen.clear()
+        network.answers(images)
+    assert set(seen) == {(torch.float32, torch.float32, torch.float32)}
 
 
 def test_a_failure_is_remembered(task: SpikingTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
