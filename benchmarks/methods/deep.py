@@ -71,12 +71,14 @@ class DeepMethod(DirectMethod):
         return BatchNorm2d(channels)
 
     def build(self, layout: str, shape: Sequence[int], classes: int, timesteps: int, **options: Any) -> DeepClassifier:
-        """See ``DirectMethod.build``. CannotRun for images that are too small for the layout."""
+        """See ``DirectMethod.build``. CannotRun for images that are too small for the layout, or frames of another T."""
+        if len(shape) == 4 and shape[0] != timesteps:
+            raise CannotRun(f"{timesteps} timesteps do not go with {shape[0]} frames of events; make both the same")
 
         def neuron(channels: int, reaches_sum: bool) -> nn.Module:
             return self.neuron(channels, reaches_sum, timesteps)
 
-        made = DeepClassifier(SpikingResNet(layout, shape[0], classes, timesteps, neuron, self.norm, self.sew))
+        made = DeepClassifier(SpikingResNet(layout, shape[-3], classes, timesteps, neuron, self.norm, self.sew))
         try:
             with torch.no_grad():
                 made.eval().answers(torch.zeros(1, *shape))

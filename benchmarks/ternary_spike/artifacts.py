@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.data.event_sets import for_seed
 from benchmarks.measurements import Arrays
 from benchmarks.measurements.deep_training import DeepTraining
 from benchmarks.measurements.initial_gradients import InitialGradients
@@ -47,7 +48,11 @@ KEYS = published_keys(PAPER, "table1", ("row", "dataset", "architecture", "metho
 TABLE1 = TableSchema("table1", 1, KEYS, (*OVER_SEEDS, *STATUS_COLUMNS), optional=SINGLE)
 METHODS = TableSchema("methods", 1, (*SETTING, T), (*OVER_SEEDS, *STATUS_COLUMNS), optional=SINGLE)
 INTERVAL = (Column("ci95_low", "float", doc="Wilson's 95 % interval over test images"), Column("ci95_high", "float"))
-RUNS = TableSchema("runs", 1, (*SETTING, T, SEED), (ACCURACY, *INTERVAL, VALIDATION, *EFFORT, *STATUS_COLUMNS))
+RUN_COLUMNS = (ACCURACY, *INTERVAL, VALIDATION, *EFFORT, *STATUS_COLUMNS)
+RUNS = TableSchema("runs", 1, (*SETTING, T, SEED), RUN_COLUMNS)
+EVENTS = TableSchema("events", 1, (*SETTING, T, SEED), RUN_COLUMNS)
+EVENT_METHODS, EVENT_STEPS = ("Binary spike", "Ternary spike", "Trainable ternary spike"), 10
+"""Table 4's: T, and of its methods those of the paper."""
 LAYER = Column("layer", "int", nullable=False, minimum=1, doc="neurons, in the order of computation")
 AMPLITUDES = TableSchema(
     "amplitudes",
@@ -87,7 +92,7 @@ def training(profile: Profile, key: Values, seeds: list[int] | None = None) -> R
     chosen = choice(profile, key["dataset"], key["architecture"])
     options = (("timesteps", int(key["timesteps"])),)
     what = (chosen.layout, key["method"], chosen.recipe, options, chosen.validation, chosen.training)
-    runs = tuple(DeepTraining(chosen.dataset, seed, *what) for seed in seeds or chosen.seeds)
+    runs = tuple(DeepTraining(for_seed(chosen.dataset, seed), seed, *what) for seed in seeds or chosen.seeds)
     return ran(chosen.dataset, chosen.layout, chosen.stand_in), runs
 
 
@@ -106,6 +111,14 @@ def _settings(profile: Profile) -> Iterator[Values]:
 
 def _runs(profile: Profile) -> Found:
     return ((key, partial(training, profile, key)) for key in _settings(profile))
+
+
+def _events(profile: Profile) -> Found:
+    """Binary, ternary and trainable spikes on every network that stands for one of CIFAR10-DVS."""
+    for chosen in choices(profile):
+        for method in EVENT_METHODS if chosen.paper_dataset == "CIFAR10-DVS" else ():
+            key = {"dataset": chosen.paper_dataset, "architecture": chosen.architecture, "method": method}
+            yield key | {"timesteps": EVENT_STEPS}, partial(training, profile, key | {"timesteps": EVENT_STEPS})
 
 
 def _trained(profile: Profile) -> Found:
@@ -170,6 +183,7 @@ def _artifact(schema: TableSchema, title: str, found: Callable[[Profile], Found]
 ARTIFACTS = (
     _artifact(TABLE1, "Table 1: binary, ternary and trainable ternary spikes", _printed, _summary),
     _artifact(RUNS, "Every training run of Table 1 (not printed)", _runs, _single, each=True),
+    _artifact(EVENTS, "Every training run on frames of events (not printed)", _events, _single, each=True),
     _artifact(METHODS, "Methods of direct training on one network, by one recipe (not printed)", _methods, _summary),
     _artifact(GRADIENTS, "Gradients over depth before training (not printed)", _untrained, _gradients, unmeasured={"layer": 1}),
     _artifact(AMPLITUDES, "Trained amplitudes by layer (not printed)", _trained, _layers, unmeasured={"layer": 1}),

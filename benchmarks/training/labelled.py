@@ -12,7 +12,7 @@ class LabelledImages(Protocol):
 
     @property
     def images(self) -> Tensor:
-        """uint8 ``[N, C, H, W]``."""
+        """uint8 ``[N, C, H, W]``, or frames of events, float16 ``[N, T, C, H, W]``."""
 
     @property
     def labels(self) -> Tensor:

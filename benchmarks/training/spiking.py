@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from benchmarks.data.images import network_input
 from benchmarks.errors import CannotRun
 from benchmarks.methods.direct import DirectMethod, SpikingClassifier
 from benchmarks.models.checkpoint_files import write_torch
@@ -38,7 +39,7 @@ class TrainingFailed(Exception):
 
 @dataclass(frozen=True)
 class Split:
-    """Training and validation images: uint8 ``[N, C, H, W]`` with labels int64 ``[N]``."""
+    """Training and validation images (see ``LabelledImages``) with labels int64 ``[N]``."""
 
     images: Tensor
     labels: Tensor
@@ -173,11 +174,8 @@ class _Run:
         for chosen in order.to(self.data.labels.device).split(self.size):
             pixels = self.data.images[chosen]
             if self.recipe.shift or self.recipe.flip:
-                pixels = augment(pixels, self.recipe.shift, self.recipe.flip, self.augmentation)
-            yield self.prepared(pixels), self.data.labels[chosen]
-
-    def prepared(self, pixels: Tensor) -> Tensor:
-        return (pixels.to(self.dtype) / 255).contiguous(memory_format=torch.channels_last)
+                pixels = augment(pixels, self.recipe.shift, self.recipe.flip, self.augmentation, self.recipe.wrap)
+            yield network_input(pixels, self.dtype), self.data.labels[chosen]
 
     def train_epoch(self, progress: Progress | None) -> None:
         self.network.train()
@@ -229,7 +227,8 @@ class _Run:
         for start in range(0, len(labels), EVALUATION_BATCH):
             part = labels[start : start + EVALUATION_BATCH].to(device)
             with _FiringRates(self.network, True) as firing:
-                scores, named, quiet = self.network.evaluated(self.prepared(images[start : start + EVALUATION_BATCH].to(device)))
+                pixels = images[start : start + EVALUATION_BATCH].to(device)
+                scores, named, quiet = self.network.evaluated(network_input(pixels, self.dtype))
             loss += float(self.method.loss(scores, part, self.network)) * len(part)
             right += int((named == part).sum())
             silent += int(quiet.sum())
