@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.data.boxes import BoxSet, box_folder, load_boxes
+from benchmarks.data.event_sets import events_folder, load_events
 from benchmarks.data.hub import hub_files, load_hub, mirror_files
 from benchmarks.data.imagenet import IMAGENET, folder_from_environment, open_imagenet
 from benchmarks.data.images import ImageSet
@@ -23,7 +24,7 @@ class Located:
 
 
 def load(name: str, split: str, offline: bool = False) -> ImageSet:
-    """All images of a split ("train" or "test") in memory, in canonical order: uint8 [N, C, H, W].
+    """All images of a split ("train" or "test") in memory, in canonical order: uint8 [N, C, H, W], or frames of events.
 
     ``offline`` keeps off the network; so does HF_HUB_OFFLINE=1 or HF_DATASETS_OFFLINE=1. CannotRun for an
     unknown name or split, for a data set that is found nowhere or is damaged, and for ImageNet, which does
@@ -33,6 +34,8 @@ def load(name: str, split: str, offline: bool = False) -> ImageSet:
     check_split(name, split)
     if name == IMAGENET or spec.boxes:
         raise CannotRun(f"{name} is not held in memory; open it with open_images, which reads it batch by batch")
+    if spec.framing:
+        return load_events(spec, split)
     if spec.embedded:
         # Importing scikit-learn takes a second that other data sets need not spend.
         from benchmarks.data import digits
@@ -65,6 +68,9 @@ def locate(name: str, split: str) -> Located:
         stands = dataset_spec(spec.trained_on) if split == "train" and spec.trained_on else spec
         folder = box_folder(stands)
         return Located(folder is not None, str(folder or ""), stands.how_to_get)
+    if spec.framing:
+        recordings = events_folder(spec)
+        return Located(recordings is not None, str(recordings or ""), spec.how_to_get)
     if name == IMAGENET and (folder := folder_from_environment(split)):
         return Located(True, str(folder), spec.how_to_get)
     found = mirror_files(spec, split)

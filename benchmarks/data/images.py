@@ -1,4 +1,4 @@
-"""Labelled images in memory, in an order and with a fingerprint that depend on the samples alone.
+"""Labelled images, or frames of events, in memory, in an order and with a fingerprint that depend on the samples alone.
 
 Canonical order: samples are sorted by the BLAKE2b digest of (shape, label, decoded pixels). A mirror that
 stores its rows in another order or its images in another lossless format gives the same set, and the first n
@@ -29,8 +29,9 @@ DIGEST_BYTES = 16
 class ImageSet:
     """Images of one split in canonical order; build one with ``image_set``.
 
-    ``images``: uint8 [N, C, H, W]; ``labels``: int64 [N]; ``fingerprint``: 32 hex digits over the samples;
-    ``source``: where they came from and how many of the official number they are, in words.
+    ``images``: uint8 [N, C, H, W], or frames of events, float16 [N, T, C, H, W]; ``labels``: int64 [N];
+    ``fingerprint``: 32 hex digits over the samples; ``source``: where they came from and how many of the official number
+    they are, in words.
     """
 
     name: str
@@ -43,7 +44,7 @@ class ImageSet:
     @property
     def channels(self) -> int:
         """Colour channels, C."""
-        return self.images.shape[1]
+        return self.images.shape[-3]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -75,10 +76,11 @@ class ImageSet:
 def image_set(name: str, split: str, images: Tensor, labels: Tensor, source: str) -> ImageSet:
     """The set of the given samples, put in canonical order.
 
-    ``images``: uint8 [N, C, H, W]; ``labels``: int64 [N]. ValueError for other types or shapes and for N = 0.
+    ``images``: uint8 [N, C, H, W], or float16 [N, T, C, H, W]; ``labels``: int64 [N]. ValueError for other types or shapes and
+    for N = 0.
     """
-    if images.dtype != torch.uint8 or images.ndim != 4:
-        raise ValueError(f"images must be uint8 [N, C, H, W], got {images.dtype} {list(images.shape)}")
+    if (images.dtype, images.ndim) not in ((torch.uint8, 4), (torch.float16, 5)):
+        raise ValueError(f"images must be uint8 [N, C, H, W] or float16 [N, T, C, H, W], got {images.dtype} {list(images.shape)}")
     if labels.dtype != torch.int64 or labels.shape != images.shape[:1] or not len(labels):
         raise ValueError(f"labels must be int64 [{len(images)}] and not empty, got {labels.dtype} {list(labels.shape)}")
     digests = sample_digests(images, labels)
@@ -90,7 +92,7 @@ def image_set(name: str, split: str, images: Tensor, labels: Tensor, source: str
 def sample_digests(images: Tensor, labels: Tensor) -> list[bytes]:
     """BLAKE2b digest of every sample: shape and label as text, then the pixels in C, H, W order.
 
-    ``images``: uint8 [N, C, H, W]; ``labels``: int64 [N]; returns N digests of 16 bytes.
+    ``images``: as in ``image_set``; ``labels``: int64 [N]; returns N digests of 16 bytes.
     """
     shape = "x".join(str(extent) for extent in images.shape[1:])
     pixels = images.contiguous().numpy()  # [N, C, H, W]
@@ -105,6 +107,13 @@ def sample_digests(images: Tensor, labels: Tensor) -> list[bytes]:
 def fingerprint_of(digests: Iterable[bytes]) -> str:
     """32 hex digits over sample digests, which the caller gives in canonical order."""
     return hashlib.blake2b(b"".join(digests), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def network_input(images: Tensor, dtype: torch.dtype) -> Tensor:
+    """What spiking networks are given: pixels over 255, channels-last, or frames of events as they are."""
+    if images.dim() == 5:
+        return images.to(dtype)
+    return (images.to(dtype) / 255).contiguous(memory_format=torch.channels_last)
 
 
 def check_range(images: Images, start: int, stop: int) -> None:
@@ -125,6 +134,8 @@ def normalised_batches(
     channels-last memory and int64 labels [B]. CannotRun, at the call, where ``mean`` and ``std`` differ in
     length or do not fit the channels, where a ``std`` is not positive, or where ``batch_size`` < 1.
     """
+    if isinstance(images, ImageSet) and images.images.ndim == 5:
+        raise CannotRun(f"{images.name} has frames of events, which only directly trained spiking networks take")
     if not len(mean) == len(std) == images.channels:
         found = f"mean has {len(mean)} and std {len(std)} values"
         raise CannotRun(f"{images.name} has {images.channels} channel(s), but {found}")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from benchmarks.data.framing import Framing, parse_framing
 from benchmarks.errors import CannotRun
 
 SPLITS = ("train", "test")
+DIGIT_EVENTS, NMNIST_SUBSET, CIFAR10_DVS = "sklearn/digit-events", "nmnist-subset", "cifar10-dvs"
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """One data set of images: their classes or, with ``boxes``, their objects.
+    """One data set of images (``boxes``: with objects instead of classes) or of event recordings, named with their framing.
 
     ``size`` is (height, width) in pixels; ``channels`` is 1 (greyscale) or 3 (RGB); labels are 0 ..
     ``classes`` - 1. ``train_count`` and ``test_count`` are the official numbers of images. ``test_split`` is the Hub's
     name of the split that papers test on. ``own_way`` is how to get a data set that is not fetched as the others are.
     ``trained_on`` names the data set whose training images stand for its own, which are not at hand.
+    ``splits``: of event recordings, what the option ``split`` may be (see ``benchmarks.data.event_sets``), the default first;
+    ``framing``: their options, as the name has them.
     """
 
     name: str
@@ -33,6 +37,13 @@ class DatasetSpec:
     test_split: str = "test"
     boxes: bool = False
     trained_on: str = ""
+    splits: tuple[str, ...] = ()
+    framing: Framing | None = None
+
+    @property
+    def base(self) -> str:
+        """The name without options."""
+        return self.name.partition("?")[0]
 
     @property
     def embedded(self) -> bool:
@@ -73,6 +84,18 @@ _IMAGENET = (
 )
 _INSIDE = "nothing to get: it ships inside scikit-learn"
 _GENERATED = "nothing to get: it is generated from the digits inside scikit-learn"
+_SIMULATED = "nothing to get: it is simulated from the digits inside scikit-learn"
+_NMNIST = (
+    "set SNNBENCH_DATA to a folder whose nmnist-subset/{Train,Test}/<digit>/<number>.bin are the first 1,000 training and"
+    " 100 test recordings of N-MNIST (https://www.garrickorchard.com/datasets/n-mnist), or copy NMNISTsmall of"
+    " https://github.com/bamsumit/slayerPytorch there, which has the same as .bs2 files and labels"
+)
+_DVS = (
+    "download the ten archives of CIFAR10-DVS (https://doi.org/10.6084/m9.figshare.4724671), check that each is whole"
+    " (unzip -t), and unpack them to $SNNBENCH_DATA/cifar10-dvs/<class>/cifar10_<class>_<number>.aedat"
+)
+_TENTHS = ("last-tenth", "first-tenth")
+_FOLDS = ("official", "folds", "fold0", "fold1", "fold2", "fold3", "fold4")
 _UCI = "CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)"
 _KRIZHEVSKY = "for research; cite Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images"
 _TERMS = "non-commercial research and education, under the terms of image-net.org"
@@ -83,6 +106,9 @@ _FLICKR = "for research; images under their Flickr licences, annotations {}"
 _SPECS = (
     DatasetSpec("sklearn/digits", "digits", 10, 1, (8, 8), 1198, 599, _UCI, _INSIDE),
     DatasetSpec("sklearn/digit-pairs", "digit pairs", 100, 1, (8, 16), 4000, 1000, _UCI, _GENERATED),
+    DatasetSpec(DIGIT_EVENTS, "simulated events", 10, 2, (18, 18), 1198, 599, _UCI, _SIMULATED, splits=("official",)),
+    DatasetSpec(NMNIST_SUBSET, "N-MNIST", 10, 2, (34, 34), 1000, 100, "CC BY-SA 4.0", _NMNIST, splits=_FOLDS),
+    DatasetSpec(CIFAR10_DVS, "CIFAR10-DVS", 10, 2, (128, 128), 9000, 1000, "CC BY 4.0", _DVS, splits=_TENTHS),
     DatasetSpec("ylecun/mnist", "MNIST", 10, 1, (28, 28), 60000, 10000, "CC BY-SA 3.0"),
     DatasetSpec("zalando-datasets/fashion_mnist", "Fashion-MNIST", 10, 1, (28, 28), 60000, 10000, "MIT"),
     DatasetSpec("uoft-cs/cifar10", "CIFAR-10", 10, 3, (32, 32), 50000, 10000, _KRIZHEVSKY, "", "img"),
@@ -123,10 +149,24 @@ DATASETS: dict[str, DatasetSpec] = {spec.name: spec for spec in _SPECS}
 
 
 def dataset_spec(name: str) -> DatasetSpec:
-    """The entry of ``DATASETS`` called ``name``; CannotRun, listing the known names, for any other."""
-    if name not in DATASETS:
+    """The entry of ``DATASETS`` called ``name``; CannotRun, listing the known names, for any other.
+
+    A name of event recordings says how they become frames: ``nmnist-subset?by=count&frames=10``; see ``Framing``.
+    """
+    base, asked, options = name.partition("?")
+    if base not in DATASETS:
         raise CannotRun(f"no data set is called {name!r}; known are {', '.join(DATASETS)}")
-    return DATASETS[name]
+    spec = DATASETS[base]
+    if not spec.splits:
+        if asked:
+            raise CannotRun(f"{base} has images, not events: it takes no options; write {base} alone")
+        return spec
+    if not asked:
+        raise CannotRun(f"{base} has events: say how they become frames, such as {base}?by=count&frames=10")
+    framing = parse_framing(options, spec.splits[0])
+    if framing.split not in spec.splits:
+        raise CannotRun(f"{base} has no split {framing.split!r}; known: {', '.join(spec.splits)}")
+    return replace(spec, name=name, framing=framing)
 
 
 def describe_found(spec: DatasetSpec, split: str, count: int) -> str:

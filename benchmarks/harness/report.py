@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.data.registry import DATASETS, describe_count
+from benchmarks.data.registry import DATASETS, dataset_spec, describe_count
 from benchmarks.errors import CannotRun
 from benchmarks.files import atomic_write_bytes, cannot_write
 from benchmarks.harness.provenance import Record, file_hash, read_provenance
@@ -60,7 +60,7 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
         "environments": _environments(records),
         "notes": _notes(artifacts, tables, records, folder),
         "not_run": _not_run(artifacts, tables, paper, profile),
-        "needs_data": any(not DATASETS[name].embedded for name in datasets_of(profile, [paper])),
+        "needs_data": any(not dataset_spec(name).embedded for name in datasets_of(profile, [paper])),
     }
     text = tidy(environment().get_template(f"{paper}/report.md.j2").render(page.names | frame))
     # Figures first: a page never refers to one that is not there yet.
@@ -180,7 +180,7 @@ def _shortened(digests: list[str]) -> str:
 
 
 def _test_data(dataset: str, images: int) -> str:
-    if dataset not in DATASETS or pd.isna(images):
+    if dataset not in DATASETS or pd.isna(images):  # of events, the options are told and how many there are is not
         return f"`{dataset}`"
     return f"`{dataset}`, {describe_count(DATASETS[dataset], 'test', int(images))}"
 

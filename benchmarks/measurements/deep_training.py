@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.data.images import ImageSet
+from benchmarks.data.images import ImageSet, network_input
 from benchmarks.measurements.base import Arrays
 from benchmarks.measurements.direct_training import BATCH, DirectTraining
 from benchmarks.methods.deep import DeepClassifier
@@ -50,8 +50,7 @@ class DeepTraining(DirectTraining):
         dtype = self.chosen().dtype  # in that of training: in float32 a turned spike depends on the machine
         network.to(dtype)
         for start in range(0, len(test), BATCH):
-            images = test.images[start : start + BATCH].to(dtype) / 255
-            named = network.answers(images.contiguous(memory_format=torch.channels_last))[1]
+            named = network.answers(network_input(test.images[start : start + BATCH], dtype))[1]
             correct.append((named == test.labels[start : start + BATCH]).numpy())
         for handle in handles:
             handle.remove()
@@ -67,7 +66,8 @@ class DeepTraining(DirectTraining):
 
 def _same_folded(network: DeepClassifier, images: Tensor) -> NDArray[np.bool_]:
     exact = copy.deepcopy(network).double()
-    expected = exact(images.double() / 255)
+    images = network_input(images, torch.float64)
+    expected = exact(images)
     exact.layers, _ = folded(exact.layers)
-    off = (exact(images.double() / 255) - expected).abs().amax(1)  # [B]
+    off = (exact(images) - expected).abs().amax(1)  # [B]
     return (off <= 1e-12 * expected.abs().max()).numpy()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
-from benchmarks.data.images import ImageSet
+from benchmarks.data.images import ImageSet, network_input
 from benchmarks.measurements.base import Arrays, Experiment, Note
 from benchmarks.measurements.lab import Lab
 from benchmarks.methods import direct_method
@@ -33,7 +34,7 @@ class InitialGradients(Experiment):
         note(0.0, f"{self.dataset} {self.layout} {self.method}, gradients before training")
         train = lab.images(self.dataset, "train")
         assert isinstance(train, ImageSet)
-        images, labels = train.images[: self.images].double() / 255, train.labels[: self.images]
+        images, labels = network_input(train.images[: self.images], torch.float64), train.labels[: self.images]
         method = direct_method(self.method)
         network = method.build(self.layout, tuple(images.shape[1:]), int(train.labels.max()) + 1, self.timesteps).double().train()
         method.initialize(network, generator(self.seed, "initialization"))

@@ -75,14 +75,19 @@ class DeepMethod(DirectMethod):
         return BatchNorm2d(channels)
 
     def build(self, layout: str, shape: Sequence[int], classes: int, timesteps: int, **options: Any) -> DeepClassifier:
-        """See ``DirectMethod.build``. CannotRun for images that are too small for the layout, NotAvailable for too few steps."""
+        """See ``DirectMethod.build``.
+
+        CannotRun for images that are too small for the layout or frames of another T, NotAvailable for too few steps.
+        """
         if timesteps < self.least_timesteps:
             raise NotAvailable(f"{self.name} needs at least {self.least_timesteps} timesteps, got {timesteps}")
+        if len(shape) == 4 and shape[0] != timesteps:
+            raise CannotRun(f"{timesteps} timesteps do not go with {shape[0]} frames of events; make both the same")
 
         def neuron(channels: int, reaches_sum: bool) -> nn.Module:
             return self.neuron(channels, reaches_sum, timesteps)
 
-        made = self.classifier(SpikingResNet(layout, shape[0], classes, timesteps, neuron, self.norm, self.sew))
+        made = self.classifier(SpikingResNet(layout, shape[-3], classes, timesteps, neuron, self.norm, self.sew))
         try:
             with torch.no_grad():
                 made.eval().answers(torch.zeros(1, *shape))

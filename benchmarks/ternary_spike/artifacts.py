@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.data.event_sets import for_seed
 from benchmarks.errors import NotAvailable
 from benchmarks.measurements import Arrays
 from benchmarks.measurements.deep_training import DeepTraining
@@ -31,6 +32,7 @@ from benchmarks.ternary_spike.schemas import (
     CONTROLS,
     CURVES,
     DENSITY,
+    EVENTS,
     FIGURE2,
     FOLDING,
     GRADIENTS,
@@ -53,6 +55,8 @@ ELSEWHERE = {
     "OTTT": "another loop, which updates weights at every step, on a network without batch normalisation",
 }
 """Why a printed method is not run."""
+EVENT_STEPS = 10
+"""Table 4's T of the paper's own rows."""
 
 
 def training(profile: Profile, key: Values, seeds: list[int] | None = None) -> Runs:
@@ -62,7 +66,8 @@ def training(profile: Profile, key: Values, seeds: list[int] | None = None) -> R
     options = (("timesteps", int(key["timesteps"])),)
     what = (chosen.layout, key["method"], chosen.recipe, options, chosen.validation, chosen.training)
     tested = chosen.test_every_epoch
-    runs = tuple(DeepTraining(chosen.dataset, seed, *what, test_every_epoch=tested) for seed in seeds or chosen.seeds)
+    named = ((for_seed(chosen.dataset, seed), seed) for seed in seeds or chosen.seeds)
+    runs = tuple(DeepTraining(*each, *what, test_every_epoch=tested) for each in named)
     return ran(chosen.dataset, chosen.layout, chosen.stand_in), runs
 
 
@@ -88,6 +93,14 @@ def _settings(profile: Profile) -> Iterator[Values]:
 
 def _runs(profile: Profile) -> Found:
     return ((key, partial(training, profile, key)) for key in _settings(profile))
+
+
+def _events(profile: Profile) -> Found:
+    """Binary, ternary and trainable spikes on every network that stands for one of CIFAR10-DVS."""
+    for chosen in choices(profile):
+        for method in (BINARY, TERNARY, TRAINABLE) if chosen.paper_dataset == "CIFAR10-DVS" else ():
+            key = {"dataset": chosen.paper_dataset, "architecture": chosen.architecture, "method": method}
+            yield key | {"timesteps": EVENT_STEPS}, partial(training, profile, key | {"timesteps": EVENT_STEPS})
 
 
 def _trained(profile: Profile) -> Found:
@@ -228,6 +241,7 @@ ARTIFACTS = (
     _artifact(RUNS, "Every training run of Table 1 (not printed)", _runs, _single, each=True),
     _artifact(CONTROLS, "Amplitudes only where they act (not printed)", _controls, _single, each=True),
     _artifact(CURVES, "Accuracy over epochs (not printed)", _runs, _curves, unmeasured={"epoch": 0}),
+    _artifact(EVENTS, "Every training run on frames of events (not printed)", _events, _single, each=True),
     _artifact(METHODS, "Methods of direct training on one network, by one recipe (not printed)", _methods, _summary),
     _artifact(GRADIENTS, "Gradients over depth before training (not printed)", _untrained, _gradients, unmeasured={"layer": 1}),
     _artifact(AMPLITUDES, "Trained amplitudes by layer (not printed)", _trained, _layers, unmeasured={"layer": 1}),

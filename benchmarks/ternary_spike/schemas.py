@@ -46,7 +46,7 @@ BEST = Column(
 RUNS = TableSchema(
     "runs", 2, (*SETTING, T, SEED), (ACCURACY, *INTERVAL, BEST, VALIDATION, *EFFORT, *STATUS_COLUMNS), optional=(BEST.name,)
 )
-CONTROLS = replace(RUNS, name="controls")
+CONTROLS, EVENTS = replace(RUNS, name="controls"), replace(RUNS, name="events")
 CURVES = TableSchema(
     "curves",
     1,

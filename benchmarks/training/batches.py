@@ -18,7 +18,7 @@ class LabelledImages(Protocol):
 
     @property
     def images(self) -> Tensor:
-        """uint8 ``[N, C, H, W]``."""
+        """uint8 ``[N, C, H, W]``, or frames of events, float16 ``[N, T, C, H, W]``."""
 
     @property
     def labels(self) -> Tensor:
@@ -52,12 +52,12 @@ class Batches:
         for chosen in order.to(self.device).split(self.size):
             pixels = self.images[chosen]  # [B, C, H, W]
             if self.recipe.shift or self.recipe.flip:
-                pixels = augment(pixels, self.recipe.shift, self.recipe.flip, self.augmentation)
+                pixels = augment(pixels, self.recipe.shift, self.recipe.flip, self.augmentation, self.recipe.wrap)
             batch = self.normalised(pixels)
             if self.recipe.cutout:
                 batch = cut_out(batch, self.recipe.cutout, self.augmentation)
             part = slice(rank(), None, self.recipe.processes)
-            yield batch[part].contiguous(memory_format=torch.channels_last), self.labels[chosen[part]]
+            yield _channels_last(batch[part]), self.labels[chosen[part]]
 
     def first(self, number: int) -> Iterator[Tensor]:
         """The first ``number`` images as they are, normalised ``[B, C, H, W]``."""
@@ -65,5 +65,15 @@ class Batches:
             yield self.normalised(pixels)
 
     def normalised(self, pixels: Tensor) -> Tensor:
-        """uint8 ``[B, C, H, W]`` as the network sees it."""
+        """uint8 ``[B, C, H, W]`` as the network sees it; frames of events ``[B, T, C, H, W]`` as they are."""
+        if pixels.dim() == 5:
+            return pixels.to(self.dtype)
         return (pixels.to(self.dtype) / 255 - self.mean) / self.std
+
+    def prepared(self, pixels: Tensor) -> Tensor:
+        """``pixels`` on the device, normalised, in the memory order of training batches."""
+        return _channels_last(self.normalised(pixels.to(self.device)))
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else images

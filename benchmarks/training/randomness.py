@@ -49,11 +49,14 @@ def initialize(model: nn.Module, seed: int) -> None:
             layer.bias.zero_()
 
 
-def augment(images: Tensor, shift: int, flip: bool, source: torch.Generator) -> Tensor:
+def augment(images: Tensor, shift: int, flip: bool, source: torch.Generator, wrap: bool = False) -> Tensor:
     """Translate every image by its own random offset and mirror every second one on average. ``[B, C, H, W]``.
 
-    ``shift``: largest offset along H and along W, in pixels; zeros come in. ``flip``: whether to mirror left-right.
+    ``shift``: largest offset along H and along W, in pixels; zeros come in, with ``wrap`` what left at the other side.
+    ``flip``: whether to mirror left-right. All frames of ``[B, T, C, H, W]`` are moved alike.
     """
+    if images.dim() == 5:
+        return augment(images.flatten(1, 2), shift, flip, source, wrap).unflatten(1, images.shape[1:3])
     batch, _, height, width = images.shape
     rows = torch.arange(height).expand(batch, height)  # [B, H]
     columns = torch.arange(width).expand(batch, width)  # [B, W]
@@ -63,7 +66,10 @@ def augment(images: Tensor, shift: int, flip: bool, source: torch.Generator) -> 
     if shift:
         offsets = torch.randint(0, 2 * shift + 1, (2, batch, 1), generator=source)  # [2, B, 1]
         rows, columns = rows + offsets[0], columns + offsets[1]
-        images = nn.functional.pad(images, (shift, shift, shift, shift))  # [B, C, H + 2 shift, W + 2 shift]
+        if wrap:
+            rows, columns = (rows - shift) % height, (columns - shift) % width
+        else:
+            images = nn.functional.pad(images, (shift, shift, shift, shift))  # [B, C, H + 2 shift, W + 2 shift]
     device = images.device
     samples = torch.arange(batch, device=device)[:, None, None]  # [B, 1, 1]
     rows, columns = rows[:, :, None].to(device), columns[:, None, :].to(device)  # [B, H, 1], [B, 1, W]

@@ -27,7 +27,8 @@ class Recipe(Checked):
     and the optimizer's state are rounded after every epoch, at most the 24 of float32. ``momentum`` and
     ``nesterov`` are for "sgd" and must be 0 and false for "adam". The learning rate rises linearly over the
     fraction ``warmup`` of all steps and falls along a cosine to 0 over all of them. ``weight_decay`` applies to
-    every parameter. ``shift``: random translation by up to so many pixels, zeros coming in (real pixels of streamed images).
+    every parameter. ``shift``: random translation by up to so many pixels, zeros coming in (real pixels of streamed images),
+    with ``wrap`` what left at the other side (``torch.roll``; of directly trained spiking networks).
     ``flip``: random left-right mirroring. ``cutout``: side of a square that is blanked at a random place of every image (DeVries
     and Taylor, 2017), 0 for none. ``options``: of the method that trains a spiking network directly, by name; with
     ``timesteps``.
@@ -55,6 +56,7 @@ class Recipe(Checked):
     flip: StrictBool
     cutout: Natural = 0
     processes: Count = 1
+    wrap: StrictBool = False
     options: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:

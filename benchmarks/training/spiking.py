@@ -38,7 +38,7 @@ class TrainingFailed(Exception):
 
 @dataclass(frozen=True)
 class Split:
-    """Training and validation images: uint8 ``[N, C, H, W]`` with labels int64 ``[N]``; see ``split``."""
+    """Training and validation images (see ``LabelledImages``) with labels int64 ``[N]``; see ``split``."""
 
     images: Tensor
     labels: Tensor
@@ -182,7 +182,7 @@ class _Spiking(Learner):
         loss, right, silent, fired = 0.0, 0, 0, []
         for pixels, labels in zip(all_images.split(EVALUATION_BATCH), all_labels.split(EVALUATION_BATCH), strict=True):
             labels = labels.to(self.batches.device)
-            images = self.batches.normalised(pixels.to(self.batches.device)).contiguous(memory_format=torch.channels_last)
+            images = self.batches.prepared(pixels)
             with _firing_rates(self.network) as rates:
                 scores, named, quiet = self.network.evaluated(images)
             loss += float(self.method.loss(scores, labels, self.network)) * len(labels)

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from benchmarks.errors import CannotRun
 from benchmarks.methods import DEEP_METHODS, direct_method
 from benchmarks.methods.deep import DeepMethod
 from benchmarks.methods.diet_snn import DietNeuron
@@ -127,3 +128,16 @@ def test_losses_by_hand() -> None:
     neuron(torch.tensor([[0.2], [0.9]], dtype=torch.float64))  # u: 0.2, 0.95
     penalty = 0.1 * (0.2**2 + 0.05**2) / 2
     assert math.isclose(float(RMPLoss().loss(logits, labels, torch.nn.Sequential(neuron)) - common), penalty, rel_tol=1e-9)
+
+
+def test_frames_of_events_have_as_many_steps_as_the_network() -> None:
+    method = direct_method("Ternary spike")
+    network = method.build("ResNet18-w4", (3, 2, 18, 18), 10, 3)
+    method.initialize(network, generator(0, "initialization"))
+    frames = torch.rand(2, 3, 2, 18, 18, generator=generator(0, "frames"))
+    logits, _ = network.train().answers(frames)
+    assert logits.shape == (3, 2, 10)
+    first, _ = network.answers(torch.cat([frames[:, :1], frames[:, :1], frames[:, 2:]], 1))
+    assert not torch.equal(first[1], logits[1])  # every step sees its own frame
+    with pytest.raises(CannotRun, match="4 timesteps do not go with 3 frames of events; make both the same"):
+        method.build("ResNet18-w4", (3, 2, 18, 18), 10, 4)

@@ -84,3 +84,21 @@ def test_a_square_is_cut_out_of_every_image_and_reaches_over_the_border() -> Non
         shapes.add((int(rows.sum()), int(columns.sum())))
     assert shapes == {(row, column) for row in (2, 3, 4) for column in (2, 3, 4)}
     assert cut.any(0).all()
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_frames_are_rolled_and_mirrored_alike(flip: bool) -> None:
+    frames = torch.rand(50, 3, 2, 5, 6, generator=torch.Generator().manual_seed(1))
+    moved = augment(frames, 2, flip, generator(0, "augmentation"), wrap=True)
+    offsets = set()
+    for before, after in zip(frames, moved, strict=True):
+        found = [
+            (down, right, mirrored)
+            for down in range(-2, 3)
+            for right in range(-2, 3)
+            for mirrored in ([False, True] if flip else [False])
+            if torch.equal((before.flip(3) if mirrored else before).roll((down, right), (2, 3)), after)
+        ]
+        assert found
+        offsets.add(found[0])
+    assert len(offsets) > 10
