@@ -62,10 +62,29 @@ def record(ann: nn.Module, images: Tensor | None) -> RecordedNetwork:
     example = images[:1].expand(3, *images.shape[1:]).clone()  # 0 and 1 images would be taken for constants
     try:
         with _EXPORTING, torch.no_grad(), recording(), _silence():
-            exported = export(entry, (example,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False).run_decompositions({})
+            exported = export(entry, (example,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False)
+            if not _is_plain(exported):
+                exported = exported.run_decompositions({})
     except Exception as error:  # export meets arbitrary user code
         raise why(error, entry, type(ann).__name__, example, images) from error
     return _Reader(exported, entry).network(fingerprint)
+
+
+def _is_plain(exported: ExportedProgram) -> bool:
+    """Whether a program has no in-place operations, and none of others that rules do not know.
+
+    Taking such apart records the network a second time, which takes as long as the first.
+    """
+    operations = [node for node in exported.graph.nodes if node.op == "call_function"]
+    return all(node.target in _PLAIN and not (node.target is _BATCH_NORM and node.args[5]) for node in operations)
+
+
+_ATEN = torch.ops.aten
+_BATCH_NORM = _ATEN.batch_norm.default  # its sixth argument: whether it normalises by the batch
+_PLAIN = {
+    *(_ATEN.conv2d.default, _ATEN.linear.default, _BATCH_NORM, _ATEN.relu.default, _ATEN.add.Tensor, _ATEN.flatten.using_ints),
+    *(_ATEN.avg_pool2d.default, _ATEN.adaptive_avg_pool2d.default, _ATEN.max_pool2d.default),
+}
 
 
 class _Entry(nn.Module):

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from small_networks import ASSORTED, Step, assorted, build, conv, fill, flat, full_precharge, images, relative_error
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from snncore import calibrate, convert, tmn
 from snncore.conversion import ConversionError, RecordedNetwork, record
@@ -52,6 +53,27 @@ def test_the_recorded_network_computes_the_same(name: str) -> None:
     assert next(iter(nodes.values())).operation == "input"
     for position, node in enumerate(nodes.values()):
         assert all(source in list(nodes)[:position] for source in node.inputs)
+
+
+def test_layers_alone_are_recorded_in_one_pass_as_with_operations_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def layers(in_place: bool) -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(in_place), nn.Flatten(), nn.Linear(72, 3))
+
+    x = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    twice = recorded_equals(layers(True), x)
+    monkeypatch.delattr(ExportedProgram, "run_decompositions")
+    once = recorded_equals(layers(False), x)
+    assert operations(once) == operations(twice) and torch.equal(once(x), twice(x))
+
+
+def test_batch_norm_by_the_batch_at_hand_is_refused() -> None:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        y: Tensor = F.batch_norm(x, self.norm.running_mean, self.norm.running_var, training=True)
+        return y
+
+    with pytest.raises(ConversionError):
+        record(Step(forward, norm=nn.BatchNorm2d(2)).double().eval(), images(0))
 
 
 def test_batch_norm_folds_into_the_convolution_before_it() -> None:
