@@ -33,6 +33,7 @@ def start(cache: Path, *wait_at: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_training_that_is_killed_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     whole = start(tmp_path / "whole").communicate()[0].split()
     assert whole[:-1] == [str(step) for step in range(1, 13)]

@@ -81,6 +81,7 @@ def test_several_processes_need_accelerate(samples: Any, quick: Recipe, monkeypa
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(CannotRun, match=r"trains in 2 processes, which needs accelerate; install it with pip install 'snnbench\[train\]'"):
         train("resnet20-thin", samples, replace(quick, processes=2), 0)
+    train("resnet20-thin", samples, replace(quick, epochs=1), 0)  # one process does not
 
 
 def test_batches_that_cannot_be_shared(quick: Recipe) -> None:
