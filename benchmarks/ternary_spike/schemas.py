@@ -115,7 +115,7 @@ FIGURE2 = TableSchema(
     (
         potential("mean", doc="potential before the reset, in units of twice the threshold"),
         potential("std", minimum=0, doc="over neurons, steps and test images"),
-        SEED,
+        Column("seeds", "text"),
         Column("epochs", "int", minimum=1),
         *STATUS_COLUMNS,
     ),
