@@ -37,6 +37,27 @@ class BatchNorm2d(_EveryStep, nn.BatchNorm2d):
     """Batch normalisation over time too: one mean and variance a channel, over ``(T, B, H, W)``."""
 
 
+class StepBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation of every step by itself, one after the other, as if the layer were called T times.
+
+    In training each step has statistics of its own, and the running ones are updated T times; in evaluation it is as
+    ``BatchNorm2d``. ``timesteps``: T, also of an input that is given as the one step that stays.
+    """
+
+    def __init__(self, channels: int, timesteps: int) -> None:
+        super().__init__(channels)
+        self.timesteps = timesteps
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``[T or 1, B, C, H, W]`` of the same shape."""
+        outputs = [super(StepBatchNorm2d, self).forward(step) for step in input]
+        if self.training:
+            with torch.no_grad():
+                for _ in range(self.timesteps - len(input)):
+                    super().forward(input[0])
+        return torch.stack(outputs)
+
+
 class ThresholdBatchNorm2d(BatchNorm2d):
     """Threshold-dependent batch normalisation (tdBN; Zheng et al., AAAI 2021, Eq. 5): the normalised currents times ``scale``.
 

@@ -50,6 +50,8 @@ class DeepClassifier(nn.Module):
 class DeepMethod(DirectMethod):
     """Subclass it in a file of its own, and override what differs from a binary LIF neuron.
 
+    Option: ``stem_per_step`` (False), see ``SpikingResNet``.
+
     Attributes:
         sew: whether spikes are added to spikes after the neuron (Fang et al., NeurIPS 2021) instead of currents before it.
         unconfirmed: what of the definition no published code confirms; empty if nothing.
@@ -57,7 +59,7 @@ class DeepMethod(DirectMethod):
         classifier: what is built around the network.
     """
 
-    options: ClassVar[dict[str, Any]] = {}
+    options: ClassVar[dict[str, Any]] = {"stem_per_step": False}
     sew: ClassVar[bool] = False
     unconfirmed: ClassVar[str] = ""
     least_timesteps: ClassVar[int] = 1
@@ -87,7 +89,8 @@ class DeepMethod(DirectMethod):
         def neuron(channels: int, reaches_sum: bool) -> nn.Module:
             return self.neuron(channels, reaches_sum, timesteps)
 
-        made = self.classifier(SpikingResNet(layout, shape[-3], classes, timesteps, neuron, self.norm, self.sew))
+        per_step = bool(options.get("stem_per_step", False))
+        made = self.classifier(SpikingResNet(layout, shape[-3], classes, timesteps, neuron, self.norm, self.sew, per_step))
         try:
             with torch.no_grad():
                 made.eval().answers(torch.zeros(1, *shape))

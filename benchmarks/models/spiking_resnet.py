@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import CannotRun
-from snncore.time_first import AvgPool2d, Conv2d
+from snncore.time_first import AvgPool2d, Conv2d, StepBatchNorm2d
 
 NeuronOf = Callable[[int, bool], nn.Module]
 """Channels, and whether the spikes reach a sum or the classifier without a convolution between -> a neuron."""
@@ -99,17 +99,27 @@ class SpikingResNet(nn.Module):
         channels, classes: of the images and of the answer.
         timesteps: T.
         neuron, norm, sew: what the method puts in.
+        stem_per_step: whether the stem has plain batch normalisation of every step by itself (the Ternary Spike paper's code).
     """
 
     def __init__(
-        self, name: str, channels: int, classes: int, timesteps: int, neuron: NeuronOf, norm: NormOf, sew: bool = False
+        self,
+        name: str,
+        channels: int,
+        classes: int,
+        timesteps: int,
+        neuron: NeuronOf,
+        norm: NormOf,
+        sew: bool = False,
+        stem_per_step: bool = False,
     ) -> None:
         super().__init__()
         layout = residual_layout(name)
         self.timesteps = timesteps
         width, inputs, stem = layout.width, channels, []
         for kernel, stride in layout.stem:
-            stem.append(nn.Sequential(Conv2d(inputs, width, kernel, stride, kernel // 2, bias=False), norm(width, False)))
+            normalisation = StepBatchNorm2d(width, timesteps) if stem_per_step else norm(width, False)
+            stem.append(nn.Sequential(Conv2d(inputs, width, kernel, stride, kernel // 2, bias=False), normalisation))
             inputs = width
         self.stem = nn.ModuleList(stem)
         last = len(layout.stem) - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -44,16 +44,21 @@ def read_metadata(path: Path) -> dict[str, str]:
     return read_checkpoint(path)[1]
 
 
-def load_checkpoint(model: nn.Module, path: Path, architecture: str = "") -> dict[str, str]:
+def load_checkpoint(
+    model: nn.Module, path: Path, architecture: str = "", rename: Callable[[str], str] | None = None
+) -> dict[str, str]:
     """Load the file into ``model`` and return its metadata (``mean`` and ``std`` are JSON lists, where given).
 
     Names may hold the ``module.`` of DataParallel and the ``_orig_mod.`` of torch.compile, around the network or a part.
-    ``architecture``: the network's name, for messages. CannotRun, with ``model`` unchanged, where the file is
+    ``architecture``: the network's name, for messages; ``rename``: from a name in the file to one in the
+    network. CannotRun, with ``model`` unchanged, where the file is
     missing, damaged, refused (see ``read_checkpoint``), does not fit the network, or holds a value that is not
     finite.
     """
     tensors, metadata = read_checkpoint(path)
     tensors = _unwrapped(tensors, path)
+    if rename is not None:
+        tensors = {rename(name): tensor for name, tensor in tensors.items()}
     _check_fit(model, tensors, path, architecture)
     _check_finite(tensors, path)
     model.load_state_dict(tensors, strict=False)  # only num_batches_tracked can be missing here

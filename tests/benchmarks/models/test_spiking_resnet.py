@@ -11,7 +11,7 @@ from benchmarks.methods import direct_method
 from benchmarks.models.folding import folded
 from benchmarks.models.spiking_resnet import SpikingResNet, initialize, residual_layout
 from snncore.neurons.leaky import LIFNeuron, TernaryLIFNeuron
-from snncore.time_first import AvgPool2d, BatchNorm2d, ThresholdBatchNorm2d
+from snncore.time_first import AvgPool2d, BatchNorm2d, StepBatchNorm2d, ThresholdBatchNorm2d
 
 
 def network(name: str, classes: int = 10, timesteps: int = 2, trained: bool = False) -> SpikingResNet:
@@ -69,6 +69,28 @@ def test_normalisation_over_time_and_by_threshold() -> None:
     assert torch.allclose(over_time(x), expected)
     assert torch.allclose(scaled(x), 0.5 * expected)
     assert torch.allclose(scaled.running_mean, over_time.running_mean)  # type: ignore[arg-type]
+
+
+def test_a_stem_normalised_step_by_step() -> None:
+    """As if batch normalisation were called T times; an image that stays is computed once."""
+    x = torch.randn(3, 4, 2, 5, 5, dtype=torch.float64) * 3 + 1
+    plain, steps = nn.BatchNorm2d(2).double(), StepBatchNorm2d(2, 3).double()
+    assert torch.allclose(steps(x), torch.stack([plain(step) for step in x]))
+    still = steps(x[:1])
+    expected = [plain(x[0]) for _ in range(3)]
+    assert still.shape == x[:1].shape and torch.allclose(still[0], expected[0])
+    for name, value in plain.state_dict().items():
+        assert torch.allclose(steps.state_dict()[name], value), name
+    assert torch.allclose(steps.eval()(x), plain.eval()(x.flatten(0, 1)).unflatten(0, x.shape[:2]))
+
+
+def test_the_stem_per_step_is_an_option_of_methods() -> None:
+    made = direct_method("Ternary spike").build("ResNet20-w2", (3, 16, 16), 10, 2, stem_per_step=True)
+    common = direct_method("Ternary spike").build("ResNet20-w2", (3, 16, 16), 10, 2)
+    assert made.state_dict().keys() == common.state_dict().keys()
+    assert [type(stage[1]) for stage in made.layers.stem] == [StepBatchNorm2d] * 3
+    assert [type(stage[1]) for stage in common.layers.stem] == [BatchNorm2d] * 3
+    assert made.answers(torch.rand(2, 3, 16, 16))[0].shape == (2, 2, 10)
 
 
 @pytest.mark.parametrize("name", ["ResNet21", "ResNet20-w0", "ResNet20-s3", "resnet20", "ResNet20-w16-s2-x"])
