@@ -1,6 +1,7 @@
 """The momentum neuron on running estimates: the same spikes as from currents, with fewer evaluations of what comes before.
 
-A train read up to step t, its later digits taken as 0, is worth ``E[t] = v sum_{i<=t} w[i] s[i]``, ``w[i] = beta**(T-i) / total``.
+A train read up to step t, its later digits taken as 0, is worth ``E[t] = v sum_{i<=t} w[i] s[i]``, with ``w[i]`` the power
+``beta**(T-i)`` over the sum of all.
 In these terms a pre-charge of L steps is a look-ahead of L digits:
 
     s[i] = +-1 where |E_in[min(i+L, T)] - E_out[i-1]| >= ratio w[i] v         (TMN Eq. 7, with u and z resolved)
