@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from snncore.coding import Code
 from snncore.conversion.network import SpikingNetwork
-from snncore.conversion.operations import AddSpikes, ChannelAffine, Operation, SpikingLayer, Sum, SumPool, Synapses
+from snncore.conversion.operations import AddSpikes, ChannelAffine, Evaluation, Operation, SpikingLayer, Sum, SumPool, Synapses
+from snncore.conversion.rewriting import LAYERS
+from snncore.conversion.rules.products import PRODUCTS
 from snncore.conversion.signals import Step
 from snncore.counts import Counts, LayerCounts, NeuronCounts, add
 from snncore.neurons import SpikingNeuron
@@ -56,7 +58,8 @@ class OperationCounter:
             self._batch = len(value)
             self.counts.images += self._batch
             return
-        together = self.network.timesteps if at is None and step.kind != "analog" else 1
+        frames = self.network.timesteps if step.kind == "spikes" else self.network.frames
+        together = frames if at is None and step.kind != "analog" else 1
         self._parts = len(value) // (self._batch * together)  # of an image in the first dimension, see ``Node``
         if step.kind == "spikes":
             self._spikes(step, value, at or 0)
@@ -97,12 +100,19 @@ class OperationCounter:
         names, rows = [], [torch.ones(math.prod(step.shape[1:]), dtype=torch.float64)]
         for user in self.network.steps:
             module = self.network.layers[user.name]
-            if isinstance(module, SYNAPTIC) and user.inputs[-1] == step.name:
-                fans = fan_out(module, step.shape)
+            reads = isinstance(module, SYNAPTIC) and user.inputs[-1] == step.name
+            if isinstance(module, Evaluation) and step.name in user.inputs:
+                operand = module.node.inputs[user.inputs.index(step.name)]
+                reads = operand in module.operands
+            if reads:
+                fans = module.fan_out(operand) if isinstance(module, Evaluation) else fan_out(module, step.shape)
                 inputs, synapses = math.prod(step.shape), int(fans.sum())
-                dense = _layer_operations(module, step.shape, user.shape) if isinstance(module, Synapses) else inputs
-                inputs, synapses, dense = (size * self._parts for size in (inputs, synapses, dense))
-                self.counts.layers.setdefault(user.name, LayerCounts("spikes", inputs, synapses, dense))
+                dense = synapses if isinstance(module, Evaluation) else inputs
+                dense = _layer_operations(module, step.shape, user.shape) if isinstance(module, Synapses) else dense
+                made = LayerCounts("spikes", 0, 0, dense * self._parts)
+                counts = self.counts.layers.setdefault(user.name, made)  # a product reads two signals
+                counts.inputs += inputs * self._parts
+                counts.synapses += synapses * self._parts
                 names.append(user.name)
                 rows.append(fans[0].flatten())
         return layer.neuron if isinstance(layer, SpikingLayer) else None, names, torch.stack(rows).to(device)
@@ -110,9 +120,9 @@ class OperationCounter:
     def _dense(self, step: Step, at: int) -> None:
         """Count the multiply-accumulates of ``step``, if its inputs are real-valued."""
         kinds = {self.network.kind(name) for name in step.inputs}
-        if "spikes" in kinds or step.kind == "decoded":
+        if step.kind == "decoded" or ("spikes" in kinds and not isinstance(self.network.layers[step.name], Evaluation)):
             return
-        given = self._shapes.get(step.inputs[0], self.network.image)
+        given = (self._shapes | self.network.inputs.shapes)[step.inputs[0]]
         operations = _dense_operations(self.network.layers[step.name], given, step.shape)
         if operations is None:
             return
@@ -120,7 +130,7 @@ class OperationCounter:
         constant = kinds == {"analog"}
         made = LayerCounts("constant" if constant else "current", math.prod(given) * self._parts, operations, operations)
         layer = self.counts.layers.setdefault(step.name, made)
-        steps = 1 if constant or self.network.mode == "single-step" else self.network.timesteps
+        steps = 1 if constant or self.network.mode == "single-step" else self.network.frames
         for t in range(at, at + steps):
             add(layer.multiplications, t, float(operations * self._batch))
 
@@ -181,6 +191,8 @@ def _dense_operations(module: nn.Module, given: tuple[int, ...], out: tuple[int,
     """
     if isinstance(module, Synapses):
         return _layer_operations(module, given, out)
+    if isinstance(module, Evaluation):
+        return _evaluation_operations(module, given, out)
     if isinstance(module, ChannelAffine):
         return math.prod(out)
     if isinstance(module, Operation):
@@ -189,6 +201,22 @@ def _dense_operations(module: nn.Module, given: tuple[int, ...], out: tuple[int,
         if module.node.operation in _PER_OUTPUT:
             return math.prod(out)
     return None
+
+
+def _evaluation_operations(module: Evaluation, given: tuple[int, ...], out: tuple[int, ...]) -> int | None:
+    """Of an evaluation on real values: one per value of a function (an exponential, a normalised value, a table's entry).
+
+    Factors that are numbers belong to the amplitudes of the next neuron and are charged nothing.
+    """
+    node = module.node
+    if module.operands or node.operation == "embedding":
+        return None
+    if node.operation in LAYERS or (node.operation in PRODUCTS and node.operation != "mul"):
+        return int(module.fan_out(node.source).sum())
+    if any(name in node.operation for name in _PER_INPUT):
+        return math.prod(given)
+    scales = node.operation in _PER_OUTPUT and not isinstance(node["other"], (int, float))
+    return math.prod(out) if scales or not module.free else None
 
 
 def _of_neuron(neuron: SpikingNeuron, size: int) -> NeuronCounts:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
+from snncore.conversion.inputs import Given, Inputs
 from snncore.quantization import ActivationQuantizer
 
 ACTIVATIONS = ("relu", "clip")
@@ -48,8 +49,9 @@ class Node:
         shape: of the result for one image, without the dimension of the images.
         origin: the user's source line, and the module that it stands in.
         module: name of the quantiser that computes this activation.
-        parts: how many entries the first dimension has for each image: more than 1 where its rows are folded into the batch,
-            and then ``shape`` is that of one of them.
+        parts: how many entries the dimension of the images has for each of them: more than 1 where rows are folded into the
+            batch, and then ``shape`` is that of one of them.
+        dim: the dimension of the images.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Node:
     origin: str
     module: str | None = None
     parts: int = 1
+    dim: int = 0
 
     @property
     def inputs(self) -> list[str]:
@@ -84,6 +87,10 @@ class Node:
         value = self.arguments.get(argument)
         return default if value is None else value
 
+    def sizes(self, images: int) -> tuple[int, ...]:
+        """The shape of the result with so many entries in the dimension of the images."""
+        return (*self.shape[: self.dim], images, *self.shape[self.dim :])
+
     def run(self, values: dict[str, Any], tensor: Callable[[str], Any]) -> Any:
         """The result on the values of other nodes and on stored tensors, both by name; of several results the first."""
 
@@ -92,9 +99,14 @@ class Node:
 
         given = tree_map(look_up, self.arguments)
         if self.operation == "reshape":
-            return given["self"].reshape(-1, *self.shape)
+            return given["self"].reshape(self.sizes(-1))
         if self.operation == "every_image":
-            return given["self"].expand(len(given["images"]) * self.parts, *self.shape)
+            return given["self"].expand(self.sizes(len(given["images"]) * self.parts))
+        if self.operation == "image_numbers":
+            return torch.arange(len(given["images"]), device=given["images"].device)
+        if self.operation == "attention_mask":
+            scores, mask = given["self"], given["mask"]
+            return scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
         if self.operation == "affine":
             return given["self"] * given["scale"] + given["shift"]
         result = getattr(getattr(torch.ops.aten, self.operation), self.overload)(**given)
@@ -149,25 +161,31 @@ class RecordedNetwork(nn.Module):
     What the outputs do not depend on is left out.
 
     Attributes:
-        nodes: by name, in the order of execution; the first is the input.
+        nodes: by name, in the order of execution; the inputs come first.
         outputs: the structure of the result, with a ``Value`` in place of each tensor.
         order: names of the nodes that each node reads.
         users: names of the nodes that read each node.
-        image: shape of one image.
+        inputs: what it is called with.
+        image: shape of one image, of the first input.
         fingerprint: of the network that was recorded, see ``fingerprint_of``; None once it was changed.
     """
 
     def __init__(self, nodes: dict[str, Node], outputs: Any, tensors: dict[str, Tensor], fingerprint: str | None) -> None:
         super().__init__()
-        first = next(iter(nodes))
+        entries = {name: node for name, node in nodes.items() if node.operation == "input"}
         every = {name: node.inputs for name, node in nodes.items()}
-        self.order = {first: every[first]} | needed(every, names_in(outputs))
+        self.order = {name: every[name] for name in entries} | needed(every, names_in(outputs))
         self.nodes = {name: nodes[name] for name in self.order}
         self.users: dict[str, list[str]] = {name: [] for name in self.order}
         for name, inputs in self.order.items():
             for source in inputs:
                 self.users[source].append(name)
-        self.outputs, self.image, self.fingerprint = outputs, nodes[first].shape, fingerprint
+        self.inputs = Inputs(
+            {name: node.shape for name, node in entries.items()},
+            {name: node["key"] for name, node in entries.items()},
+            {name: node["dtype"] for name, node in entries.items()},
+        )
+        self.outputs, self.image, self.fingerprint = outputs, next(iter(entries.values())).shape, fingerprint
         used = {name for node in self.nodes.values() for name in node.stored}
         for name in tensors:
             if name in used:
@@ -184,33 +202,32 @@ class RecordedNetwork(nn.Module):
         """The quantiser behind an activation, or None."""
         return node.module and getattr(self, node.module)  # type: ignore[return-value]
 
-    def forward(self, images: Tensor, observe: Callable[[Node, Any], None] | None = None) -> Any:
+    def forward(self, images: Given, observe: Callable[[Node, Any], None] | None = None) -> Any:
         """As the trained network.
 
         Args:
-            images: ``[B, ...]``.
+            images: ``[B, ...]``; a tuple or a dict of such tensors for several inputs.
             observe: called with each node and its value.
 
         Raises:
             ValueError: images of another shape than those it was recorded with.
         """
-        check_images(images, self.image)
         return structured(self.outputs, self._run(names_in(self.outputs), images, {}, observe))
 
-    def evaluate(self, target: str, images: Tensor, known: dict[str, Tensor]) -> Tensor:
+    def evaluate(self, target: str, images: Given, known: dict[str, Tensor]) -> Tensor:
         """Output of the node ``target``, computed from the images and the outputs of nodes that are ``known`` by name."""
         return self._run({target}, images, known)[target]
 
     def _run(
-        self, targets: set[str], images: Tensor, known: dict[str, Tensor], observe: Callable[[Node, Any], None] | None = None
+        self, targets: set[str], images: Given, known: dict[str, Tensor], observe: Callable[[Node, Any], None] | None = None
     ) -> dict[str, Any]:
-        values = dict(known)
+        values, given = dict(known), self.inputs.of(images)
 
         def call(name: str) -> Any:
             node = self.nodes[name]
             quantizer = self.quantizer(node)
             if node.operation == "input":
-                value = images
+                value = given[name]
             else:
                 value = quantizer(values[node.source]) if quantizer else node.run(values, self.__getattr__)
             if observe is not None:
@@ -242,15 +259,9 @@ class RecordedNetwork(nn.Module):
         return f"{len(self.nodes)} operations on images {list(self.image)}"
 
 
-def check_images(images: Tensor, expected: tuple[int, ...]) -> None:
-    """Raise ValueError unless ``images`` is a batch of images of the shape that the network was recorded with."""
-    if tuple(images.shape) == expected:
-        raise ValueError(f"got one image {list(images.shape)} without the dimension of the batch; pass images[None]")
-    if tuple(images.shape[1:]) != expected:
-        raise ValueError(
-            f"the network was recorded for images [B, {', '.join(map(str, expected))}] and got {list(images.shape)}; "
-            "calibrate and convert it with images of this size"
-        )
+def mixes(origin: str, operation: str) -> ConversionError:
+    """The error of an operation that leaves no dimension to the images of a batch."""
+    return ConversionError(f"{origin}: '{operation}' mixes the images of a batch; keep the first dimension of every signal")
 
 
 def fingerprint_of(network: nn.Module) -> str:

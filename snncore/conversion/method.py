@@ -6,15 +6,18 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
 from snncore.coding import check_timesteps
 from snncore.conversion.calibration import Calibration, calibration_of
+from snncore.conversion.estimates import spiking_program
+from snncore.conversion.estimating import EstimatingNetwork
 from snncore.conversion.graph import ConversionError, Node
+from snncore.conversion.inputs import Given
 from snncore.conversion.network import Mode, SpikingNetwork
 from snncore.conversion.rewriting import Rewriter
 from snncore.encoders import InputEncoder
-from snncore.neurons import SpikingNeuron
+from snncore.neurons import MomentumNeuron, SpikingNeuron
 from snncore.quantization import ClippedReLU
 from snncore.thresholds import Percentile, ThresholdRule
 
@@ -35,6 +38,8 @@ class ConversionMethod:
             the clip as its threshold.
         full_precision: converts activations that are not quantised; requires ``quantized`` where it is False.
         encoder: ``(largest size of an input value, timesteps) -> InputEncoder``; direct coding unless given.
+        signed: ``(threshold, timesteps) -> MomentumNeuron`` of signals of either sign, for networks with attention, softmax or
+            normalisation; None where the method converts none of these.
     """
 
     name: str
@@ -44,11 +49,12 @@ class ConversionMethod:
     quantized: QuantizedNeuron | None = None
     full_precision: bool = True
     encoder: Callable[[float, int], InputEncoder] | None = None
+    signed: Callable[[float, int], MomentumNeuron] | None = None
 
 
 def convert(
     ann: nn.Module,
-    calibration: Calibration | Iterable[Tensor],
+    calibration: Calibration | Iterable[Given],
     method: ConversionMethod | None = None,
     timesteps: int = 8,
     mode: Mode = "multi-step",
@@ -57,12 +63,14 @@ def convert(
     """Convert a trained network into a spiking one.
 
     Works on any network that ``torch.export`` can read and whose operations have a rule (``snncore.conversion.rules``):
-    layers with weights, batch norm, ReLU in any spelling, pooling, sums, products with constants, concatenation, reshaping. The
-    trained network is left as it was.
+    layers with weights, batch norm, ReLU in any spelling, pooling, sums, products with constants, concatenation, reshaping; by
+    ``tmn()`` also embeddings, attention, softmax, LayerNorm, smooth activations and other products of two signals. The trained
+    network is left as it was.
 
     Args:
         ann: the trained network.
-        calibration: batches of training images, or the result of ``calibrate`` (to use it for several conversions).
+        calibration: batches of training images, or the result of ``calibrate`` (to use it for several conversions). Several
+            inputs are tuples or dicts of tensors.
         method: ``tmn()`` by default; also ``tsa()``, ``rate()``, ``opi()`` or your own.
         timesteps: T, firing steps (pre-charge not counted).
         mode: see ``SpikingNetwork``.
@@ -84,13 +92,29 @@ def convert(
     code = method.neuron(1.0, timesteps).code
     calibration = calibration_of(ann, calibration)
     chosen = neurons_of(calibration, method, timesteps) | dict(neurons or {})
+    if calibration.placement is not None:
+        frames = timesteps - method.neuron(1.0, timesteps).delay
+        return EstimatingNetwork(spiking_program(calibration.placement, chosen.__getitem__, frames), code, mode, frames)
     encoder = method.encoder and method.encoder(calibration.peak, timesteps)
     return SpikingNetwork(Rewriter(calibration.network, chosen.__getitem__, code, encoder).run(), code, mode)
 
 
 def neurons_of(calibration: Calibration, method: ConversionMethod, timesteps: int) -> dict[str, SpikingNeuron]:
     """The method's own neuron for every activation of a calibrated network, by name; raises as ``convert`` does."""
-    return {node.name: _neuron(node, calibration, method, timesteps) for node in calibration.network.activations}
+    neurons = {node.name: _neuron(node, calibration, method, timesteps) for node in calibration.network.activations}
+    if calibration.placement is None:
+        return neurons
+    first = next(iter(calibration.placement.sites.values()), None)
+    if method.signed is None:
+        place = first.origin if first else "the network"
+        raise ConversionError(f"{place}: needs signed neurons, which {method.name} does not have; convert with tmn()")
+    if method.neuron(1.0, timesteps).delay == timesteps:
+        why = f"a pre-charge of {timesteps} steps leaves none of T = {timesteps} to be read"
+        raise ConversionError(f"{first.origin if first else 'the network'}: {why}; use a pre-charge of at most T - 1")
+    for name in calibration.placement.sites:
+        key = f"{name}_spikes"
+        neurons[key] = method.signed(_threshold(key, calibration, method, timesteps), timesteps)
+    return neurons
 
 
 def _neuron(node: Node, calibration: Calibration, method: ConversionMethod, timesteps: int) -> SpikingNeuron:
@@ -104,12 +128,16 @@ def _neuron(node: Node, calibration: Calibration, method: ConversionMethod, time
             f"{node.origin}: {method.name} converts networks of quantised activations, and this one is a plain ReLU; "
             "quantise the network first (snncore.conversion.quantize) and fine-tune it"
         )
-    histogram = calibration.histograms[node.name]
+    return method.neuron(_threshold(node.name, calibration, method, timesteps), timesteps)
+
+
+def _threshold(name: str, calibration: Calibration, method: ConversionMethod, timesteps: int) -> float:
+    histogram = calibration.histograms[name]
     threshold = method.threshold(histogram, method.neuron(1.0, timesteps).code)
     if threshold <= 0 and histogram.maximum > 0:
         why = "the threshold came out as 0, since nearly all activations are 0; use Percentile(..., positive_only=True)"
-        raise ConversionError(f"{node.name}: {why}")
+        raise ConversionError(f"{name}: {why}")
     if threshold <= 0:
-        warnings.warn(f"{node.name}: no calibration image activates this layer; its threshold is set to 1", stacklevel=4)
+        warnings.warn(f"{name}: no calibration image activates this layer; its threshold is set to 1", stacklevel=5)
         threshold = 1.0
-    return method.neuron(threshold, timesteps)
+    return threshold

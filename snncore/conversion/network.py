@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from snncore.coding import Code
-from snncore.conversion.graph import check_images, execute, names_in, structured
+from snncore.conversion.graph import execute, names_in, structured
+from snncore.conversion.inputs import Given, finite, tensors_of
 from snncore.conversion.operations import MaxPool, PresentConstant, SpikingLayer
 from snncore.conversion.signals import Kind, Program, Step
 from snncore.encoders import InputEncoder
@@ -42,15 +43,16 @@ class SpikingNetwork(nn.Module):
         super().__init__()
         if mode not in ("multi-step", "single-step"):
             raise ValueError(f"unknown mode {mode!r}; known: multi-step, single-step")
-        self.steps, self.outputs, self.image, self._images = program.steps, program.outputs, program.image, program.images
+        self.steps, self.outputs, self.inputs = program.steps, program.outputs, program.inputs
         self.layers = nn.ModuleDict(program.modules)
         self.code = code
         self.mode: Mode = mode
+        self.frames = code.timesteps  # values of a signal that changes, side by side in multi-step mode
         self.observer: StepObserver | None = None
         self.kinds: dict[str, Kind] = {step.name: step.kind for step in self.steps}
         self._decoded = [step for step in self.steps if step.kind == "decoded"]
         self._read_late = {name for step in self._decoded for name in step.inputs} | names_in(self.outputs)
-        self._tapped = {name for name in self._read_late if self.kind(name) == "current"}  # what is decoded
+        self._tapped = {name for name in self._read_late if self.kind(name) in ("spikes", "current")}  # what is decoded
         # Global timestep at which a step's inputs for its first timestep are all there, and at which it answers: neurons lag.
         self._arrivals: dict[str, int] = {}
         self._starts: dict[str, int] = {}
@@ -80,11 +82,11 @@ class SpikingNetwork(nn.Module):
         return self.kinds.get(name, "analog")
 
     @torch.no_grad()
-    def forward(self, images: Tensor, every_step: bool = False) -> Any:
+    def forward(self, *given: Any, every_step: bool = False, **named: Any) -> Any:
         """Decoded output for a batch.
 
         Args:
-            images: ``[B, ...]`` as the trained network takes them.
+            given, named: images ``[B, ...]``, or several inputs, as the trained network takes them.
             every_step: also decode every prefix of the output train: ``[T, B, ...]``. For codes whose trains do not
                 depend on T (rate coding) entry t is the output of the same network with t+1 timesteps.
 
@@ -94,11 +96,12 @@ class SpikingNetwork(nn.Module):
         Raises:
             ValueError: NaN or infinity in the images; images of another size than the network was converted for.
         """
-        check_images(images, self.image)
-        if not torch.isfinite(images).all():
+        images: Given = named or (given[0] if len(given) == 1 else given)
+        self.inputs.of(images)
+        if not finite(images):
             raise ValueError("the input contains NaN or infinity; look at the data and its normalisation")
         if self.observer is not None:
-            self.observer(None, images, None)
+            self.observer(None, tensors_of(images)[0], None)
         values = self._single_step(images, every_step) if self.mode == "single-step" else self._multi_step(images, every_step)
         if not (every_step and self._decoded):
             return self._read_out(values)
@@ -113,36 +116,42 @@ class SpikingNetwork(nn.Module):
 
     # ---- multi-step -----------------------------------------------------------------------------------------------
 
-    def _multi_step(self, images: Tensor, every_step: bool) -> dict[str, Any]:
+    def _multi_step(self, images: Given, every_step: bool) -> dict[str, Any]:
         decode = self.code.decode_prefixes if every_step else self.code.decode
         values = self.run(images)
         for name in self._tapped:
             values[name] = decode(values[name].unflatten(0, (self.timesteps, -1)))
         return values
 
-    def run(self, images: Tensor) -> dict[str, Any]:
+    def run(self, images: Given) -> dict[str, Any]:
         """Values ``[T*B, ...]`` (analog ones ``[B, ...]``) of what is decoded or read when the last step is over."""
         return self._executed(images, [step for step in self.steps if step.kind != "decoded"], self._read_late)
 
-    def _executed(self, images: Tensor, chosen: list[Step], keep: Container[str]) -> dict[str, Any]:
-        values: dict[str, Any] = {self._images: images}
+    def _executed(self, images: Given, chosen: list[Step], keep: Container[str]) -> dict[str, Any]:
+        values: dict[str, Any] = self.inputs.of(images)
         steps = {step.name: step for step in chosen}
 
         def call(name: str) -> Any:
-            value = self.layers[name](*(values[source] for source in steps[name].inputs))
+            read = [values[source] for source in steps[name].inputs]
+            value = self.layers[name](*read)
             if self.observer is not None:
-                self.observer(steps[name], value, None)
+                self._observed(steps[name], read, value)
             return value
 
         return execute({step.name: step.inputs for step in chosen}, call, values, keep)
 
+    def _observed(self, step: Step, read: list[Any], value: Any) -> None:
+        """Tell the observer what a step made, of what it read."""
+        self.observer(step, value, None)  # type: ignore[misc]
+
     # ---- single-step ----------------------------------------------------------------------------------------------
 
-    def _single_step(self, images: Tensor, every_step: bool) -> dict[str, Any]:
+    def _single_step(self, images: Given, every_step: bool) -> dict[str, Any]:
         """Weighted sums of what is decoded; one timestep is held at a time unless every prefix is asked for."""
         weights, total = self.code.weights().tolist(), self.code.total
         # What does not change over the timesteps is computed once.
-        values = self._executed(images, [step for step in self.steps if step.kind == "analog"], {self._images, *self.kinds})
+        analog = [step for step in self.steps if step.kind == "analog"]
+        values = self._executed(images, analog, {*self.inputs.shapes, *self.kinds})
         trains: dict[str, list[Tensor]] = {name: [] for name in self._tapped}
         seen = dict.fromkeys(self._tapped, 0)
         for name, value in self._timesteps(values):

@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from snncore.conversion.graph import Node
+from snncore.conversion.graph import ConversionError, Node
+from snncore.conversion.signals import Layout
 from snncore.neurons import SpikingNeuron
+from snncore.neurons.estimates import Estimator
 
 
 class Operation(nn.Module):
@@ -201,3 +203,80 @@ class SpikingLayer(nn.Module):
         timesteps = self.neuron.code.timesteps
         currents = x.expand(timesteps, *x.shape) if self.constant else x.unflatten(0, (timesteps, x.shape[0] // timesteps))
         return self.neuron(currents, inplace=self.scratch and not self.constant).flatten(0, 1)
+
+
+def hides_a_row(softmax: Node) -> ConversionError:
+    """The error of a softmax without any finite value in a row."""
+    return ConversionError(f"{softmax.origin}: a mask hides every entry of a row from the softmax; leave each row at least one")
+
+
+class Estimating(SpikingLayer):
+    """A neuron that reads and puts out running estimates; see ``snncore.neurons.estimates``.
+
+    Args:
+        neuron: a momentum neuron.
+        constant: the input is analog ``[B, ...]``; otherwise it has T - L frames.
+        layout: where the images are.
+    """
+
+    def __init__(self, neuron: SpikingNeuron, constant: bool, layout: Layout) -> None:
+        super().__init__(neuron, constant)
+        self.layout, self.estimator = layout, Estimator(neuron)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Estimates ``E[L+1..T]`` of the output."""
+        return self.layout.joined(self.estimator(self._frames(x)))
+
+    def fired(self, x: Tensor) -> Tensor:
+        """The spikes of all T steps for that input, as T frames."""
+        given = self._frames(x)
+        spikes = given.new_empty(self.estimator.timesteps, *given.shape[1:])
+        self.estimator(given, spikes)
+        return self.layout.joined(spikes)
+
+    def _frames(self, x: Tensor) -> Tensor:
+        given = self.layout.frames(x, 1 if self.constant else self.estimator.frames)
+        return given.expand(self.estimator.frames, *given.shape[1:])
+
+
+class PresentEstimates(PresentConstant):
+    """Shows an analog value in every frame: a constant counts in full from the first step."""
+
+    def __init__(self, frames: int, layout: Layout) -> None:
+        super().__init__(frames)
+        self.layout = layout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Repeat over the frames."""
+        return self.layout.repeated(x, self.timesteps)
+
+
+class Evaluation(Operation):
+    """An operation of the trained network on running estimates.
+
+    Args:
+        node, tensors: see ``Operation``.
+        operands: the inputs that it reads as spikes, if it is one with synapses.
+        sources: nodes of its inputs.
+        free: whether it is free of multiplications.
+    """
+
+    def __init__(self, node: Node, tensors: dict[str, Tensor], operands: list[str], sources: list[Node], free: bool) -> None:
+        super().__init__(node, tensors)
+        self.operands, self.sources, self.free = operands, sources, free
+
+    def forward(self, *given: Tensor) -> Any:
+        """See ``Operation.forward``; ConversionError where a softmax sees a row without any finite value."""
+        if "softmax" in self.node.operation and bool((given[0].amax(self.node["dim"]) == -torch.inf).any()):
+            raise hides_a_row(self.node)
+        return super().forward(*given)
+
+    def fan_out(self, operand: str) -> Tensor:
+        """Synapses of each position of an input, of its shape: the gradient of the summed output, all others one."""
+        values = {each.name: torch.ones(each.sizes(each.parts), dtype=torch.float64) for each in self.sources}
+        dim = next(each.dim for each in self.sources if each.name == operand)
+        x = values[operand].requires_grad_(True)
+        with torch.enable_grad():
+            out = self.node.run(values, lambda name: torch.ones_like(getattr(self, name), dtype=torch.float64, device="cpu"))
+            (gradient,) = torch.autograd.grad(out.sum(), x)
+        return gradient.select(dim, 0)

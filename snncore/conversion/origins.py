@@ -6,9 +6,10 @@ import linecache
 import re
 import traceback
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from snncore.conversion.graph import ConversionError
 
@@ -21,15 +22,15 @@ def first_line(error: BaseException) -> str:
 
 
 @torch.no_grad()
-def why(error: Exception, network: nn.Module, name: str, example: Tensor, images: Tensor) -> ConversionError:
-    """The error of a network of that name that export failed for, whose first ``images`` made the ``example``."""
+def why(error: Exception, network: nn.Module, name: str, example: Any, images: Any) -> ConversionError:
+    """The error of a network of that name that export failed for; arguments of three images and of all ``images``."""
     fixed = "works for a fixed number of images alone; keep the first dimension of every signal, whatever its size"
     fixed, said = f"{fixed}, and write x.size(0) for len(x)", f"{type(error).__name__} {error}"
     try:
-        network(example)
+        network(*example)
     except Exception as real:
         try:
-            network(images)
+            network(*images)
         except Exception:
             return ConversionError(f"{_place(real)}the trained network fails: {first_line(real)}")
         return ConversionError(f"{_place(real)}{name} {fixed}")

@@ -43,7 +43,11 @@ def tmn(precharge: int = 1, ratio: float = 0.5, ternary: bool = True, threshold:
             )
         return neuron(clip * units / levels, timesteps, None if units == levels else levels)
 
-    return ConversionMethod("TMN", neuron, threshold or Percentile(99.99), quantized=quantized)
+    def signed(v: float, timesteps: int) -> MomentumNeuron:
+        return MomentumNeuron(v, timesteps, precharge=precharge, ratio=ratio, ternary=ternary, gate="none")
+
+    rule, both = threshold or Percentile(99.99), signed if ternary else None
+    return ConversionMethod("TMN", neuron, rule, quantized=quantized, signed=both)
 
 
 def tsa(

@@ -21,8 +21,10 @@ from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, export
 from torch.utils._pytree import tree_leaves, tree_map, tree_unflatten
 
+from snncore.conversion.attention import attention
 from snncore.conversion.folding import fold_batch_norm
-from snncore.conversion.graph import ConversionError, Node, RecordedNetwork, Stored, Value, check_images, fingerprint_of
+from snncore.conversion.graph import ConversionError, Node, RecordedNetwork, Stored, Value, fingerprint_of, mixes
+from snncore.conversion.inputs import Given, called, is_batch, part_of, tensors_of
 from snncore.conversion.origins import first_line, origin_of, why
 from snncore.conversion.spellings import BATCH_SIZE, SYNONYMS, canonical
 from snncore.quantization import recording
@@ -35,39 +37,46 @@ _BROADCASTS = ("add", "sub", "mul", "div", "maximum", "max", "minimum", "min", "
 _PIECES = ("split", "split_with_sizes", "chunk", "unbind", "tensor_split")
 
 
-def record(ann: nn.Module, images: Tensor | None) -> RecordedNetwork:
+def record(ann: nn.Module, images: Given | None) -> RecordedNetwork:
     """Record ``ann`` in evaluation mode; batch normalisation is folded into convolutions. The network is left as it was.
 
     Args:
         ann: the trained network; a recorded one is returned as it is.
-        images: a batch as it takes them ``[B, ...]``, for shape, dtype and device alone; None for a recorded network.
+        images: a batch as it takes them ``[B, ...]``, for shape, dtype and device alone; a tuple or a dict of several inputs;
+            None for a recorded network.
 
     Raises:
-        ConversionError: several inputs, control flow that depends on the data, a fixed number of images, operations that mix
-            images, or whatever else ``torch.export`` cannot read; with the user's source line.
+        ConversionError: other inputs than it takes, control flow that depends on the data, a fixed number of images,
+            operations that mix images, or whatever else ``torch.export`` cannot read; with the user's source line.
     """
     if isinstance(ann, RecordedNetwork):
         if images is not None:
-            check_images(images, ann.image)
+            ann.inputs.of(images)
         return ann
-    if images is None or images.dim() == 0 or images.numel() == 0:
+    if images is None or not is_batch(images) or not all(part.numel() for part in tensors_of(images)):
         raise ConversionError("a network is recorded with a batch of images, and there is none")
     fingerprint, parameters = fingerprint_of(ann), inspect.signature(ann.forward)
+    (args, named), alone = called(images), isinstance(images, Tensor)
     try:
-        parameters.bind(None)
+        parameters.bind(*args, **named)
     except TypeError:
-        said = f"the network takes several inputs ({', '.join(parameters.parameters)})"
-        raise ConversionError(f"{said}; wrap it so that forward takes the images alone") from None
+        got = f"and got {len(args)}" if args else f"and got {', '.join(named)}"
+        said = f"the network takes the inputs ({', '.join(parameters.parameters)}) {got}"
+        raise ConversionError(f"{said}; pass batches that are tuples of them, or dicts by name") from None
     entry = _Entry(_evaluated(ann))
-    example = images[:1].expand(3, *images.shape[1:]).clone()  # 0 and 1 images would be taken for constants
+    three = torch.zeros(3, dtype=torch.int64)  # 0 and 1 images would be taken for constants
+    example = part_of(images, three)  # type: ignore[arg-type]
+    batch = Dim.DYNAMIC if alone else Dim("batch")
+    given: Any = (example,) if alone else called(example)
+    sizes = tree_map(lambda _: {0: batch}, given)
     try:
         with _EXPORTING, torch.no_grad(), recording(), _silence():
-            exported = export(entry, (example,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False)
+            exported = export(entry, given, dynamic_shapes=sizes, strict=False)
             if not _is_plain(exported):
                 exported = exported.run_decompositions({})
     except Exception as error:  # export meets arbitrary user code
-        raise why(error, entry, type(ann).__name__, example, images) from error
-    return _Reader(exported, entry).network(fingerprint)
+        raise why(error, entry, type(ann).__name__, given, (images,) if alone else called(images)) from error
+    return _Reader(exported, entry, images).network(fingerprint)
 
 
 def _is_plain(exported: ExportedProgram) -> bool:
@@ -88,14 +97,14 @@ _PLAIN = {
 
 
 class _Entry(nn.Module):
-    """Calls a network as a user does, with the images and nothing else."""
+    """Calls a network as a user does, with the images and nothing else, or with several inputs."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor) -> Any:
-        return self.network(images)
+    def forward(self, images: Any, named: Any = None) -> Any:
+        return self.network(images) if named is None else self.network(*images, **named)
 
 
 def _evaluated(ann: nn.Module) -> nn.Module:
@@ -136,8 +145,9 @@ _TALKING = tuple(f"torch.{name}" for name in ("_subclasses", "fx", "_export", "e
 class _Reader:
     """Goes through an exported program once."""
 
-    def __init__(self, exported: ExportedProgram, entry: _Entry) -> None:
+    def __init__(self, exported: ExportedProgram, entry: _Entry, images: Given) -> None:
         self.exported, self.entry = exported, entry
+        self.keys = iter(images if isinstance(images, dict) else range(len(images)) if isinstance(images, tuple) else [None])
         self.nodes: dict[str, Node] = {}
         self.tensors: dict[str, Tensor] = {}
         self.modules: dict[str, nn.Module] = {}
@@ -157,8 +167,11 @@ class _Reader:
             elif node.op == "call_function":
                 self.found[node] = self._operation(node)
             elif (target := targets.get(node.name)) is None:
-                self.images, (batch, *image) = Value(node.name), node.meta["val"].shape
-                self.batch, self.found[node] = batch.node.expr, self._emit(node.name, "input", "", {}, tuple(image), "the images")
+                self.images, val = Value(node.name), node.meta["val"]
+                key, (batch, *image) = next(self.keys), val.shape
+                self.batch = batch.node.expr
+                described = {"key": key, "dtype": val.dtype}, tuple(image), "the images" if key is None else f"input {key}"
+                self.found[node] = self._emit(node.name, "input", "", *described)
             else:
                 value = self.exported.state_dict.get(target, self.exported.constants.get(target))
                 self.found[node] = self._store(target.removeprefix("network.").replace(".", "_"), value)
@@ -179,13 +192,14 @@ class _Reader:
         self.nodes[name] = Node(name, *described)
         return Value(name)
 
-    def _shaped(self, val: Any, operation: str, origin: str) -> tuple[tuple[int, ...], str, None, int]:
-        """The last fields of a ``Node``; the first dimension of a signal is a multiple of the number of images."""
+    def _shaped(self, val: Any, operation: str, origin: str) -> tuple[tuple[int, ...], str, None, int, int]:
+        """The last fields of a ``Node``; one dimension of a signal is a multiple of the number of images."""
         sizes = list(val.shape)
-        batch_first = sizes and isinstance(sizes[0], torch.SymInt) and all(isinstance(size, int) for size in sizes[1:])
-        if batch_first and (parts := sizes[0].node.expr / self.batch).is_Integer:
-            return tuple(sizes[1:]), origin, None, int(parts)
-        raise ConversionError(f"{origin}: '{operation}' mixes the images of a batch; keep the first dimension of every signal")
+        moving = [dim for dim, size in enumerate(sizes) if isinstance(size, torch.SymInt)]
+        if len(moving) == 1 and (parts := sizes[moving[0]].node.expr / self.batch).is_Integer:
+            (dim,) = moving
+            return (*sizes[:dim], *sizes[dim + 1 :]), origin, None, int(parts), dim
+        raise mixes(origin, operation)
 
     def _operation(self, node: fx.Node) -> Any:
         target, origin, val = node.target, origin_of(node), node.meta.get("val")
@@ -212,6 +226,8 @@ class _Reader:
             raise ConversionError(f"{origin}: '{target}' is no operation of PyTorch's own and has no spiking counterpart")
         leaves = tree_leaves(given)
         sized, signals = BATCH_SIZE in leaves, {leaf for leaf in leaves if isinstance(leaf, Value)}
+        if operation == "arange" and sized and given.get("end") is BATCH_SIZE:
+            return self._emit(node.name, "image_numbers", "", {"images": self.images}, *self._shaped(val, operation, origin))
         if sized and operation not in _TAKES_SIZES:
             raise ConversionError(
                 f"{origin}: '{operation}' computes with the number of images in the batch; what becomes of an image must not "
@@ -228,7 +244,9 @@ class _Reader:
         if operation == "_to_copy" and isinstance(node.args[0], fx.Node) and node.args[0].meta["val"].dtype == val.dtype:
             return given["self"]
         source = self.nodes.get(getattr(given.get("self", given.get("input")), "name", ""))
-        unchanged = source is not None and (source.shape, source.parts) == (shaped[0], shaped[-1])
+        unchanged = source is not None and (source.shape, source.parts, source.dim) == (shaped[0], *shaped[-2:])
+        if operation == "scaled_dot_product_attention":
+            return attention(self._emit, self._store, node.name, given, self.nodes, shaped)
         found = canonical(operation, target._overloadname, given, unchanged, self.nodes, self.tensors)
         return found if isinstance(found, Value) else self._emit(node.name, *found, *shaped)
 
@@ -238,7 +256,7 @@ class _Reader:
 
         def value(leaf: Any) -> Any:
             if isinstance(leaf, Value):
-                return torch.empty(1, *self.nodes[leaf.name].shape, dtype=val.dtype, device=val.device)
+                return torch.empty(self.nodes[leaf.name].sizes(1), dtype=val.dtype, device=val.device)
             return self.tensors[leaf.name] if isinstance(leaf, Stored) else 1 if leaf is BATCH_SIZE else leaf
 
         with torch.no_grad():
@@ -257,7 +275,7 @@ class _Reader:
         """The parts of a split as slices."""
         source, made, end = given["self"], [], 0
         dim = given["dim"] % (len(self.nodes[source.name].shape) + 1)
-        if dim == 0:
+        if dim == self.nodes[source.name].dim:
             raise ConversionError(f"{origin}: '{operation}' splits the batch; split along another dimension")
         for i, val in enumerate(node.meta["val"]):
             part: tuple[str, str, dict[str, Any]] = ("select", "int", {"self": source, "dim": dim, "index": i})
@@ -270,4 +288,4 @@ class _Reader:
     def _quantizer(self, node: fx.Node, source: Any, origin: str) -> Value:
         path, before, name = [*node.meta["nn_module_stack"].values()][-1][0], self.nodes[source.name], f"quantizer_{node.name}"
         self.modules[name] = copy.deepcopy(self.entry.get_submodule(path))
-        return self._emit(node.name, "relu", "default", {"self": source}, before.shape, origin, name, before.parts)
+        return self._emit(node.name, "relu", "default", {"self": source}, before.shape, origin, name, before.parts, before.dim)

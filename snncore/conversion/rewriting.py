@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from snncore.coding import Code
-from snncore.conversion.graph import ACTIVATIONS, ConversionError, Node, RecordedNetwork, Stored, Value, names_in, needed
+from snncore.conversion.graph import ACTIVATIONS, ConversionError, Node, RecordedNetwork, Stored, Value, mixes, names_in, needed
 from snncore.conversion.operations import AddSpikes, ChannelAffine, Operation, PresentConstant, SpikingLayer, Synapses
 from snncore.conversion.signals import Kind, Program, Signal, Step
 from snncore.encoders import InputEncoder
@@ -64,7 +64,7 @@ class Rewriter:
         self.modules: dict[str, nn.Module] = {}
         self.deferred = self._pooled_first()
         # Behind these neither a neuron nor a layer with weights comes: they may be computed from the decoded output.
-        self._last = self._found(lambda users, last: all(u.name in last and u.operation not in BUSY for u in users))
+        self._last = found(network, lambda users, last: all(u.name in last and u.operation not in BUSY for u in users))
         self._feeding: dict[tuple[str, ...], set[str]] = {}
 
     def run(self) -> Program:
@@ -87,7 +87,7 @@ class Rewriter:
         for name, (source, *_) in order.items():
             _mark_scratch(self.modules[name], self.modules.get(source), readers[source] == 1)
         steps, modules = [self.steps[name] for name in order], {name: self.modules[name] for name in order}
-        return Program(steps, modules, outputs, self.network.image, next(iter(self.network.nodes)))
+        return Program(steps, modules, outputs, self.network.inputs)
 
     # ---- what rules call ------------------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class Rewriter:
             return bool(users) and all(ends)
 
         if through not in self._feeding:
-            self._feeding[through] = self._found(holds)
+            self._feeding[through] = found(self.network, holds)
         return node.name in self._feeding[through]
 
     def amplitude_behind(self, node: Node, signals: list[Signal]) -> Tensor | None:
@@ -163,8 +163,7 @@ class Rewriter:
 
     def refuse(self, node: Node, why: str, advice: str | None = None) -> ConversionError:
         """The error that tells the user's source line, what is wrong and what can be done."""
-        advice = advice or "replace it by operations that have one, such as ReLU, and train again"
-        return ConversionError(f"{node.origin}: '{node.operation}' (node {node.name}) {why}; {advice}")
+        return refusal(node, why, advice)
 
     def activation(self, node: Node, source: Signal) -> Signal:
         """The neuron of an activation with this input, or the input where that is spikes that are not negative."""
@@ -180,6 +179,8 @@ class Rewriter:
     # ---- one node -------------------------------------------------------------------------------------------------
 
     def _signal_of(self, node: Node) -> Signal:
+        if node.dim != 0:
+            raise mixes(node.origin, node.operation)
         if node.operation == "input":
             images = Signal(node.name, "analog", node.shape)
             if self.encoder is None:
@@ -204,14 +205,6 @@ class Rewriter:
 
     # ---- the whole ------------------------------------------------------------------------------------------------
 
-    def _found(self, holds: Callable[[list[Node], set[str]], bool]) -> set[str]:
-        """Nodes for which something holds of the nodes that read them and of all that were found behind them."""
-        found: set[str] = set()
-        for name in reversed(self.network.nodes):
-            if holds([self.network.nodes[user] for user in self.network.users[name]], found):
-                found.add(name)
-        return found
-
     def _pooled_first(self) -> dict[str, str]:
         """Max-pooling right after a ReLU that is cheaper before it, by the name of the pooling: they commute.
 
@@ -225,6 +218,21 @@ class Rewriter:
                 if not (self.pools_spikes and spiking):
                     found[pool.name] = relu.name
         return found
+
+
+def refusal(node: Node, why: str, advice: str | None = None) -> ConversionError:
+    """See ``Rewriter.refuse``."""
+    advice = advice or "replace it by operations that have one, such as ReLU, and train again"
+    return ConversionError(f"{node.origin}: '{node.operation}' (node {node.name}) {why}; {advice}")
+
+
+def found(network: RecordedNetwork, holds: Callable[[list[Node], set[str]], bool]) -> set[str]:
+    """Nodes for which something holds of the nodes that read them and of all that were found behind them."""
+    names: set[str] = set()
+    for name in reversed(network.nodes):
+        if holds([network.nodes[user] for user in network.users[name]], names):
+            names.add(name)
+    return names
 
 
 def _mark_scratch(layer: nn.Module, before: nn.Module | None, alone: bool) -> None:

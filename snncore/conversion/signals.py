@@ -11,10 +11,13 @@ Going through the network in order, each signal is one of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
+
+from snncore.conversion.inputs import Inputs
 
 Kind = Literal["analog", "spikes", "current", "decoded"]
 
@@ -46,12 +49,43 @@ class Step:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Where the images of a batch are: dimension ``dim`` has ``outer`` runs of all of them, each with its rows side by side."""
+
+    dim: int = 0
+    outer: int = 1
+
+    def frames(self, x: Tensor, count: int) -> Tensor:
+        """``[..., outer * count * B, ...]`` as ``[count, outer * B, ...]`` with the dimension of the images in front."""
+        dim = self.dim
+        return x.unflatten(dim, (self.outer, count, -1)).movedim((dim + 1, dim, dim + 2), (0, 1, 2)).flatten(1, 2)
+
+    def joined(self, frames: Tensor) -> Tensor:
+        """The opposite of ``frames``."""
+        dim = self.dim
+        return frames.unflatten(1, (self.outer, -1)).movedim((0, 1, 2), (dim + 1, dim, dim + 2)).flatten(dim, dim + 2)
+
+    def repeated(self, x: Tensor, count: int) -> Tensor:
+        """A constant as so many frames."""
+        once = self.frames(x, 1)
+        return self.joined(once.expand(count, *once.shape[1:]))
+
+    def mark(self, sizes: tuple[int, ...]) -> Tensor:
+        """The number of the image of each entry, of a batch of two."""
+        rows = torch.arange(2).repeat_interleave(sizes[self.dim] // (2 * self.outer)).repeat(self.outer)
+        return rows.view(-1, *[1] * (len(sizes) - self.dim - 1)).expand(sizes)
+
+
 @dataclass
 class Program:
-    """A spiking network: steps in order, their modules by name, outputs as in ``RecordedNetwork``, the images' shape and name."""
+    """A spiking network: steps in order, their modules by name, outputs as in ``RecordedNetwork``, inputs.
+
+    ``layouts``: of each step, in a network on estimates.
+    """
 
     steps: list[Step]
     modules: dict[str, nn.Module]
     outputs: Any
-    image: tuple[int, ...]
-    images: str
+    inputs: Inputs
+    layouts: dict[str, Layout] = field(default_factory=dict)

@@ -65,10 +65,11 @@ class MomentumNeuron(SpikingNeuron):
         ratio: predictive over full threshold, in (0, 1].
         ternary: spikes in {-1, 0, 1}; otherwise {0, 1}.
         gate: ``"first-spike"``, ``"tsa-relu"`` or ``"none"`` (negative codes pass).
-        most: largest value that a train may stand for, in units of the last step's spike; None for all ones.
+        most, least: largest and smallest value that a train may stand for, in units of the last step's spike; None for all
+            ones and all minus ones. Without a gate alone: gates end at 0.
 
     Raises:
-        ValueError: a parameter out of range; the first-spike gate with beta < 2, where it is not a ReLU.
+        ValueError: a parameter out of range; the first-spike gate with beta < 2, where it is not a ReLU; ``least`` with a gate.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class MomentumNeuron(SpikingNeuron):
         ternary: bool = True,
         gate: Gate = "first-spike",
         most: int | None = None,
+        least: int | None = None,
     ) -> None:
         super().__init__(threshold, CSSCode(timesteps, float(beta)))
         if not 1 < beta <= 3:
@@ -95,12 +97,14 @@ class MomentumNeuron(SpikingNeuron):
             raise ValueError(f"the first-spike gate is a ReLU only for beta >= 2, got {beta!r}; use gate='tsa-relu'")
         if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
             raise ValueError(f"most must be a whole number of at least 1, got {most!r}")
+        if least is not None and (isinstance(least, bool) or not isinstance(least, int) or least > 0 or gate != "none"):
+            raise ValueError(f"least must be a whole number of at most 0, of a neuron without a gate, got {least!r}")
         self.beta = float(beta)
         self.delay = precharge
         self.ratio = float(ratio)
         self.ternary = ternary
         self.gate = gate
-        self.most = most
+        self.most, self.least = most, least
         self.reset = self.beta**precharge * self.threshold
 
     @classmethod
@@ -124,6 +128,7 @@ class MomentumNeuron(SpikingNeuron):
             f"threshold={self.threshold:g}, timesteps={self.code.timesteps}, beta={self.beta:g}, precharge={self.delay}, "
             f"ratio={self.ratio:g}, ternary={self.ternary}, gate={self.gate}"
             + ("" if self.most is None else f", most={self.most}")
+            + ("" if self.least is None else f", least={self.least}")
         )
 
     def start(self, like: Tensor) -> MomentumState:
@@ -137,7 +142,7 @@ class MomentumNeuron(SpikingNeuron):
                 f"T = {self.code.timesteps} at beta = {self.beta:g} needs more {kind} than {like.dtype} has; "
                 f"use at most T = {most}"
             )
-        needs_memory = self.gate == "tsa-relu" or self.most is not None or self._signed
+        needs_memory = self.gate == "tsa-relu" or self._saturates or self._signed
         return MomentumState(torch.zeros_like(like), torch.zeros_like(like) if needs_memory else None)
 
     def step(self, current: Tensor | None, state: MomentumState) -> tuple[Tensor | None, MomentumState]:
@@ -146,15 +151,16 @@ class MomentumNeuron(SpikingNeuron):
         u = u * self.beta if current is None else torch.add(current, u, alpha=self.beta)
         if steps <= self.delay:
             return None, MomentumState(u, memory, steps)
-        cap = self._cap(steps)
+        floor, cap = self._bounds(steps)
         if self.gate == "tsa-relu":
             h, g = u, memory * self.beta  # type: ignore[operator]
             s = self._spikes(h.clamp(0, cap * self.reset) - g)
             return s, MomentumState(h, torch.add(g, s, alpha=self.reset), steps)
-        if self.most is None or memory is None:
+        if not self._saturates or memory is None:
             s = self._spikes(u)
         else:
-            s = self._spikes(torch.minimum(u, (cap - memory * self.beta) * self.reset))
+            coded = memory * self.beta
+            s = self._spikes(torch.clamp(u, (floor - coded) * self.reset, (cap - coded) * self.reset))
         u = torch.sub(u, s, alpha=self.reset)
         if memory is not None:
             memory = torch.add(s, memory, alpha=self.beta)
@@ -166,12 +172,19 @@ class MomentumNeuron(SpikingNeuron):
         """Whether negative codes have to be silenced by the sign of the first spike."""
         return self.gate == "first-spike" and self.ternary
 
-    def _cap(self, steps: int) -> float:
-        """``most beta**(k-T)`` at the k-th firing step, infinite without ``most``."""
-        return math.inf if self.most is None else self.most * self.beta ** (steps - self.delay - self.code.timesteps)
+    @property
+    def _saturates(self) -> bool:
+        return self.most is not None or self.least is not None
 
-    def _spikes(self, potential: Tensor, out: Tensor | None = None) -> Tensor:
-        theta = self.ratio * self.reset
+    def _bounds(self, steps: int) -> tuple[float, float]:
+        """``least`` and ``most`` times ``beta**(k-T)`` at the k-th firing step, infinite where they are None."""
+        weight = self.beta ** (steps - self.delay - self.code.timesteps)
+        floor = -math.inf if self.least is None else self.least * weight
+        return floor, math.inf if self.most is None else self.most * weight
+
+    def _spikes(self, potential: Tensor, out: Tensor | None = None, amplitude: float | None = None) -> Tensor:
+        """Spikes of potentials, in units in which the reset is ``amplitude``."""
+        theta = self.ratio * (amplitude or self.reset)
         if not self.ternary:
             return (potential >= theta).to(potential.dtype) if out is None else torch.ge(potential, theta, out=out)
         # hardshrink zeroes |u| <= lambda, but a potential that equals the threshold must fire.
@@ -183,7 +196,7 @@ class MomentumNeuron(SpikingNeuron):
         """``step`` for all steps in place, with the first-spike gate applied to the finished train: its sign is final."""
         u, memory, _ = self.start(currents[0])
         tsa = self.gate == "tsa-relu"
-        rest = u if not tsa and self.most is None else torch.empty_like(u)  # what the spikes are to code
+        rest = u if not tsa and not self._saturates else torch.empty_like(u)  # what the spikes are to code
         for t in range(self.code.timesteps + self.delay):
             if t < self.code.timesteps:
                 torch.add(currents[t], u, alpha=self.beta, out=u)
@@ -191,12 +204,12 @@ class MomentumNeuron(SpikingNeuron):
                 u.mul_(self.beta)
             if t < self.delay:
                 continue
-            s, cap = spikes[t - self.delay], self._cap(t + 1)
+            s, (floor, cap) = spikes[t - self.delay], self._bounds(t + 1)
             if tsa and memory is not None:
                 torch.clamp(u, 0, cap * self.reset, out=rest).sub_(memory.mul_(self.beta))
-            elif self.most is not None and memory is not None:
-                torch.mul(memory, -self.beta, out=rest).add_(cap).mul_(self.reset)
-                torch.minimum(u, rest, out=rest)
+            elif self._saturates and memory is not None:
+                coded = memory * -self.beta
+                torch.clamp(u, (coded + floor) * self.reset, (coded + cap) * self.reset, out=rest)
             self._spikes(rest, out=s)
             if tsa and memory is not None:
                 memory.add_(s, alpha=self.reset)

@@ -62,21 +62,17 @@ PLACE = f"test_conversion_refusals.py:{LINE} `{HERE[LINE - 1].strip()}`: "
 
 
 MODULES: dict[str, tuple[nn.Module, str]] = {
-    "SiLU": (nn.SiLU(), "silu"),
-    "GELU": (nn.GELU(), "gelu"),
-    "Hardswish": (nn.Hardswish(), "hardswish"),
-    "LeakyReLU": (nn.LeakyReLU(), "leaky_relu"),
+    "Softsign": (nn.Softsign(), "abs"),
     "PReLU": (nn.PReLU(), "prelu"),
-    "Softmax": (nn.Softmax(dim=1), "softmax"),
-    "LayerNorm": (nn.LayerNorm(4), "layer_norm"),
-    "GroupNorm": (nn.GroupNorm(2, 4), "group_norm"),
 }
 
 
 @pytest.mark.parametrize("name", list(MODULES))
 def test_modules_without_spiking_counterpart(name: str) -> None:
     module, operation = MODULES[name]
-    assert refusal(mlp(module)) == f"2 ({name}): '{operation}' (node {operation}) has no spiking counterpart; {ADVICE}"
+    message = refusal(mlp(module))
+    assert message.startswith(f"2 ({name}): '{operation}' (node {operation}")
+    assert message.endswith(f"has no spiking counterpart; {ADVICE}")
 
 
 NONE = "has no spiking counterpart"
@@ -84,24 +80,12 @@ NONE = "has no spiking counterpart"
 # name: (function of spikes, node that is named, words of the reason or the advice)
 OPERATIONS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
     "torch.sin": (lambda x: torch.sin(x), "'sin' (node sin)", NONE),
-    "torch.sigmoid": (lambda x: torch.sigmoid(x), "'sigmoid' (node sigmoid)", NONE),
-    "sigmoid gate": (lambda x: x * (x + 1).sigmoid(), "'sigmoid' (node sigmoid)", NONE),
-    "F.silu": (lambda x: F.silu(x), "'silu' (node silu)", NONE),
-    "hardsigmoid": (lambda x: F.hardsigmoid(x), "'hardsigmoid' (node hardsigmoid)", NONE),
-    "sigmoid_ as a statement": (lambda x: (torch.sigmoid_(x), x)[1], "'sigmoid' (node sigmoid)", NONE),
-    "power": (lambda x: x**2, "'pow' (node pow_1)", NONE),
     "abs": (lambda x: abs(x), "'abs' (node abs_1)", NONE),
     "maximum": (lambda x: torch.maximum(x, x + 1), "'maximum' (node maximum)", NONE),
     "comparison": (lambda x: torch.where(x > 0.5, x, 0), "'gt' (node gt)", NONE),
-    "matrix product": (lambda x: x[:, None] @ x[:, :, None], "'matmul' (node matmul)", "use nn.Linear"),
     "matrix on the left": (lambda x: torch.ones(4, 4) @ x[:, :, None], "'matmul' (node matmul)", "constant matrix from the right"),
     "largest": (lambda x: x.amax(1, keepdim=True), "'amax' (node amax)", NONE),
     "sorted": (lambda x: x.sort(1)[0], "'sort' (node sort)", NONE),
-    "product of two signals": (lambda x: x * x, "'mul' (node mul)", "is a product of two signals, which is not linear"),
-    "product with another signal": (lambda x: x * (x + 1), "'mul' (node mul)", "is a product of two signals, which is not linear"),
-    "quotient of signals": (lambda x: x / (x + 2), "'div' (node div)", "is a quotient of two signals, which is not linear"),
-    "quotient of a signal": (lambda x: 1 / (x + 2), "'reciprocal' (node reciprocal)", NONE),
-    "constant by a signal": (lambda x: torch.ones(4) / (x + 2), "'div' (node div)", "divides by a signal, which is not linear"),
     "rounded quotient": (lambda x: x.div(2, rounding_mode="floor"), "'div' (node div)", "divide without rounding_mode"),
     "MC dropout": (lambda x: F.dropout(x, 0.5), "'native_dropout' (node native_dropout)", NONE),
     "noise": (lambda x: x + torch.rand_like(x), "'rand_like' (node rand_like)", NONE),
@@ -193,9 +177,7 @@ MAPS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
     ),
     "InstanceNorm": (nn.InstanceNorm2d(4), "'instance_norm'", NONE),
     "normalised": (lambda x: F.normalize(x), "'linalg_vector_norm'", NONE),
-    "norm pooling": (lambda x: F.lp_pool2d(x, 2, 2), "'pow'", NONE),
     "sampled": (lambda x: F.grid_sample(x, torch.zeros(x.size(0), 2, 2, 2, dtype=x.dtype), align_corners=False), "'grid_sampler'", NONE),
-    "attention": (lambda x: F.scaled_dot_product_attention(x, x, x), "'scaled_dot_product_attention'", NONE),
     "another precision": (lambda x: x.float().double(), "'_to_copy'", NONE),
     "weights that are signals": (lambda x: F.conv2d(x[:, :2], x[:1, :2, :3, :3]), "mixes the images", MIXED),
 }
@@ -216,14 +198,14 @@ class Gate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         w = self.weights(F.adaptive_avg_pool2d(x, 1))
-        return x * w.sigmoid()  # as in squeeze-and-excitation
+        return x * w.erf()
 
 
 def test_the_line_of_the_users_own_forward_and_the_path_of_its_module_are_named() -> None:
     network = nn.Sequential(nn.Sequential(conv(2, 4), nn.ReLU()), nn.ModuleDict({"gate": Gate()})["gate"], conv(4, 4), nn.ReLU())
-    line = next(i for i, text in enumerate(HERE, 1) if "return x * w.sigmoid()" in text and "HERE" not in text)
+    line = next(i for i, text in enumerate(HERE, 1) if "return x * w.erf()" in text and "HERE" not in text)
     message = refusal(network.double(), images(0))
-    assert message == f"test_conversion_refusals.py:{line} `{HERE[line - 1].strip()}`, 1 (Gate): 'sigmoid' (node sigmoid) {NONE}; {ADVICE}"
+    assert message == f"test_conversion_refusals.py:{line} `{HERE[line - 1].strip()}`, 1 (Gate): 'erf' (node erf) {NONE}; {ADVICE}"
 
 
 # ---- networks that cannot be recorded ---------------------------------------------------------------------------------
@@ -265,9 +247,12 @@ def test_assignment_into_a_tensor() -> None:
     [lambda self, image, other: (image + other).relu(), lambda self, image, *, other: (image + other).relu(), lambda self: self.weight],
     ids=["two", "keyword", "none"],
 )
-def test_several_inputs(forward: Any) -> None:
+def test_other_inputs_than_the_network_takes(forward: Any) -> None:
     network = type("Two", (nn.Module,), {"forward": forward})()
-    assert re.search(r"takes several inputs \((image, other)?\); wrap it so that forward takes the images alone", refusal(network))
+    found = refusal(network)
+    assert re.fullmatch(r"the network takes the inputs \((image, other)?\) and got 1; pass .* tuples of them, or dicts by name", found)
+    with pytest.raises(ConversionError, match=r"and got image, mask; pass batches that are tuples of them, or dicts by name"):
+        convert(network, [{"image": points(), "mask": points()}])
 
 
 class Noting(nn.Module):
@@ -385,7 +370,7 @@ def test_a_calibration_serves_the_same_architecture_with_other_weights() -> None
 
 def test_refusals_leave_the_network_alone() -> None:
     network = build(["residual"], "mean", "inplace module", 0)
-    broken = nn.Sequential(network, nn.Softmax(dim=1), nn.Linear(3, 3), nn.ReLU()).double().train()
+    broken = nn.Sequential(network, nn.Softsign(), nn.Linear(3, 3), nn.ReLU()).double().train()
     state = {k: v.clone() for k, v in broken.state_dict().items()}
     with pytest.raises(ConversionError):
         convert(broken, [images(0)])

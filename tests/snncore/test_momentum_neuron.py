@@ -1,7 +1,7 @@
 """The momentum neuron against a slow reference in rational arithmetic, and by hand."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from itertools import product
@@ -14,6 +14,7 @@ from small_networks import fired
 from torch import Tensor
 
 from snncore import CSSCode, MomentumNeuron
+from snncore.neurons.estimates import Estimator
 from snncore.neurons.momentum import GATES
 
 quick = settings(deadline=None, derandomize=True, max_examples=70)
@@ -32,6 +33,7 @@ class Parameters:
     ternary: bool = True
     gate: str = "first-spike"
     most: int | None = None
+    least: int | None = None
 
     def neuron(self) -> MomentumNeuron:
         return MomentumNeuron(
@@ -43,6 +45,7 @@ class Parameters:
             self.ternary,
             self.gate,  # type: ignore[arg-type]
             self.most,
+            self.least,
         )
 
 
@@ -63,6 +66,8 @@ def reference(currents: list[Fraction], p: Parameters) -> tuple[list[int], Fract
         target = max(h, Fraction(0)) if p.gate == "tsa-relu" else h
         if p.most is not None:
             target = min(target, p.most * reset * p.beta ** (t + 1 - p.precharge - p.timesteps))
+        if p.least is not None:
+            target = max(target, p.least * reset * p.beta ** (t + 1 - p.precharge - p.timesteps))
         potential = target - g
         spike = 1 if potential >= theta else -1 if p.ternary and potential <= -theta else 0
         u, g = u - reset * spike, g + reset * spike
@@ -82,6 +87,7 @@ def tensor(trains: list[list[Fraction]], dtype: torch.dtype = torch.float64) -> 
 def parameters(draw: st.DrawFn, betas: tuple[Fraction, ...] = (Fraction(3, 2), Fraction(2), Fraction(5, 2))) -> Parameters:
     timesteps = draw(st.integers(1, 7))
     beta = draw(st.sampled_from(betas))
+    gate = draw(st.sampled_from([gate for gate in GATES if gate != "first-spike" or beta >= 2]))
     return Parameters(
         timesteps,
         threshold=draw(st.sampled_from([Fraction(1), Fraction(2), Fraction(1, 4), Fraction(3), Fraction(5, 8)])),
@@ -89,8 +95,9 @@ def parameters(draw: st.DrawFn, betas: tuple[Fraction, ...] = (Fraction(3, 2), F
         precharge=draw(st.integers(0, min(timesteps, 4))),
         ratio=draw(st.sampled_from([HALF, HALF, Fraction(1), Fraction(1, 4), Fraction(3, 4)])),
         ternary=draw(st.booleans()),
-        gate=draw(st.sampled_from([gate for gate in GATES if gate != "first-spike" or beta >= 2])),
+        gate=gate,
         most=draw(st.sampled_from([None, None, 1, 2, 5, 11])),
+        least=draw(st.sampled_from([None, None, 0, -1, -6])) if gate == "none" else None,
     )
 
 
@@ -177,6 +184,52 @@ def test_a_saturated_neuron_rounds_any_train_once_it_is_known(data: st.DataObjec
     spikes = neuron(tensor([[3 * z for z in train]], dtype))[:, 0].int().tolist()
     value = sum((z * 2 ** (steps - t) for t, z in enumerate(train, 1)), Fraction(0))
     assert sum(s * 2 ** (steps - t) for t, s in enumerate(spikes, 1)) == min(max(round(value), 0), levels)
+
+
+# ---- on running estimates ---------------------------------------------------------------------------------------------
+
+
+@settings(quick, max_examples=200)
+@given(st.data())
+def test_on_estimates_it_fires_the_spikes_of_the_steps_and_stands_for_them(data: st.DataObject) -> None:
+    """``E_in[L+1..T]`` is all that is read of a train, and ``E_out[L+1..T]`` is what the spikes are worth by then."""
+    p = data.draw(parameters(betas=(Fraction(2),)).filter(lambda p: p.precharge < p.timesteps))
+    p = replace(p, threshold=p.threshold * (2**p.timesteps - 1))  # currents and their weighted sums are exact
+    currents = tensor(data.draw(trains(p)))
+    neuron = p.neuron()
+    weights = neuron.code.weights()[:, None] / neuron.code.total
+    given = (weights * neuron.code.total * currents).cumsum(0)[p.precharge :] / neuron.code.total
+    spikes = torch.empty_like(currents)
+    out = Estimator(neuron)(given, spikes)
+    expected = neuron(currents)
+    # Whether a neuron is silenced is known at the first spike: until then estimates and trains agree anyway.
+    assert torch.equal(spikes, expected)
+    worth = neuron.threshold * (weights * expected).cumsum(0)[p.precharge :]
+    assert torch.allclose(out, worth, rtol=0, atol=1e-12 * neuron.threshold)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("least", "most"), [(-16, 15), (-15, 16), (0, 31), (-31, 31), (-3, 20)])
+def test_with_all_but_one_step_of_precharge_a_signed_neuron_rounds_and_clamps(least: int, most: int, dtype: torch.dtype) -> None:
+    """A quantiser of 32 levels, as signed activations of Transformers have: five steps say more, and may not."""
+    x = off_the_ties(31).to(dtype)
+    x = torch.cat([x, -x])
+    neuron = MomentumNeuron(31.0, 5, precharge=4, gate="none", most=most, least=least)
+    noisy = torch.cat([torch.randn(4, len(x), generator=torch.Generator().manual_seed(0), dtype=dtype), x[None]])
+    assert torch.equal(Estimator(neuron)(noisy[-1:])[0], x.round().clamp(least, most))
+    for precharge in range(4):
+        neuron = MomentumNeuron(31.0, 5, precharge=precharge, gate="none", most=most, least=least)
+        out = Estimator(neuron)(noisy[precharge:])[-1]
+        assert least <= out.min() and out.max() <= most
+
+
+def test_estimates_that_numbers_cannot_tell_apart_and_those_that_nobody_reads() -> None:
+    with pytest.raises(ValueError, match=r"T = 20 needs more digits than torch.float32 has; use at most T = 19"):
+        Estimator(MomentumNeuron(1.0, 20))(torch.zeros(19, 1))
+    with pytest.raises(ValueError, match=r"precharge = 3 leaves no step of T = 3 to be read; use at most T - 1"):
+        Estimator(MomentumNeuron(1.0, 3, precharge=3))
+    with pytest.raises(ValueError, match="least must be a whole number of at most 0, of a neuron without a gate, got"):
+        MomentumNeuron(1.0, 3, least=-2)
 
 
 # ---- the range of numbers ---------------------------------------------------------------------------------------------

@@ -1,0 +1,88 @@
+"""The momentum neuron on running estimates: the same spikes as from currents, with fewer evaluations of what comes before.
+
+A train read up to step t, its later digits taken as 0, is worth ``E[t] = v sum_{i<=t} w[i] s[i]``, with ``w[i]`` the power
+``beta**(T-i)`` over the sum of all.
+In these terms a pre-charge of L steps is a look-ahead of L digits:
+
+    s[i] = +-1 where |E_in[min(i+L, T)] - E_out[i-1]| >= ratio w[i] v         (TMN Eq. 7, with u and z resolved)
+    E_out[i] = E_out[i-1] + w[i] v s[i]
+
+``E_in[1..L]`` is never read, by this neuron or any behind it: whatever computes the input does so T - L times. Saturation clamps
+what is to be coded, the first-spike gate zeroes negative ``E_out``: the sign of a code is that of its first spike (beta >= 2).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from snncore.neurons.blocks import column_blocks
+from snncore.neurons.momentum import MomentumNeuron, most_timesteps
+
+
+class EstimateState(NamedTuple):
+    """Between two steps, ``[B, ...]`` in units of the last step's spike: what is read, what the spikes so far are worth."""
+
+    given: Tensor
+    coded: Tensor
+    steps: int = 0
+
+
+class Estimator:
+    """Runs a momentum neuron on estimates.
+
+    Args:
+        neuron: the neuron; ``neuron.delay`` is L.
+
+    Raises:
+        ValueError: L = T, which leaves no step to be read.
+    """
+
+    def __init__(self, neuron: MomentumNeuron) -> None:
+        self.neuron, self.timesteps = neuron, neuron.code.timesteps
+        self.frames = self.timesteps - neuron.delay
+        if self.frames < 1:
+            raise ValueError(f"precharge = {neuron.delay} leaves no step of T = {self.timesteps} to be read; use at most T - 1")
+        self.unit = neuron.threshold / neuron.code.total
+
+    def start(self, like: Tensor) -> EstimateState:
+        """Before the first step; ValueError for more timesteps than the numbers of ``like`` can tell apart."""
+        if self.timesteps > (most := most_timesteps(self.neuron.beta, 0, like.dtype)):
+            raise ValueError(f"T = {self.timesteps} needs more digits than {like.dtype} has; use at most T = {most}")
+        return EstimateState(torch.empty_like(like), torch.zeros_like(like))
+
+    def step(self, given: Tensor | None, state: EstimateState) -> tuple[Tensor, EstimateState, Tensor]:
+        """One firing step: an estimate ``[B, ...]`` read, or None once the last was; ``E_out``, the state, the spikes."""
+        neuron, steps = self.neuron, state.steps + 1
+        x = state.given if given is None else given / self.unit
+        low = 0 if neuron.gate == "tsa-relu" else neuron.least
+        target = x if low is None and neuron.most is None else x.clamp(low, neuron.most)
+        weight = neuron.beta ** (self.timesteps - steps)
+        spikes = neuron._spikes(target - state.coded, amplitude=weight)
+        coded = torch.add(state.coded, spikes, alpha=weight)
+        shown = coded
+        if neuron._signed:
+            spikes, shown = spikes * (coded >= 0), coded.clamp(min=0)
+        return shown * self.unit, EstimateState(x, coded, steps), spikes
+
+    def __call__(self, given: Tensor, spikes: Tensor | None = None) -> Tensor:
+        """``E_out[L+1..T]`` of ``E_in[L+1..T]``, both ``[T-L, B, ...]``.
+
+        Args:
+            given: the estimates; those of a constant may be one expanded over T - L.
+            spikes: ``[T, B, ...]``, written unless None.
+        """
+        out = torch.empty(given.shape, dtype=given.dtype, device=given.device)
+        flat, made = given.reshape(self.frames, -1), out.view(self.frames, -1)
+        trains = None if spikes is None else spikes.view(self.timesteps, -1)
+        for part in column_blocks(flat.shape[1], given.device):  # the state stays in the cache
+            state = self.start(flat[0, part])
+            for i in range(self.timesteps):
+                shown, state, fired = self.step(flat[i, part] if i < self.frames else None, state)
+                if i >= self.neuron.delay:
+                    made[i - self.neuron.delay, part] = shown
+                if trains is not None:
+                    trains[i, part] = fired
+        return out
