@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from benchmarks.errors import CannotRun
 
 Boxes = NDArray[np.floating[Any]]
 RESAMPLES = 200
-ALL_OVERLAPS = tuple(np.arange(50, 100, 5) / 100)
 SURE = 0.3
 """Score from which on a detection is drawn and compared."""
 
@@ -29,43 +28,64 @@ def scores(objects: Boxes, ann: Boxes, snn: Boxes) -> dict[str, float]:
 
     ``..._map50`` where boxes must overlap by half (intersection over union), ``..._map50_95`` the mean over overlaps of 50 to
     95 %; ``loss`` of the first with its 95 % interval, from the same resampled images for both; ``agreement``. CannotRun as
-    ``precisions``.
+    ``match``.
     """
-    everything = np.arange(len(objects))[None]
     draws = np.random.default_rng(0).integers(len(objects), size=(RESAMPLES, len(objects)))
-    found: dict[str, float] = {}
-    losses = np.zeros(RESAMPLES + 1)
-    for name, sign, boxes in (("ann", 1, ann), ("snn", -1, snn)):
-        half = precisions(objects, boxes, np.concatenate([everything, draws]))
-        losses += sign * half
-        found[f"{name}_map50"] = half[0]
-        found[f"{name}_map50_95"] = precisions(objects, boxes, everything, ALL_OVERLAPS)[0]
-    low, high = np.nanpercentile(losses[1:], (2.5, 97.5))
-    return found | {"loss": losses[0], "loss_ci95_low": low, "loss_ci95_high": high, "agreement": agreement(ann, snn)}
+    before, after = match(objects, ann), match(objects, snn)
+    (ann_half, ann_all), (snn_half, snn_all) = mean_precision(before), mean_precision(after)
+    low, high = np.nanpercentile(resampled(before, draws) - resampled(after, draws), (2.5, 97.5))
+    return {
+        "ann_map50": ann_half,
+        "snn_map50": snn_half,
+        "loss": ann_half - snn_half,
+        "loss_ci95_low": float(low),
+        "loss_ci95_high": float(high),
+        "ann_map50_95": ann_all,
+        "snn_map50_95": snn_all,
+        "agreement": agreement(ann, snn),
+    }
 
 
-def precisions(objects: Boxes, found: Boxes, draws: NDArray[np.int_], overlaps: Sequence[float] = (0.5,)) -> NDArray[np.float64]:
-    """Mean average precision over classes and overlaps, for each line of image numbers in ``draws`` (an image may come twice).
+def mean_precision(coco: Any) -> tuple[float, float]:
+    """Mean over the classes of which an image shows an object: at an overlap of half, and the mean over all overlaps."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.accumulate()
+    precision = 100 * coco.eval["precision"]  # [overlaps, recalls, classes, 1, 1]
+    return float(precision[0].mean()), float(precision.mean())
 
-    Classes count of which one of these images shows an object.
+
+def resampled(coco: Any, draws: NDArray[np.int_]) -> NDArray[np.float64]:
+    """The first of ``mean_precision`` for each line of image numbers; an image may be drawn more than once and counts as often.
+
+    NaN for a line whose images show no object.
+    """
+    images = len(coco.params.imgIds)
+    times = np.stack([np.bincount(line, minlength=images) for line in draws])  # [draws, images]
+    precisions = []
+    for start in range(0, len(coco.evalImgs), images):
+        matched = [(image, each) for image, each in enumerate(coco.evalImgs[start : start + images]) if each is not None]
+        image = np.concatenate([np.full(len(each["dtScores"]), number) for number, each in matched])
+        order = np.argsort(-np.concatenate([each["dtScores"] for _, each in matched]), kind="stable")
+        right = np.concatenate([each["dtMatches"][0] > 0 for _, each in matched])[order]
+        there = times[:, [number for number, _ in matched]] @ np.array([len(each["gtIds"]) for _, each in matched])  # [draws]
+        counted = times[:, image[order].astype(int)]  # [draws, detections]
+        true = (counted * right).cumsum(1)
+        precision = true / np.maximum(counted.cumsum(1), 1)
+        envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+        reached = np.searchsorted(coco.params.recThrs, true / np.maximum(there, 1)[:, None], side="right")
+        average = (np.diff(reached, axis=1, prepend=0) * envelope).sum(1) / len(coco.params.recThrs)
+        precisions.append(np.where(there > 0, 100 * average, np.nan))
+    shown = ~np.isnan(precisions)
+    mean: NDArray[np.float64] = np.nansum(precisions, 0) / np.where(shown.any(0), shown.sum(0), np.nan)
+    return mean
+
+
+def match(objects: Boxes, found: Boxes) -> Any:
+    """``COCOeval`` with the detections of every image and class matched to the objects, at overlaps of 50, 55 ... 95 %.
 
     Raises:
         CannotRun: ``pycocotools`` is not installed, or no image shows an object.
     """
-    coco = _matched(objects, found, overlaps)
-    matches, classes = coco.evalImgs, np.arange(len(coco.params.catIds))
-    means = []
-    for images in draws:
-        coco.evalImgs = [matches[place] for place in (classes[:, None] * len(objects) + images).flat]
-        with contextlib.redirect_stdout(io.StringIO()):
-            coco.accumulate()
-        precision = coco.eval["precision"][..., 0, 0]  # [overlaps, recalls, classes], -1 where there is no object
-        means.append(100 * precision[precision >= 0].mean() if (precision >= 0).any() else np.nan)
-    return np.array(means)
-
-
-def _matched(objects: Boxes, found: Boxes, overlaps: Sequence[float]) -> Any:
-    """``COCOeval`` with the detections of every image and class matched to the objects."""
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
@@ -84,7 +104,7 @@ def _matched(objects: Boxes, found: Boxes, overlaps: Sequence[float]) -> Any:
             side.dataset = {"images": images, "categories": classes, "annotations": numbered}
             side.createIndex()
         coco = COCOeval(*sides, "bbox")
-        coco.params.iouThrs, coco.params.maxDets = np.array(overlaps), [found.shape[1]]
+        coco.params.maxDets = [found.shape[1]]
         coco.params.areaRng, coco.params.areaRngLbl = coco.params.areaRng[:1], ["all"]
         coco.evaluate()
     return coco

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.data.boxes import coco_names
 from benchmarks.errors import CannotRun
@@ -13,10 +13,12 @@ from benchmarks.measurements import Arrays, Measurement
 from benchmarks.measurements.detection import Detection
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.tables.artifacts import STATUS_COLUMNS, Row, Values
-from benchmarks.tables.columns import ran_on
+from benchmarks.tables.columns import loss_text, ran_on
+from benchmarks.tables.markdown import number
 from benchmarks.tables.precision import SURE, scores
 from benchmarks.tables.schema import Column, TableSchema
 from benchmarks.tables.sweeps import Fill, Setting, swept
+from benchmarks.tables.views import View
 from benchmarks.tmn.settings import settings_of
 
 filled = partial(Column, nullable=False)
@@ -72,15 +74,13 @@ MISSING = {"networks": [["COCO (128 images)", "FastestDet"]], "conversions": [["
 
 
 def detection(profile: Profile) -> list[Row]:
-    """The first detector of the profile in each conversion, the others in the first one."""
+    """Each detector of the profile in each conversion."""
     section = settings_of(profile, "detection") or MISSING
     settings = [
         Setting({"calibration": rule, "precharge_steps": precharge, "timesteps": t}, t, "TMN", {"precharge": precharge})
         for rule, precharge, t in section["conversions"]
     ]
-    first, others = section["networks"][:1], section["networks"][1:]
-    rows = swept(profile, first, settings, _measured) + swept(profile, others, settings[:1], _measured)
-    return [replace(row, number=number) for number, row in enumerate(rows, start=1)]
+    return swept(profile, section["networks"], settings, _measured)
 
 
 def picture(profile: Profile) -> list[Row]:
@@ -120,8 +120,30 @@ def _boxes(choice: NetworkChoice, timesteps: int, image: int, arrays: list[Array
     for side, name in SIDES.items():
         rows = arrays[0][name][image]
         rows = rows[~np.isnan(rows[:, 0])] if side == "objects" else rows[rows[:, 4] >= SURE]
-        for number, row in enumerate(rows.tolist(), start=1):
-            line = {"side": side, "box": number, "class": coco_names()[int(row[-1])], "timesteps": timesteps} | ran_on(choice)
+        for place, row in enumerate(rows.tolist(), start=1):
+            line = {"side": side, "box": place, "class": coco_names()[int(row[-1])], "timesteps": timesteps} | ran_on(choice)
             line |= dict(zip(EDGES, row, strict=False))
             lines.append(line if side == "objects" else line | {"score": row[4]})
     return lines
+
+
+shown = View(
+    DETECTION,
+    ("Data", "dataset"),
+    ("Calibration", "calibration"),
+    ("T", "timesteps"),
+    ("L", "precharge_steps"),
+    ("Latency", "latency"),
+    ("map50: ANN → SNN", lambda row: f"{number(row['ann_map50'])} → {number(row['snn_map50'])}"),
+    ("Loss [95 %]", loss_text),
+    ("map50_95: ANN → SNN", lambda row: f"{number(row['ann_map50_95'])} → {number(row['snn_map50_95'])}"),
+    ("Agreement, %", "agreement"),
+    ("Error of the maps", "map_error"),
+    ours=6,
+)
+
+
+def longest_path(rows: pd.DataFrame) -> int:
+    """Layers of neurons in series, each of which waits for its pre-charge."""
+    waits = rows[rows["precharge_steps"] > 0].iloc[0]
+    return int((waits["latency"] - waits["timesteps"]) // waits["precharge_steps"])

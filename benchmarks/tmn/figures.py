@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from benchmarks.tables import drawing
@@ -202,6 +203,25 @@ def energies(frame: pd.DataFrame) -> Figure:
         edges(axes, left="loss, percentage points")
         _loss_scale(axes)
     return drawing.finished(figure, "Conversion loss over energy; numbers: timesteps T", ncols=2)
+
+
+def boxes(rows: pd.DataFrame) -> Figure:
+    """What the trained and the converted network find on one picture; dashed: the objects."""
+    figure = Figure(figsize=(WIDTH, 4.4))
+    titles = {"trained": "trained network", "converted": f"converted network, T = {rows['timesteps'].iloc[0]}"}
+    colors = dict(zip(rows["class"].unique(), cycle(RULES)))
+    for axes, (side, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+        for _, row in rows[rows["side"].isin(["objects", side])].iterrows():
+            line, color = ("--", GREY) if row["side"] == "objects" else ("-", colors[row["class"]])
+            corner, size = (row["left"], row["top"]), (row["right"] - row["left"], row["bottom"] - row["top"])
+            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=color, linestyle=line, linewidth=1.4))
+            if line == "-":
+                text = f"{row['class']} {row['score']:.2f}"
+                axes.text(*corner, text, color="white", fontsize=7, backgroundcolor=color, va="bottom", clip_on=True)
+        axes.set(title=title, xlim=(0, 1), ylim=(1, 0), xticks=[], yticks=[], aspect="equal")
+        axes.spines[:].set_visible(True)
+    drawing.heading(figure, f"Boxes on one image of {rows['dataset'].iloc[0]}; dashed: its objects")
+    return figure
 
 
 def _losses(rows: pd.DataFrame, column: str, styles: Styles, text: str, band: str = "") -> Figure:
