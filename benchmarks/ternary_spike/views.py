@@ -13,7 +13,7 @@ from benchmarks.tables.columns import accuracy_text
 from benchmarks.tables.markdown import DASH, number, plain, ranges, small
 from benchmarks.tables.status import stands_for
 from benchmarks.tables.views import View, listing
-from benchmarks.ternary_spike.artifacts import ANALYTIC, FOLDING, METHODS, TABLE1
+from benchmarks.ternary_spike.artifacts import ANALYTIC, EVENTS, FOLDING, METHODS, TABLE1
 from benchmarks.ternary_spike.claims import differences
 from benchmarks.ternary_spike.settings import choices
 from benchmarks.training import recipe
@@ -29,6 +29,10 @@ table1 = View(
     TABLE1, ("Network", "architecture"), ("Method", "method"), ("T", "timesteps"), ("Printed", "accuracy_paper"), *OURS, ours=5
 )
 methods = View(METHODS, ("Method", "method"), ("T", "timesteps"), *OURS, ours=5)
+events = View(
+    EVENTS, ("Method", "method"), ("T", "timesteps"), ("Seed", "seed"), ("Ours [95 %]", accuracy_text),
+    ("Firing, %", "firing_percent"), ("Epochs", "epochs"), ("Test recordings", "n_test"), ours=4,
+)  # fmt: skip
 folding = View(FOLDING, ("Method", "method"), ("T", "timesteps"), ("Same logits, %", "same_percent"), "images", ours=2)
 analytic = View(
     ANALYTIC, ("Claim", "claim"), ("Quantity", "quantity"), ("Case", lambda row: plain(row["case"]), "l"),
