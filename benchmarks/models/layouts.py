@@ -48,6 +48,8 @@ def parse_layout(layout: str, shape: Sequence[int], classes: int) -> list[Layer]
     Raises:
         CannotRun: not a layout, or one that does not fit the images or the classes; the token is named.
     """
+    if len(shape) != 3:
+        raise CannotRun(f"layout {layout!r} takes images, not frames of events; use a residual one, such as ResNet18-w8")
     channels, height, width = shape
     tokens = layout.split("-")
     flat = 0

@@ -16,7 +16,7 @@ from benchmarks.tables.markdown import DASH, number, plain, ranges, small
 from benchmarks.tables.status import stands_for
 from benchmarks.tables.views import View, listing
 from benchmarks.ternary_spike.claims import CONTROL, TRAINABLE, differences
-from benchmarks.ternary_spike.schemas import ACCURACIES, FIGURE2, FOLDING, METHODS, TABLE5
+from benchmarks.ternary_spike.schemas import ACCURACIES, EVENTS, FIGURE2, FOLDING, METHODS, TABLE5
 from benchmarks.ternary_spike.settings import choices
 from benchmarks.training import recipe
 
@@ -61,6 +61,10 @@ table5 = View(
 )
 spreads = View(FIGURE2, ("Method", "method"), ("T", "timesteps"), ("Layer", "layer"), "mean", ("Deviation", "std"), ours=2)
 methods = View(METHODS, ("Method", "method"), ("T", "timesteps"), *OURS, ours=5)
+events = View(
+    EVENTS, ("Method", "method"), ("T", "timesteps"), ("Seed", "seed"), ("Ours [95 %]", accuracy_text),
+    ("Firing, %", "firing_percent"), ("Epochs", "epochs"), ("Test recordings", "n_test"), ours=4,
+)  # fmt: skip
 folding = View(FOLDING, ("Method", "method"), ("T", "timesteps"), ("Same logits, %", "same_percent"), "images", ours=2)
 analytic = View(
     ANALYTIC, ("Claim", "claim"), ("Quantity", "quantity"), ("Case", lambda row: plain(row["case"]), "l"),

@@ -70,3 +70,8 @@ def test_what_does_not_fit_the_images_or_the_classes(layout: str, message: str) 
 def test_a_number_of_inputs_equal_to_the_classes_is_no_network() -> None:
     with pytest.raises(CannotRun, match="must end with a linear layer"):
         parse_layout("4", (1, 2, 2), 4)
+
+
+def test_frames_of_events_are_refused() -> None:
+    with pytest.raises(CannotRun, match="takes images, not frames of events; use a residual one"):
+        parse_layout("784-10", (10, 2, 34, 34), 10)

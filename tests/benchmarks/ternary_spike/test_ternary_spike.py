@@ -66,6 +66,16 @@ def test_a_row_of_table_1_is_a_run_for_each_seed_of_the_stand_in() -> None:
     assert [row.key["method"] for row in ROWS["methods"]] == list(DEEP_METHODS)
 
 
+def test_a_fold_is_a_training_run_with_its_own_test_part() -> None:
+    (artifact,) = (each for each in ARTIFACTS if each.name == "events")
+    rows = artifact.rows(load_profile("workstation"))
+    assert [(row.key["method"], row.key["seed"]) for row in rows] == [(m, k) for m in (BINARY, TERNARY, TRAINABLE) for k in range(5)]
+    for row in rows:
+        (run,) = row.measurements
+        assert isinstance(run, DeepTraining) and dict(run.options) == {"timesteps": 10}
+        assert run.dataset == f"nmnist-subset?by=count&frames=10&split=fold{run.seed}"
+
+
 def test_a_row_is_the_mean_over_seeds_and_firing_that_over_neurons() -> None:
     fill = ROWS["table1"][0].fill
     assert fill is not None

@@ -24,7 +24,7 @@ def test_every_value_has_its_source_beside_it() -> None:
     tables = tomllib.loads(text).values()
     assert len(lines) == sum(len(table) - ("options" in table) + len(table.get("options", {})) for table in tables)
     for table in tables:  # every recipe says all there is to say
-        assert table.keys() | {"name", "options", "cutout", "processes"} == {field.name for field in fields(Recipe)}
+        assert table.keys() | {"name", "options", "cutout", "processes", "wrap"} == {field.name for field in fields(Recipe)}
     for line in lines:
         assert len(line.partition("#")[2].strip()) >= 4, line
 
