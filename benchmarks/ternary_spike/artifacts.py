@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -13,72 +12,41 @@ from benchmarks.measurements.deep_training import DeepTraining
 from benchmarks.measurements.initial_gradients import InitialGradients
 from benchmarks.methods import DEEP_METHODS
 from benchmarks.profiles import Profile
+from benchmarks.tables import runs as kit
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
-from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
-from benchmarks.tables.runs import Found, KeyedFill, Runs, over_runs, ran, rows_of_runs
-from benchmarks.tables.schema import Column, TableSchema, published_keys
+from benchmarks.tables.artifacts import Artifact, Row, Values
+from benchmarks.tables.runs import Found, Runs, cells, ran
+from benchmarks.tables.schema import Column, published_keys
 from benchmarks.tables.sweeps import printed_rows
 from benchmarks.ternary_spike.analytic import cases
 from benchmarks.ternary_spike.settings import PAPER, choice, choices, settings
 
-ACCURACY = Column("snn_metric", "float", minimum=0, maximum=100, doc="test accuracy in %, mean over seeds")
-VALIDATION = Column("validation", "float", 3, minimum=0, maximum=100, doc="accuracy on the validation images, %", rtol=1e-2)
-FIRING = Column("firing_percent", "float", minimum=0, maximum=100, doc="neurons with a spike, of either sign, mean over steps")
-EFFORT = (
-    FIRING,
-    Column("training_images", "int", minimum=1, doc="images that a network was trained on"),
-    Column("epochs", "int", minimum=1),
-    Column("n_test", "int", minimum=1),
-)
-OVER_SEEDS = (
-    Column("seeds", "text", doc="training seeds"),
-    ACCURACY,
-    Column("std", "float", 3, minimum=0, rtol=5e-2, doc="its standard deviation over seeds, in points"),
-    Column("ci95_low", "float", 3, doc="95 % interval of the mean over seeds (Student's t)"),
-    Column("ci95_high", "float", 3, doc="its upper end"),
-    VALIDATION,
-    *EFFORT,
-)
-SINGLE = ("std", "ci95_low", "ci95_high")
-"""Columns that are empty for a single seed."""
-SETTING = tuple(Column(name, "text", nullable=False) for name in ("dataset", "architecture", "method"))
-T, SEED = Column("timesteps", "int", nullable=False, minimum=1), Column("seed", "int", nullable=False, minimum=0)
+percent = partial(Column, kind="float", minimum=0, maximum=100)
+ACCURACY = percent("snn_metric", doc="test accuracy in %, mean over seeds")
+EFFORT = (percent("firing_percent", doc="neurons with a spike, of either sign, mean over steps"), *kit.EFFORT, kit.N_TEST)
+OVER_SEEDS = (kit.SEEDS, ACCURACY, *kit.SPREAD, kit.VALIDATION, *EFFORT)
+T = Column("timesteps", "int", nullable=False, minimum=1)
+SETTING = (*(Column(name, "text", nullable=False) for name in ("dataset", "architecture", "method")), T)
+BY_LAYER = (*SETTING, Column("layer", "int", nullable=False, minimum=1, doc="neurons, in the order of computation"))
 KEYS = published_keys(PAPER, "table1", ("row", "dataset", "architecture", "method", "timesteps"))
-TABLE1 = TableSchema("table1", 1, KEYS, (*OVER_SEEDS, *STATUS_COLUMNS), optional=SINGLE)
-METHODS = TableSchema("methods", 1, (*SETTING, T), (*OVER_SEEDS, *STATUS_COLUMNS), optional=SINGLE)
-INTERVAL = (Column("ci95_low", "float", doc="Wilson's 95 % interval over test images"), Column("ci95_high", "float"))
-RUNS = TableSchema("runs", 1, (*SETTING, T, SEED), (ACCURACY, *INTERVAL, VALIDATION, *EFFORT, *STATUS_COLUMNS))
-LAYER = Column("layer", "int", nullable=False, minimum=1, doc="neurons, in the order of computation")
-AMPLITUDES = TableSchema(
+TABLE1 = kit.schema("table1", KEYS, *OVER_SEEDS, optional=kit.SINGLE)
+METHODS = kit.schema("methods", SETTING, *OVER_SEEDS, optional=kit.SINGLE)
+RUNS = kit.schema("runs", (*SETTING, kit.SEED), ACCURACY, *kit.WILSON, kit.VALIDATION, *EFFORT)
+AMPLITUDES = kit.schema(
     "amplitudes",
-    1,
-    (*SETTING, T, LAYER),
-    (
-        Column("amplitude", "float", 4, doc="after training, mean over seeds; 1 before", atol=1e-3),
-        Column("firing", "float", 4, minimum=0, maximum=1, doc="share of neurons with a spike", atol=1e-3),
-        Column("seeds", "text"),
-        *STATUS_COLUMNS,
-    ),
+    BY_LAYER,
+    Column("amplitude", "float", 4, doc="after training, mean over seeds; 1 before", atol=1e-3),
+    Column("firing", "float", 4, minimum=0, maximum=1, doc="share of neurons with a spike", atol=1e-3),
+    kit.SEEDS,
 )
-GRADIENTS = TableSchema(
-    "gradients",
-    1,
-    (*SETTING, T, LAYER),
-    (
-        Column("gradient", "sci", 3, minimum=0, doc="norm of dL/dx over the currents of a layer, before training", rtol=1e-2),
-        *STATUS_COLUMNS,
-    ),
-)
-FOLDING = TableSchema(
+GRADIENT = Column("gradient", "sci", 3, minimum=0, doc="norm of dL/dx over the currents of a layer, before training")
+GRADIENTS = kit.schema("gradients", BY_LAYER, GRADIENT)
+FOLDING = kit.schema(
     "folding",
-    1,
-    (*SETTING, T),
-    (
-        Column("same_percent", "float", minimum=0, maximum=100, doc="test images whose logits stay within 1e-12, in float64"),
-        Column("images", "int", minimum=1, doc="over all seeds"),
-        Column("seeds", "text"),
-        *STATUS_COLUMNS,
-    ),
+    SETTING,
+    percent("same_percent", doc="test images whose logits stay within 1e-12, in float64"),
+    Column("images", "int", minimum=1, doc="over all seeds"),
+    kit.SEEDS,
 )
 
 
@@ -138,13 +106,7 @@ def _gradients_of(runs: Callable[[], Runs]) -> Runs:
 def _summary(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
     """Means over training runs."""
     rates = [100 * float((each["fired"] * each["sizes"]).sum() / each["sizes"].sum()) for each in arrays]
-    yield over_runs(arrays) | {"firing_percent": float(np.mean(rates))}
-
-
-def _single(key: Values, arrays: list[Arrays]) -> Iterator[Values]:
-    """One training run, with correctness per test image."""
-    for line in _summary(key, arrays):
-        yield line | {CORRECT: (None, arrays[0]["correct"])}
+    yield kit.over_runs(arrays) | {"firing_percent": float(np.mean(rates))}
 
 
 def _folding(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
@@ -153,26 +115,20 @@ def _folding(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
 
 
 def _gradients(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
-    for layer, gradient in enumerate(arrays[0]["gradient"], start=1):
-        yield {"layer": layer, "gradient": float(gradient)}
+    return cells({"layer": 1}, gradient=arrays[0]["gradient"])
 
 
 def _layers(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
-    means = (np.mean([each[name] for each in arrays], axis=0) for name in ("amplitudes", "fired"))
-    for layer, (amplitude, firing) in enumerate(zip(*means, strict=True), start=1):
-        yield {"layer": layer, "amplitude": float(amplitude), "firing": float(firing)}
-
-
-def _artifact(schema: TableSchema, title: str, found: Callable[[Profile], Found], fill: KeyedFill, **options: Any) -> Artifact:
-    return Artifact(schema.name, title, schema, partial(rows_of_runs, found, fill, **options))
+    amplitude, firing = (np.mean([each[name] for each in arrays], axis=0) for name in ("amplitudes", "fired"))
+    return cells({"layer": 1}, amplitude=amplitude, firing=firing)
 
 
 ARTIFACTS = (
-    _artifact(TABLE1, "Table 1: binary, ternary and trainable ternary spikes", _printed, _summary),
-    _artifact(RUNS, "Every training run of Table 1 (not printed)", _runs, _single, each=True),
-    _artifact(METHODS, "Methods of direct training on one network, by one recipe (not printed)", _methods, _summary),
-    _artifact(GRADIENTS, "Gradients over depth before training (not printed)", _untrained, _gradients, unmeasured={"layer": 1}),
-    _artifact(AMPLITUDES, "Trained amplitudes by layer (not printed)", _trained, _layers, unmeasured={"layer": 1}),
-    _artifact(FOLDING, "Amplitudes folded into kernels (not printed)", _trained, _folding),
+    kit.artifact(TABLE1, "Table 1: binary, ternary and trainable ternary spikes", _printed, _summary),
+    kit.artifact(RUNS, "Every training run of Table 1 (not printed)", _runs, partial(kit.single, _summary), each=True),
+    kit.artifact(METHODS, "Methods of direct training on one network, by one recipe (not printed)", _methods, _summary),
+    kit.artifact(GRADIENTS, "Gradients over depth before training (not printed)", _untrained, _gradients, layer=1),
+    kit.artifact(AMPLITUDES, "Trained amplitudes by layer (not printed)", _trained, _layers, layer=1),
+    kit.artifact(FOLDING, "Amplitudes folded into kernels (not printed)", _trained, _folding),
     Artifact("analytic", "Analytic claims", ANALYTIC, lambda profile: analytic_rows(cases())),
 )

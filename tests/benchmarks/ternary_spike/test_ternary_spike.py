@@ -133,7 +133,8 @@ def test_energies_are_those_of_print_and_entropies_those_by_hand() -> None:
         ({"architecture": "VGG"}, "unknown architecture 'VGG'; known: ResNet20"),
         ({"recipe": "none"}, "no training recipe called 'none'"),
         ({"dataset": "nobody/none"}, "nobody/none"),
-        ({"seeds": []}, "seeds must be a list of different whole numbers"),
+        ({"seeds": []}, "seeds must have at least 1 item"),
+        ({"seeds": [0, 0]}, "seeds must not repeat a value"),
         ({"width": 3}, "unknown entry 'width'"),
     ],
 )
