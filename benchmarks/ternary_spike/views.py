@@ -10,13 +10,14 @@ from benchmarks.methods import DEEP_METHODS, direct_method
 from benchmarks.methods.deep import DeepMethod
 from benchmarks.profiles import Profile
 from benchmarks.tables.columns import accuracy_text
-from benchmarks.tables.markdown import DASH, number, plain, ranges, small
+from benchmarks.tables.differences import differences
+from benchmarks.tables.markdown import DASH, number, plain, small
 from benchmarks.tables.status import stands_for
-from benchmarks.tables.views import View, listing
+from benchmarks.tables.views import View
 from benchmarks.ternary_spike.artifacts import ANALYTIC, FOLDING, METHODS, TABLE1
-from benchmarks.ternary_spike.claims import differences
-from benchmarks.ternary_spike.settings import choices
-from benchmarks.training import recipe
+from benchmarks.ternary_spike.claims import SETTING, text
+from benchmarks.ternary_spike.settings import Choice, choices
+from benchmarks.training.recipes import Recipe, recipe
 
 OURS = (
     ("Ours [95 %]", accuracy_text),
@@ -38,20 +39,14 @@ analytic = View(
 
 def gains(runs: pd.DataFrame, method: str, other: str) -> list[str]:
     """What a method gains over another, by setting."""
-    return [each.text() for each in differences(runs, method, other)]
+    return [text(each) for each in differences(runs, "method", method, other, SETTING)]
 
 
-def growth(gradients: pd.DataFrame, trained: pd.DataFrame) -> str:
+def growth(gradients: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     """By how much gradients grow from the last layer to the first, beside the accuracy after training; steadiest first."""
     ends = gradients.groupby("method", sort=False)["gradient"].agg(["first", "last"])
     found = (ends["first"] / ends["last"]).rename("growth").to_frame().join(trained.set_index("method")["snn_metric"])
-    order = found["growth"].map(log10).abs().sort_values(kind="stable").index
-    return listing(
-        [(method, *found.loc[method]) for method in order],
-        ("Method", lambda line: line[0], "l"),
-        ("First over last layer", lambda line: f"{line[1]:.3g}"),
-        ("Accuracy, %", lambda line: number(line[2])),
-    )
+    return found.loc[found["growth"].map(log10).abs().sort_values(kind="stable").index]
 
 
 def definitions() -> list[DeepMethod]:
@@ -60,20 +55,9 @@ def definitions() -> list[DeepMethod]:
     return [each for each in made if isinstance(each, DeepMethod)]
 
 
-def recipes(profile: Profile) -> str:
-    """How each network was trained."""
-    return listing(
-        [(each, recipe(each.recipe)) for each in choices(profile)],
-        ("Stands for", lambda pair: stands_for(pair[0].architecture, pair[0].paper_dataset, pair[0].stand_in), "l"),
-        ("Network", lambda pair: f"`{pair[0].layout}` on `{pair[0].dataset}`", "l"),
-        ("Seeds", lambda pair: ranges(pair[0].seeds), "l"),
-        ("Held out", lambda pair: f"{pair[0].validation:,}"),
-        ("Epochs", lambda pair: str(pair[1].epochs)),
-        ("Batch", lambda pair: str(pair[1].batch_size)),
-        ("Learning rate", lambda pair: f"{pair[1].learning_rate:g}"),
-        ("Weight decay", lambda pair: f"{pair[1].weight_decay:g}"),
-        ("Precision", lambda pair: pair[1].precision, "l"),
-    )
+def recipes(profile: Profile) -> list[tuple[Choice, str, Recipe]]:
+    """The networks, what each stands for, and how it was trained."""
+    return [(c, stands_for(c.architecture, c.paper_dataset, c.stand_in), recipe(c.recipe)) for c in choices(profile)]
 
 
 def acting(rows: pd.DataFrame, most: float = 0.01) -> str:

@@ -13,7 +13,7 @@ from benchmarks.published import read_published
 from benchmarks.tables.claims import Tables
 from benchmarks.tables.columns import LOSSES, each_network, loss_text, marked, printed_loss, verdict
 from benchmarks.tables.markdown import DASH, enumeration, number, plain, ranges, small, table
-from benchmarks.tables.views import View, grid, least_in_bold, listing, shown
+from benchmarks.tables.views import View, grid, least_in_bold, shown
 from benchmarks.tmn.artifacts import TABLE2, TABLE3
 from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPE_NAMES, error_ratios, toy_grid
 from benchmarks.tmn.settings import PAPER
@@ -77,19 +77,6 @@ def smaller_at(rows: pd.DataFrame) -> str:
             where = "every T" if smaller == both else f"T = {ranges(smaller)}" if smaller else "no T"
             parts.append(f"{NAMES[name]} with 2^T steps at {where} of {ranges(both)}")
     return ", and less than ".join(parts)
-
-
-def codes(rows: pd.DataFrame) -> str:
-    """The loss of every method over its timesteps."""
-    curves = [curve.sort_values("timesteps") for _, curve in rows.groupby("method", sort=False)]
-    losses = lambda row: f"{row['timesteps']} ({row['latency']}): {loss_text(row)}"  # noqa: E731
-    return listing(
-        curves,
-        ("Method", lambda curve: str(curve["method"].iloc[0]), "l"),
-        ("Before, %", lambda curve: ", ".join(dict.fromkeys(map(number, curve["ann_metric"])))),
-        ("Test images", lambda curve: ", ".join(dict.fromkeys(f"{n:,}" for n in curve["n_test"]))),
-        ("Loss in points [95 %] at T (latency)", lambda curve: "; ".join(losses(row) for _, row in curve.iterrows()), "l"),
-    )
 
 
 def scaled_thresholds(rows: pd.DataFrame) -> str:

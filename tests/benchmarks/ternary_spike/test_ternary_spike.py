@@ -18,9 +18,10 @@ from benchmarks.measurements.lab import Lab
 from benchmarks.methods import DEEP_METHODS, direct_method
 from benchmarks.profiles import load_profile
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN
+from benchmarks.tables.differences import differences
 from benchmarks.ternary_spike.analytic import PAPER_PJ, energy, entropy
 from benchmarks.ternary_spike.artifacts import ARTIFACTS
-from benchmarks.ternary_spike.claims import CLAIMS, differences
+from benchmarks.ternary_spike.claims import CLAIMS, SETTING
 from benchmarks.ternary_spike.settings import choice, choices
 
 EMBEDDED = load_profile("embedded")
@@ -96,7 +97,7 @@ def test_gradients_grow_through_binary_spikes_behind_a_wide_window_and_stay_thro
 
 
 def test_differences_are_paired_over_seeds() -> None:
-    (found,) = differences(runs(ternary=[50.0, 60.0, 70.0], binary=[40.0, 49.0, 61.0, 99.0])["runs"], TERNARY, BINARY)
+    (found,) = differences(runs(ternary=[50.0, 60.0, 70.0], binary=[40.0, 49.0, 61.0, 99.0])["runs"], "method", TERNARY, BINARY, SETTING)
     assert found.seeds == 3 and found.points.estimate == 10.0 and found.points.high - found.points.low < 5.1
 
 
