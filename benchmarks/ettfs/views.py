@@ -16,11 +16,10 @@ from benchmarks.ettfs.claims import seed_count, spread
 from benchmarks.ettfs.settings import Choice, choices
 from benchmarks.methods import DIRECT_METHODS, DirectMethod, direct_method
 from benchmarks.profiles import Profile
-from benchmarks.tables.claims import brief
 from benchmarks.tables.columns import accuracy_text
-from benchmarks.tables.markdown import DASH, number, plain, ranges, small
-from benchmarks.tables.status import NOT_RUN, measured, stands_for
-from benchmarks.tables.views import Cell, View, grid
+from benchmarks.tables.markdown import DASH, number, ranges, small
+from benchmarks.tables.status import measured, stands_for
+from benchmarks.tables.views import View, grid
 from benchmarks.training.recipes import Recipe, recipe
 
 INITIALIZATIONS = {"kaiming": "Kaiming", "ettfs": "ETTFS"}
@@ -82,42 +81,28 @@ def trained(profile: Profile) -> list[tuple[Choice, str, Recipe]]:
 # ---- Tables I to III --------------------------------------------------------------------------------------------------
 
 
-def _ours(heading: str, cell: Callable[[pd.Series], str], dagger: str = "") -> tuple[str, Cell]:
-    """A measured column, in italics for a stand-in."""
-
-    def shown(row: pd.Series) -> str:
-        if row["status"].startswith(NOT_RUN):
-            return DASH
-        return f"*{cell(row)}*{dagger}" if row["status"] == "stand-in" else cell(row)
-
-    return heading, shown
-
-
-def _where(row: pd.Series) -> str:
-    if row["status"].startswith(NOT_RUN):
-        return plain(brief(row["status"]))
-    return f"`{row['architecture_used']}` on `{row['dataset_used']}`"
-
-
 OURS: tuple[Any, ...] = (
-    _ours("Ours [95 %]", accuracy_text, " †"),
-    _ours("Std", lambda row: number(row["std"])),
-    _ours("Seeds", lambda row: str(seed_count(row))),
-    _ours("Training images, epochs", lambda row: f"{row['training_images']:,}, {row['epochs']}"),
-    _ours("Test images", lambda row: f"{row['n_test']:,}"),
-    ("Measured on", _where, "l"),
+    ("Ours [95 %]", accuracy_text),
+    ("Std", lambda row: number(row["std"])),
+    ("Seeds", lambda row: str(seed_count(row))),
+    ("Training images, epochs", lambda row: f"{row['training_images']:,}, {row['epochs']}"),
+    ("Test images", lambda row: f"{row['n_test']:,}"),
 )
-GAIN = ("ETTFS gains", lambda row: number(row["gain"], sign=True))
+PLACE = ("Measured on", lambda row: f"`{row['architecture_used']}` on `{row['dataset_used']}`", "l")
 _comparison = View(
-    TABLE1, ("Row", "row"), ("Method", "method"), ("Network", "network"), ("Printed", "accuracy_paper"), *OURS, GAIN
+    TABLE1,
+    *(("Row", "row"), ("Method", "method"), ("Network", "network"), ("Printed", "accuracy_paper"), *OURS),
+    ("ETTFS gains", lambda row: number(row["gain"], sign=True)),
+    PLACE,
+    ours=7,
 )
 table3 = View(
     TABLE3,
     ("Row", "row"),
     ("Initialisation", lambda row: {"yes": "ETTFS", "no": "Kaiming"}[row["initialization"]], "l"),
     ("Pooling", lambda row: {"yes": "average", "no": "max"}[row["average_pooling"]], "l"),
-    ("Printed", "accuracy_paper"),
-    *OURS,
+    *(("Printed", "accuracy_paper"), *OURS, PLACE),
+    ours=6,
 )
 
 
@@ -125,7 +110,7 @@ def comparison(rows: pd.DataFrame) -> str:
     """Tables I and II: printed accuracies beside ours."""
     own = measured(rows[rows["method"] == "ETTFS"]).drop_duplicates("network").set_index("network")["snn_metric"]
     gain = rows["network"].map(own.to_dict()).astype("float64") - rows["snn_metric"]
-    return _comparison(rows.assign(gain=gain.mask((rows["method"] == "ETTFS") | rows["status"].str.startswith(NOT_RUN))))
+    return _comparison(rows.assign(gain=gain.mask(rows["method"] == "ETTFS")))
 
 
 def sources(rows: pd.DataFrame) -> str:
