@@ -56,15 +56,9 @@ def last_losses(rows: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def same_and_exponential_steps(rows: pd.DataFrame) -> str:
-    """TMN against rate coding at equal and at 2^T steps."""
-    by = {(row["method"], row["timesteps"]): loss_text(row) for _, row in rows.iterrows()}
-    columns = [("TMN", "T"), ("rate", "T"), ("OPI", "T"), ("rate", "2^T"), ("OPI", "2^T")]
-    lines = [
-        [str(t), *(by.get((name, t if steps == "T" else 2**t), DASH) for name, steps in columns)]
-        for t in sorted(steps for name, steps in by if name == "TMN")
-    ]
-    return table(["T", *(f"{name}, {steps} steps" for name, steps in columns)], lines, "r" * 6)
+def losses(rows: pd.DataFrame) -> dict[tuple[str, int], str]:
+    """The losses of a network by method and T."""
+    return {(row["method"], row["timesteps"]): loss_text(row) for _, row in rows.iterrows()}
 
 
 def smaller_at(rows: pd.DataFrame) -> str:
@@ -116,16 +110,10 @@ def precharge(rows: pd.DataFrame, column: str, scale: float = 1, decimals: int =
     return grid(rows, down, "timesteps", cell, headings, left=left, top="T = {}".format, sort=False, align="lr")
 
 
-def depth(rows: pd.DataFrame) -> str:
-    """Errors of TMN over those of rate coding, by T."""
-    lines = []
-    for t in sorted(rows["tmn_timesteps"].unique()):
-        lines.append([f"{t}", f"{2 ** int(t)}"])
-        for rate in ("rate", "OPI"):
-            of = error_ratios(rows, rate).get(t)
-            lines[-1] += [DASH] * 2 if of is None else [small(np.exp(np.log(of).mean())), f"{(of < 1).sum()} of {len(of)} layers"]
-    header = ["T", "2^T", "TMN / rate from zero", "TMN lower at", "TMN / rate from half threshold", "TMN lower at"]
-    return table(header, lines, "rrrrrr")
+def error_ratio(rows: pd.DataFrame, rate: str, timesteps: int) -> list[str]:
+    """Error of TMN over that of rate coding, geometric mean over depth, and at how many depths it is lower."""
+    of = error_ratios(rows, rate).get(timesteps)
+    return [DASH] * 2 if of is None else [small(np.exp(np.log(of).mean())), f"{(of < 1).sum()} of {len(of)} layers"]
 
 
 def residuals(rows: pd.DataFrame) -> str:
