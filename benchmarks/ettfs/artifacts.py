@@ -309,12 +309,9 @@ def _steps(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
     return cells({"layer": 1, "step": arrays[0]["step"].tolist()}, firing=firing.T)
 
 
-def _states(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
-    return cells({"layer": 1}, **{name: arrays[0][name] for name in ("fired", "mean", "variance", "current_variance")})
-
-
-def _gradients(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
-    return cells({"layer": 1}, median=arrays[0]["gradient"], mean=arrays[0]["gradient_mean"])
+def _by_layer(columns: dict[str, str], _: Values, arrays: list[Arrays]) -> Iterator[Values]:
+    """``columns``: column -> array with an entry for each layer."""
+    return cells({"layer": 1}, **{column: arrays[0][name] for column, name in columns.items()})
 
 
 def _densities(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
@@ -323,11 +320,8 @@ def _densities(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
     return cells({"layer": 1, "potential": middles}, density=counts / counts.sum(axis=1, keepdims=True) / width)
 
 
-def analytic_claims(profile: Profile) -> list[Row]:
-    """Random stacks and random spikes; no data."""
-    return analytic_rows(analytic.cases(settings(profile, "stacks")))
-
-
+STATES = partial(_by_layer, {name: name for name in ("fired", "mean", "variance", "current_variance")})
+GRADIENTS = partial(_by_layer, {"median": "gradient", "mean": "gradient_mean"})
 ARTIFACTS = (
     kit.artifact(TABLE1, "Table I: MNIST", partial(_printed, TABLE1), _summary),
     kit.artifact(TABLE2, "Table II: Fashion-MNIST", partial(_printed, TABLE2), _summary),
@@ -338,11 +332,11 @@ ARTIFACTS = (
     kit.artifact(FORCED, "The forced last spike (Sec. III-C, not printed)", _forced, _with_and_without),
     kit.artifact(COST, "Spikes, latency and energy (not printed)", _named, _cost),
     kit.artifact(SPIKE_TIMES, "Spike times after training (not printed)", _own, _times, layer=0, step=1),
-    kit.artifact(FIGURE1, "Figure 1: firing rate and potential over depth", _untrained, _states, layer=1),
+    kit.artifact(FIGURE1, "Figure 1: firing rate and potential over depth", _untrained, STATES, layer=1),
     kit.artifact(FIGURE2, "Figure 2: distribution of the potential", _untrained, _densities, layer=1),
     kit.artifact(FIGURE4, "Figure 4: convergence of a five-layer network", _deep, _epochs, each=True, epoch=0),
-    kit.artifact(FIGURE5, "Figure 5: gradients before training", _untrained, _gradients, layer=1),
+    kit.artifact(FIGURE5, "Figure 5: gradients before training", _untrained, GRADIENTS, layer=1),
     kit.artifact(FIGURE8, "Figure 8: accuracy over training, SCNN", _initialized, _epochs, each=True, epoch=0),
     kit.artifact(FIGURE9, "Figure 9: firing rate over training, SCNN", _initialized, _steps, layer=1, step=0),
-    Artifact("analytic", "Analytic claims", ANALYTIC, analytic_claims),
+    Artifact("analytic", "Analytic claims", ANALYTIC, lambda profile: analytic_rows(analytic.cases(settings(profile, "stacks")))),
 )

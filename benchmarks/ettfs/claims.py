@@ -71,8 +71,8 @@ def firing_collapses_under_kaiming(tables: Tables) -> Verdict:
         raise NotTested(f"`figure1` lacks layer {DEPTH} under both initialisations.")
     drawn = stacks(tables.get("analytic", pd.DataFrame({"case": []}, dtype="str")))
     drawn = pairs(drawn[(drawn["claim"] == "E03") & (drawn["layer"] == DEPTH)], "value", "T") if len(drawn) else drawn
-    both = [f"{number(row.kaiming, 3)} and {number(row.ettfs, 3)} ({row.Index} input)" for row in cells.itertuples()]
-    also = [f"{number(row.kaiming, 3)} and {number(row.ettfs, 3)} (T = {row.Index})" for row in drawn.itertuples()]
+    both = [f"{number(kaiming, 3)} and {number(ours, 3)} ({encoding} input)" for encoding, kaiming, ours, _ in cells.itertuples()]
+    also = [f"{number(kaiming, 3)} and {number(ours, 3)} (T = {t})" for t, kaiming, ours, _ in drawn.itertuples()]
     which = " (the output layer)" if rows["layer"].max() == DEPTH else ""
     evidence = f"Share that fires in layer {DEPTH}{which} under Kaiming's and the paper's: {'; '.join(both)}"
     evidence += f"; in random stacks {', '.join(also)}." if also else "."
@@ -273,7 +273,7 @@ def exponential_weights_fire_earlier(tables: Tables) -> Verdict:
         chosen, rivals = chosen_exponential(by.index), by.loc[[name for name in ("linear", "uniform") if name in by.index]]
         if chosen is None or rivals.empty:
             continue
-        ours = by.loc[chosen]
+        ours = network[network["decoder"] == chosen].iloc[0]
         earlier = ours["decision_step"] <= 0.9 * rivals["decision_step"] + SLACK
         held += list(earlier & (ours["snn_metric"] >= rivals["snn_metric"] - 0.3 - SLACK))
         compared.append(by.loc[[chosen, *rivals.index]])

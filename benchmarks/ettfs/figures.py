@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -188,7 +188,9 @@ def _decoder_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Exponential weights in blue, the larger the base the darker; each of the others in a colour of its own."""
     bases = sorted((name for name in names if name.startswith("exponential-")), key=lambda name: float(name.partition("-")[2]))
     shades = np.linspace(0.35, 1.0, len(bases)) if len(bases) > 1 else [1.0]
-    styles = {name: (kit.tint(BLUE, shades[index]), MARKERS[index % 7]) for index, name in enumerate(bases)}
+    styles: dict[str, tuple[Any, str]] = {
+        name: (kit.tint(BLUE, shades[index]), MARKERS[index % 7]) for index, name in enumerate(bases)
+    }
     styles |= {name: DECODERS.get(name, (GREY, "v")) for name in names if name not in styles}
     return {name: {"color": color, "marker": marker} for name, (color, marker) in styles.items()}
 
@@ -277,8 +279,8 @@ def runs(frame: pd.DataFrame) -> Figure:
 # ---- helpers ----------------------------------------------------------------------------------------------------------
 
 
-def _of_run(method: str, variant: str) -> tuple[str, str, str]:
-    return RUNS[method if method in RUNS else variant]
+def _of_run(method: Hashable, variant: Hashable) -> tuple[str, str, str]:
+    return RUNS[str(method if method in RUNS else variant)]
 
 
 def _each(frame: pd.DataFrame, over: str, *each: str) -> Iterable[tuple[dict[str, Any], pd.DataFrame]]:
