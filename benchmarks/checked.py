@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, ConfigDict, Field, StrictInt, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
 from benchmarks.errors import CannotRun
 
@@ -15,6 +16,16 @@ Natural = Annotated[StrictInt, Field(ge=0)]
 TOML = {"dict_type": "must be a table", "dataclass_type": "must be a table", "tuple_type": "must be a list"}
 """What TOML calls what pydantic calls by Python's names."""
 CONFIG = ConfigDict(extra="forbid")
+
+
+def _different(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise PydanticCustomError("repeated", "must not repeat a value")
+    return values
+
+
+Seeds = Annotated[list[Natural], Field(min_length=1), AfterValidator(_different)]
+Text = Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -33,7 +44,7 @@ class Checked:
             first = error.errors()[0]
             entry = ".".join(map(str, first["loc"]))
             told = {"missing": f"lacks the entry {entry!r}", "unexpected_keyword_argument": f"has the unknown entry {entry!r}"}
-            must = TOML.get(first["type"]) or first["msg"].replace("Input should", "must")
+            must = TOML.get(first["type"]) or first["msg"].replace("Input should", "must").replace("List should", "must")
             raise CannotRun(cls.WHERE + told.get(first["type"], f"{entry} {must}, got {first['input']!r}".strip())) from error
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from benchmarks.tables import drawing
 from benchmarks.tables.columns import titled
 from benchmarks.tables.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, AccuracyScale, heading
 
@@ -23,41 +24,18 @@ LINES: tuple[Any, ...] = ("-", "--", "-.", ":")
 
 def steps_and_latency(frame: pd.DataFrame) -> Figure:
     """Figure 1: accuracy over coding steps (left) and over latency (right), a row of panels per network."""
-
-    def draw(axes: Axes, rows: pd.DataFrame, column: str, height: AccuracyScale) -> None:
-        for _, part in rows.groupby("silent_steps"):
-            silent = int(part["silent_steps"].iloc[0])
-            color, marker = _style(silent)
-            line = "--" if silent == 0 else "-"
-            _curve(axes, part.sort_values(column), column, height, color, marker, line)
-
-    lengths = sorted(frame["silent_steps"].unique())
-    handles = [
-        Line2D([], [], color=_style(n)[0], marker=_style(n)[1], linestyle="--" if n == 0 else "-", label=_length(n))
-        for n in lengths
-    ]
     columns = {"timesteps": "coding steps T", "latency": "latency, steps"}
     text = "Accuracy over coding steps and over latency, by silent period (hollow: amplitudes did not settle)"
-    return _panels(frame, columns, draw, handles, text)
+    line = lambda row: "--" if row["silent_steps"] == 0 else "-"  # noqa: E731
+    return _by_silent_period(frame, columns, text, ["silent_steps"], line, "{1}".format)
 
 
 def negative_spikes(frame: pd.DataFrame) -> Figure:
     """Figure 2: accuracy over latency, with (solid) and without (dashed) negative spikes, a colour per silent period."""
-
-    def draw(axes: Axes, rows: pd.DataFrame, column: str, height: AccuracyScale) -> None:
-        for _, part in rows.groupby(["negative_spikes", "silent_steps"]):
-            color, marker = _style(int(part["silent_steps"].iloc[0]))
-            line = "-" if part["negative_spikes"].iloc[0] == "yes" else "--"
-            _curve(axes, part.sort_values(column), column, height, color, marker, line)
-
-    pairs = sorted(set(zip(frame["negative_spikes"], frame["silent_steps"], strict=True)), key=lambda p: (p[0] == "no", p[1]))
-    handles = [
-        Line2D([], [], color=_style(n)[0], marker=_style(n)[1], linestyle="-" if kind == "yes" else "--",
-               label=f"{'with' if kind == 'yes' else 'without'}, {_length(n)}")
-        for kind, n in pairs
-    ]  # fmt: skip
     text = "Accuracy over latency, with and without negative spikes (hollow: amplitudes did not settle)"
-    return _panels(frame, {"latency": "latency, steps"}, draw, handles, text)
+    line = lambda row: "-" if row["negative_spikes"] == "yes" else "--"  # noqa: E731
+    label = lambda row, length: f"{'with' if row['negative_spikes'] == 'yes' else 'without'}, {length}"  # noqa: E731
+    return _by_silent_period(frame, {"latency": "latency, steps"}, text, ["negative_spikes", "silent_steps"], line, label)
 
 
 def betas(frame: pd.DataFrame) -> Figure:
@@ -96,7 +74,7 @@ def comparison(frame: pd.DataFrame) -> Figure:
             part = rows[rows["method"] == name].sort_values(column)
             _curve(axes, part, column, height, color, marker, "-")
 
-    handles = [Line2D([], [], color=color, marker=marker, label=label) for color, marker, label in styles.values()]
+    handles = [drawing.handle(color=color, marker=marker, label=label) for color, marker, label in styles.values()]
     columns = {"timesteps": "coding steps T", "latency": "latency, steps", "energy_uj": "energy, µJ per image"}
     shown = frame.assign(energy_uj=frame["energy_mj"] * 1000)
     return _panels(shown, columns, draw, handles, "TSA and TMN on the same networks")
@@ -104,31 +82,43 @@ def comparison(frame: pd.DataFrame) -> Figure:
 
 def pipeline(frame: pd.DataFrame) -> Figure:
     """Accuracy after each step of the pipelined simulation, a colour per silent period and a line per T."""
-    steps = sorted(int(t) for t in frame["timesteps"].unique())
-
-    def draw(axes: Axes, rows: pd.DataFrame, column: str, height: AccuracyScale) -> None:
-        for _, part in rows.groupby(["silent_steps", "timesteps"]):
-            color, marker = _style(int(part["silent_steps"].iloc[0]))
-            line = LINES[steps.index(int(part["timesteps"].iloc[0])) % len(LINES)]
-            _curve(axes, part.sort_values(column), column, height, color, marker, line)
-            axes.axvline(part["latency"].iloc[0], color=color, linewidth=0.8, linestyle=":")
-
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=_style(n)[0],
-            marker=_style(n)[1],
-            linestyle=LINES[steps.index(t) % len(LINES)],
-            label=f"{_length(n)}, T = {t}",
-        )
-        for n, t in sorted(set(zip(frame["silent_steps"], frame["timesteps"], strict=True)))
-    ]
+    steps = sorted(frame["timesteps"].unique())
     text = "Accuracy of the output so far, all layers at once (dotted: latency by the paper's rule)"
-    return _panels(frame, {"step": "step since the first input"}, draw, handles, text)
+    line = lambda row: LINES[steps.index(row["timesteps"]) % len(LINES)]  # noqa: E731
+    label = lambda row, length: f"{length}, T = {row['timesteps']}"  # noqa: E731
+    columns = {"step": "step since the first input"}
+    return _by_silent_period(frame, columns, text, ["silent_steps", "timesteps"], line, label, rule=True)
 
 
 # ---- helpers ----------------------------------------------------------------------------------------------------------
+
+
+def _by_silent_period(
+    frame: pd.DataFrame,
+    columns: dict[str, str],
+    text: str,
+    by: list[str],
+    line: Callable[[pd.Series], Any],
+    label: Callable[[pd.Series, str], str],
+    rule: bool = False,
+) -> Figure:
+    """A curve for each value of ``by``, its colour that of its silent period; dotted the latency by ``rule``."""
+
+    def draw(axes: Axes, rows: pd.DataFrame, column: str, height: AccuracyScale) -> None:
+        for _, part in rows.groupby(by):
+            first = part.iloc[0]
+            color, marker = _style(int(first["silent_steps"]))
+            _curve(axes, part.sort_values(column), column, height, color, marker, line(first))
+            if rule:
+                axes.axvline(first["latency"], color=color, linewidth=0.8, linestyle=":")
+
+    handles = []
+    for _, row in frame.drop_duplicates(by).sort_values(by, ascending=[name != "negative_spikes" for name in by]).iterrows():
+        color, marker = _style(row["silent_steps"])
+        handles.append(
+            drawing.handle(color=color, marker=marker, linestyle=line(row), label=label(row, _length(row["silent_steps"])))
+        )
+    return _panels(frame, columns, draw, handles, text)
 
 
 def _panels(
@@ -156,7 +146,7 @@ def _panels(
             height.ticks(axes)
         line[0].set_title(titled(rows.iloc[0]))
         line[0].set_ylabel("accuracy, %")
-    handles = [*handles, Line2D([], [], color=GREY, linewidth=1.0, linestyle=":", label="trained network")]
+    handles = [*handles, drawing.handle(color=GREY, linewidth=1.0, linestyle=":", label="trained network")]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
     heading(figure, text)
     return figure

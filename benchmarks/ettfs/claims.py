@@ -1,4 +1,4 @@
-"""The paper's claims, each a check on the stored tables.
+"""The paper's claims that are more than bounds (``benchmarks/tables/bounds.py``), each a check on the stored tables.
 
 Statements and tolerances are those of ``published/claims.csv``; each check says how it reads its tables. A claim whose rows
 were measured on stand-ins gets a verdict that says so.
@@ -6,31 +6,31 @@ were measured on stand-ins gets a verdict that says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable
 from math import inf, isnan
+from typing import NamedTuple
 
 import pandas as pd
 
-from benchmarks.ettfs.settings import PAPER, VARIANTS, variant_of
+from benchmarks.ettfs.settings import PAPER, variant_of
 from benchmarks.published import read_published
 from benchmarks.tables import claims as kit
-from benchmarks.tables.bounds import bounded
+from benchmarks.tables.bounds import SLACK, bounded
 from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
 from benchmarks.tables.columns import marked
-from benchmarks.tables.markdown import count, number, ranges, small
-from benchmarks.tables.statistics import Interval, paired_difference
+from benchmarks.tables.differences import Difference, differences
+from benchmarks.tables.markdown import DASH, count, number, ranges, small
 
-SLACK = 1e-9  # values in tables are rounded decimals: a tolerance includes its own edge
 SIGNIFICANT, LEAST_GAIN = 0.05, 0.3
 DEPTH = 5  # the layer of E03 and Figure 4
 CONVERGED, FAILED, LATER = 80.0, 20.0, 5  # of E04: training accuracies in %, epochs
 
 
 def pairs(rows: pd.DataFrame, value: str, *index: str) -> pd.DataFrame:
-    """Means of a value under Kaiming's and the paper's initialisation, side by side where there are both."""
+    """Means of a value under Kaiming's and the paper's initialisation, and their ``ratio``, where there are both."""
     cells = rows.pivot_table(index=list(index), columns="initialization", values=value, sort=False)
-    return cells.reindex(columns=["kaiming", "ettfs"]).dropna()
+    cells = cells.reindex(columns=["kaiming", "ettfs"]).dropna()
+    return cells.assign(ratio=cells["ettfs"] / cells["kaiming"])
 
 
 def seed_count(row: pd.Series) -> int:
@@ -41,6 +41,11 @@ def seed_count(row: pd.Series) -> int:
 def effort(row: pd.Series) -> str:
     """On how much a network was trained."""
     return f"{row['training_images']:,} training images, {count(row['epochs'], 'epoch')}"
+
+
+def spread(values: pd.Series, decimals: int = 2) -> str:
+    """``1.00 to 2.00``, least to largest."""
+    return f"{number(values.min(), decimals)} to {number(values.max(), decimals)}"
 
 
 def _sentence(*parts: str) -> str:
@@ -64,39 +69,30 @@ def firing_collapses_under_kaiming(tables: Tables) -> Verdict:
     cells = pairs(rows[rows["layer"] == DEPTH], "fired", "encoding")
     if cells.empty:
         raise NotTested(f"`figure1` lacks layer {DEPTH} under both initialisations.")
+    drawn = stacks(tables.get("analytic", pd.DataFrame({"case": []}, dtype="str")))
+    drawn = pairs(drawn[(drawn["claim"] == "E03") & (drawn["layer"] == DEPTH)], "value", "T") if len(drawn) else drawn
+    both = [f"{number(kaiming, 3)} and {number(ours, 3)} ({encoding} input)" for encoding, kaiming, ours, _ in cells.itertuples()]
+    also = [f"{number(kaiming, 3)} and {number(ours, 3)} (T = {t})" for t, kaiming, ours, _ in drawn.itertuples()]
     which = " (the output layer)" if rows["layer"].max() == DEPTH else ""
-    evidence = f"Share that fires in layer {DEPTH}{which} under Kaiming's and the paper's: {'; '.join(_both(cells, '{} input'))}"
-    if "analytic" in tables:
-        drawn = stacks(tables["analytic"])
-        drawn = pairs(drawn[(drawn["claim"] == "E03") & (drawn["layer"] == DEPTH)], "value", "T")
-        evidence += f"; in random stacks {', '.join(_both(drawn, 'T = {}'))}" if len(drawn) else ""
-    return judge([*(cells["kaiming"] < 0.05), *(cells["ettfs"] > 0.2)], is_stand_in(rows), f"{evidence}.")
-
-
-def _both(cells: pd.DataFrame, where: str) -> list[str]:
-    return [f"{number(kaiming, 3)} and {number(ours, 3)} ({where.format(at)})" for at, kaiming, ours in cells.itertuples()]
+    evidence = f"Share that fires in layer {DEPTH}{which} under Kaiming's and the paper's: {'; '.join(both)}"
+    evidence += f"; in random stacks {', '.join(also)}." if also else "."
+    return judge([*(cells["kaiming"] < 0.05), *(cells["ettfs"] > 0.2)], is_stand_in(rows), evidence)
 
 
 @claim
 def gradients_vanish_under_kaiming(tables: Tables) -> Verdict:
     """E05: for every encoding and layer from the second on, the ratio of medians is at least 100; 0 against 0 is not."""
     rows = table_of(tables, "figure5")
-    cells = gradient_ratios(rows[rows["layer"] >= 2])
-    if cells.empty:
+    ratios = pairs(rows[rows["layer"] >= 2], "median", "encoding", "layer")["ratio"]
+    if ratios.empty:
         raise NotTested("`figure5` lacks layers from the second on under both initialisations.")
-    held, listed = cells["ratio"] >= 100 - 100 * SLACK, []
-    for encoding, part in cells.groupby("encoding", sort=False):
-        finite, dead = part["ratio"][part["ratio"] < inf], part[part["ratio"] == inf].index.get_level_values("layer")
+    held, listed = ratios >= 100 - 100 * SLACK, []
+    for encoding, part in ratios.groupby("encoding", sort=False):
+        finite, dead = part[part < inf], part[part == inf].index.get_level_values("layer")
         shown = f"{finite.min():,.0f} to {finite.max():,.0f}" if len(finite) else "infinite"
         zero = f", infinite in layer {ranges(map(int, dead))} (Kaiming's median is 0)" if len(dead) and len(finite) else ""
         listed.append(f"{encoding} input {shown}{zero}")
     return judge(held, is_stand_in(rows), f"At least 100 in {held.sum()} of {len(held)} layers: {'; '.join(listed)}.")
-
-
-def gradient_ratios(rows: pd.DataFrame) -> pd.DataFrame:
-    """Median gradients ``kaiming``, ``ettfs`` and their ``ratio`` by encoding and layer."""
-    cells = pairs(rows, "median", "encoding", "layer")
-    return cells.assign(ratio=cells["ettfs"] / cells["kaiming"])
 
 
 # ---- over training ----------------------------------------------------------------------------------------------------
@@ -132,7 +128,7 @@ def deep_network_converges(tables: Tables) -> Verdict:
 
 def _finals(rows: pd.DataFrame, whose: str) -> str:
     finals, reached = rows[f"train_accuracy{whose}"], rows[f"crossing{whose}"].dropna()
-    shown = number(finals.iloc[0], 1) if len(finals) == 1 else f"{number(finals.min(), 1)} to {number(finals.max(), 1)}"
+    shown = spread(finals, 1) if len(finals) > 1 else number(finals.iloc[0], 1)
     if reached.empty:
         return f"{shown} % (80 % never)"
     never = f", never in {len(rows) - len(reached)}" if len(reached) < len(rows) else ""
@@ -159,14 +155,14 @@ def convolutional_network_learns_faster(tables: Tables) -> Verdict:
 
 
 def _higher_throughout(rows: pd.DataFrame) -> tuple[bool, str]:
-    means = pairs(rows[rows["epoch"] >= 2], "validation_accuracy", "epoch")
-    gain = (means["ettfs"] - means["kaiming"]).sort_index()
-    if gain.empty:
+    means = pairs(rows[rows["epoch"] >= 2], "validation_accuracy", "epoch").sort_index()
+    if means.empty:
         raise NotTested("`figure8` has no epoch from the second on under both initialisations.")
+    gain = means["ettfs"] - means["kaiming"]
+    by, last = (number(gain.iloc[place], sign=True) for place in (0, -1))
     evidence = (
         f"validation accuracy (the test set is run once, after training) higher after {(gain > 0).sum()} of {len(gain)} epochs,"
-        f" by {number(gain.iloc[0], sign=True)} points after epoch {gain.index[0]} and {number(gain.iloc[-1], sign=True)} after"
-        f" epoch {gain.index[-1]}"
+        f" by {by} points after epoch {gain.index[0]} and {last} after epoch {gain.index[-1]}"
     )
     return bool((gain > 0).all()), evidence
 
@@ -175,71 +171,46 @@ def _fires_more(rows: pd.DataFrame) -> tuple[bool, str]:
     first = pairs(rows[rows["step"] == 0], "firing", "step")
     if first.empty:
         raise NotTested("`figure9` lacks step 0 under both initialisations.")
-    (kaiming, ours), times = first.iloc[0], (first["ettfs"] / first["kaiming"]).iloc[0]
-    evidence = (
-        f"share that fires before training, mean of the layers, {number(ours, 3)} against {number(kaiming, 3)}"
-        f" ({f'{small(times, 3)} times' if times < inf else 'against 0'})"
-    )
+    kaiming, ours, times = first.iloc[0]
+    ratio = f"{small(times, 3)} times" if times < inf else "against 0"
+    evidence = f"share that fires before training, mean of the layers, {number(ours, 3)} against {number(kaiming, 3)} ({ratio})"
     return bool(times >= 3 - SLACK), evidence
 
 
-def gains_over_epochs(rows: pd.DataFrame) -> pd.DataFrame:
-    """By epoch, validation accuracy under the paper's initialisation minus Kaiming's over common seeds, with its interval."""
-    cells = pairs(rows, "validation_accuracy", "epoch", "seed").astype("float64").groupby("epoch")
-    gains = {epoch: astuple(paired_difference(part["ettfs"].to_numpy(), part["kaiming"].to_numpy())[0]) for epoch, part in cells}
-    return pd.DataFrame.from_dict(gains, orient="index", columns=["estimate", "low", "high"], dtype="float64")
+def gains_over_epochs(rows: pd.DataFrame) -> list[Difference]:
+    """By epoch, validation accuracy under the paper's initialisation minus Kaiming's."""
+    return differences(rows, "initialization", "ettfs", "kaiming", ["epoch"], "validation_accuracy")
 
 
 # ---- Table III --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Effect:
-    """What ``part`` of the method adds to what is ``beside`` it: the difference of two ``rows`` of Table III in points.
-
-    Paired over ``seeds``, with the 95 % interval and the two-sided p-value of the t test (NaN for one seed); ``printed`` is the
-    paper's difference.
-    """
+class Effect(NamedTuple):
+    """What ``part`` of the method adds to what is ``beside`` it: the difference of two ``rows`` of Table III, and as printed."""
 
     part: str
     beside: str
     rows: tuple[int, int]
-    gain: Interval
-    p: float
-    seeds: int
+    found: Difference
     printed: float
 
 
+POOLING, INITIALIZATION = "average pooling", "the paper's initialisation"
 EFFECTS = {
-    "E09": (
-        ("average pooling", "Kaiming's initialisation", (3, 1)),
-        ("average pooling", "the paper's initialisation", (4, 2)),
-    ),
-    "E10": (
-        ("the paper's initialisation", "max pooling", (2, 1)),
-        ("the paper's initialisation", "average pooling", (4, 3)),
-    ),
+    "E09": ((POOLING, "Kaiming's initialisation", (3, 1)), (POOLING, INITIALIZATION, (4, 2))),
+    "E10": ((INITIALIZATION, "max pooling", (2, 1)), (INITIALIZATION, POOLING, (4, 3))),
 }
 
 
-def effects(runs: pd.DataFrame, name: str) -> list[Effect]:
-    """The effects of a claim whose two variants share at least one seed, from training runs."""
-    by_variant = ablated(runs).pivot(index="seed", columns="variant", values="snn_metric").reindex(columns=list(VARIANTS))
+def effects(runs: pd.DataFrame, *names: str) -> list[Effect]:
+    """The effects of claims whose two variants share at least one seed, from training runs."""
     printed = read_published(PAPER, "table3").set_index("row")["accuracy_paper"]
-    found = []
-    for part, beside, (better, worse) in EFFECTS[name]:
-        cells = by_variant[[variant_of(better), variant_of(worse)]].dropna().to_numpy(dtype="float64")
-        if len(cells):
-            difference = float(printed[better] - printed[worse])
-            found.append(Effect(part, beside, (better, worse), *paired_difference(*cells.T), len(cells), difference))
-    return found
-
-
-def ablated(runs: pd.DataFrame) -> pd.DataFrame:
-    """ETTFS's runs on the network of which there are variants."""
-    runs = runs[runs["method"] == "ETTFS"]
-    where = runs[runs["variant"] != "both"].head(1)
-    return runs.merge(where[["dataset", "network"]])
+    return [
+        Effect(part, beside, (better, worse), found, float(printed[better] - printed[worse]))
+        for name in names
+        for part, beside, (better, worse) in EFFECTS[name]
+        for found in differences(runs, "variant", variant_of(better), variant_of(worse), ["dataset", "network", "method"])
+    ]
 
 
 def gain_of(name: str) -> Check:
@@ -247,41 +218,31 @@ def gain_of(name: str) -> Check:
 
     @claim
     def check(tables: Tables) -> Verdict:
-        runs = table_of(tables, "runs")
-        found = effects(runs, name)
+        found = effects(table_of(tables, "runs"), name)
         if not found:
             raise NotTested("`runs` lacks the variants of Table III with equal seeds.")
-        tested = [effect for effect in found if not isnan(effect.p)]
-        listed = list(map(_effect, found))
+        tested = [effect.found for effect in found if not isnan(effect.found.p)]
+        listed = [_effect(*effect) for effect in found]
         if not tested:
             raise NotTested(f"A paired test needs at least two seeds ({'; '.join(listed)}).")
         complete = len(tested) == len(EFFECTS[name])
-        if not complete:
-            listed.append("the other comparison was not run over seeds")
-        rows = ablated(runs)
-        held = [effect.p < SIGNIFICANT and effect.gain.estimate >= LEAST_GAIN - SLACK for effect in tested]
-        return judge(held, is_stand_in(rows), _sentence(*listed, effort(rows.iloc[0])), complete)
+        listed += [] if complete else ["the other comparison was not run over seeds"]
+        held = [each.p < SIGNIFICANT and each.points.estimate >= LEAST_GAIN - SLACK for each in tested]
+        stand_in = is_stand_in(pd.DataFrame([each.row for each in tested]))
+        return judge(held, stand_in, _sentence(*listed, effort(tested[0].row)), complete)
 
     return check
 
 
-def _effect(effect: Effect) -> str:
-    word = "under" if effect.beside.endswith("initialisation") else "with"
-    p = f"{p_value(effect.p)}, " if not isnan(effect.p) else ""
-    printed = f"{count(effect.seeds, 'seed')}; printed {number(effect.printed, sign=True)}"
-    return f"{word} {effect.beside} {signed_interval(effect.gain)} points ({p}{printed})"
-
-
-def signed_interval(gain: Interval) -> str:
-    """``+1.05 [0.80, 1.30]``; without an interval for a single seed."""
-    if isnan(gain.low):
-        return number(gain.estimate, sign=True)
-    return f"{number(gain.estimate, sign=True)} [{number(gain.low)}, {number(gain.high)}]"
+def _effect(part: str, beside: str, _: tuple[int, int], found: Difference, printed: float) -> str:
+    word = "under" if beside.endswith("initialisation") else "with"
+    p = f"p {p_value(found.p)}, " if not isnan(found.p) else ""
+    return f"{word} {beside} {found.gain} points ({p}{count(found.seeds, 'seed')}; printed {number(printed, sign=True)})"
 
 
 def p_value(p: float) -> str:
-    """``p = 0.012``; ``p < 0.0001`` where it is smaller."""
-    return "p < 0.0001" if p < 1e-4 else f"p = {small(p)}"
+    """``= 0.012``; ``< 0.0001`` where it is smaller, a dash where there is none."""
+    return DASH if isnan(p) else "< 0.0001" if p < 1e-4 else f"= {small(p)}"
 
 
 # ---- Tables I and II --------------------------------------------------------------------------------------------------
@@ -306,37 +267,30 @@ def exponential_weights_fire_earlier(tables: Tables) -> Verdict:
     The paper's base is lost: ours is 4 if it was run, else the largest of at least 2.
     """
     rows = table_of(tables, "decoders")
-    held, listed, frames = [], [], []
-    networks = [network for _, network in rows.groupby(["dataset", "network"], sort=False)]
-    for network in networks:
-        by = {str(row["decoder"]): row for _, row in network.iterrows()}
-        chosen = chosen_exponential(list(by))
-        rivals = [name for name in ("linear", "uniform") if name in by]
-        if chosen is None or not rivals:
+    held, listed, compared, networks = [], [], [], rows.groupby(["dataset", "network"], sort=False)
+    for _, network in networks:
+        by = network.set_index("decoder", drop=False)
+        chosen, rivals = chosen_exponential(by.index), by.loc[[name for name in ("linear", "uniform") if name in by.index]]
+        if chosen is None or rivals.empty:
             continue
-        ours = by[chosen]
-        frames.append(network[network["decoder"].isin([chosen, *rivals])])
-        for other in (by[name] for name in rivals):
-            earlier = ours["decision_step"] <= 0.9 * other["decision_step"] + SLACK
-            held.append(bool(earlier and ours["snn_metric"] >= other["snn_metric"] - 0.3 - SLACK))
-        compared = [f"{n} {number(by[n]['decision_step'])} and {number(by[n]['snn_metric'])} %" for n in (chosen, *rivals)]
-        listed.append(f"{', '.join(compared)} ({_on(network.iloc[0])})")
+        ours = network[network["decoder"] == chosen].iloc[0]
+        earlier = ours["decision_step"] <= 0.9 * rivals["decision_step"] + SLACK
+        held += list(earlier & (ours["snn_metric"] >= rivals["snn_metric"] - 0.3 - SLACK))
+        compared.append(by.loc[[chosen, *rivals.index]])
+        each = [f"{n} {number(row['decision_step'])} and {number(row['snn_metric'])} %" for n, row in compared[-1].iterrows()]
+        own = f"{marked(ours)} for " if ours["status"] == "stand-in" else ""
+        listed.append(f"{', '.join(each)} ({own}{ours['network']} on {ours['dataset']}, {count(seed_count(ours), 'seed')})")
     if not held:
         raise NotTested("`decoders` lacks exponential weights of base 2 or more, or anything to compare them with.")
     evidence = f"Step of the first output spike and accuracy: {'; '.join(listed)}."
-    return judge(held, is_stand_in(*frames), evidence, complete=len(held) == 2 * len(networks))
+    return judge(held, is_stand_in(*compared), evidence, complete=len(held) == 2 * len(networks))
 
 
-def chosen_exponential(names: Sequence[str]) -> str | None:
+def chosen_exponential(names: Iterable[str]) -> str | None:
     """Which decoder stands for the paper's, whose base is lost: base 4, else the largest; None without one of at least 2."""
     bases = {float(name.partition("-")[2]): name for name in names if name.startswith("exponential-")}
     known = [base for base in bases if base >= 2]
     return bases[4.0 if 4.0 in known else max(known)] if known else None
-
-
-def _on(row: pd.Series) -> str:
-    own = f"{marked(row)} for " if row["status"] == "stand-in" else ""
-    return f"{own}{row['network']} on {row['dataset']}, {count(seed_count(row), 'seed')}"
 
 
 CLAIMS: dict[str, Check] = {

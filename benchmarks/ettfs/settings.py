@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import field, replace
+from typing import Annotated, Any
 
+from pydantic.dataclasses import dataclass
+
+from benchmarks.checked import CONFIG, Checked, Count, Seeds, Text, known
 from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import direct_method
 from benchmarks.models.layouts import parse_layout
 from benchmarks.profiles import Profile
 from benchmarks.tables import settings as kit
-from benchmarks.tables.settings import NETWORK, NETWORKS, TABLE, TEXT, Check, check_table, whole, wholes
+from benchmarks.tables.settings import NETWORK, NETWORKS, TEXT, Check, list_of, whole, wholes
 from benchmarks.training import recipe
 from snncore.decoding import weights
 
 PAPER = "ettfs"
+INITIALIZATIONS = {"kaiming": "no init", "ettfs": "both"}
+"""Name -> variant of Table III."""
 VARIANTS: dict[str, dict[str, str]] = {
     "both": {},
     "no init": {"initialization": "kaiming"},
@@ -30,8 +35,13 @@ def variant_of(row: int) -> str:
     return list(VARIANTS)[-row]
 
 
-@dataclass(frozen=True)
-class Choice:
+def _with_timesteps(name: str) -> None:
+    if not isinstance(recipe(name).options.get("timesteps"), int):
+        raise CannotRun(f"recipe {name} has no timesteps: it is not for spiking networks")
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Choice(Checked):
     """What is trained where the paper names a data set and a network (SMLP or SCNN).
 
     ``recipes``: method -> recipe. ``seeds``: method -> seeds, with ``default`` for those not named. ``validation`` and
@@ -39,15 +49,24 @@ class Choice:
     own papers have another one.
     """
 
-    paper_dataset: str
-    network: str
-    dataset: str
-    layout: str
-    recipes: dict[str, str]
-    seeds: dict[str, list[int]]
-    validation: int
-    training: int | None = None
-    layouts: dict[str, str] = field(default_factory=dict)
+    paper_dataset: Text
+    network: Text
+    dataset: Annotated[str, known(dataset_spec)]
+    layout: Text
+    recipes: dict[Annotated[str, known(direct_method)], Annotated[str, known(_with_timesteps)]]
+    seeds: dict[str, Seeds]
+    validation: Count
+    training: Count | None = None
+    layouts: dict[str, Text] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if "default" not in self.seeds:
+            raise CannotRun("seeds lacks the entry 'default'")
+        if unknown := {*self.layouts, *self.seeds} - {"default", *self.recipes}:
+            raise CannotRun(f"layouts and seeds are of methods with a recipe, not of {', '.join(sorted(unknown))}")
+        spec = dataset_spec(self.dataset)
+        for layout in (self.layout, *self.layouts.values()):
+            parse_layout(layout, (spec.channels, *spec.size), spec.classes)
 
     @property
     def stand_in(self) -> bool:
@@ -65,53 +84,35 @@ class Choice:
 
 def _is_decoder(value: Any) -> bool:
     try:
-        weights(value, 2)
+        return len(weights(value, 2)) == 2
     except (ValueError, TypeError):
         return False
-    return True
 
 
 def _names(*known: str) -> Check:
-    return kit.list_of(lambda value: isinstance(value, str) and value in known, f"names out of {', '.join(known)}")
+    return list_of(lambda value: isinstance(value, str) and value in known, f"names out of {', '.join(known)}")
 
 
-SEEDS, COUNT = wholes(0), whole(1)
-DECODERS = kit.list_of(_is_decoder, "decoders, e.g. exponential-2, linear, uniform, first-spike")
+COUNT, DECODERS = whole(1), list_of(_is_decoder, "decoders, e.g. exponential-2, linear, uniform, first-spike")
 SECTIONS: dict[str, dict[str, Check]] = {
     "table3": {"network": NETWORK, "variants": _names(*VARIANTS)},
-    "decoders": {"networks": NETWORKS, "decoders": DECODERS, "seeds": SEEDS},
+    "decoders": {"networks": NETWORKS, "decoders": DECODERS, "seeds": wholes(0)},
     "forced": {"networks": NETWORKS},
     # Random inputs (one spike per input, at a random step) cannot be trained on.
     "initial": {"dataset": TEXT, "layout": TEXT, "timesteps": whole(2), "images": COUNT}
     | {"encodings": _names("direct", "latency", "random")},
     "figure4": {"network": NETWORK, "encodings": _names("direct", "latency")},
     "stacks": {"width": COUNT, "depth": COUNT, "timesteps": wholes(2), "draws": COUNT},
+    "networks": {},  # see Choice
 }
-ENTRIES: dict[str, Check] = {
-    **dict.fromkeys(("paper_dataset", "network", "dataset", "layout"), TEXT),
-    **dict.fromkeys(("recipes", "seeds", "layouts"), TABLE),
-    **dict.fromkeys(("validation", "training"), COUNT),
-}
-"""Of one of [[papers.ettfs.networks]]; see ``Choice``."""
-SPIKING = kit.must(
-    lambda name: isinstance(name, str) and isinstance(recipe(name).options.get("timesteps"), int),
-    "a recipe for spiking networks, with timesteps",
-)
-KNOWN: dict[str, dict[str, Check]] = SECTIONS | {"networks": ENTRIES}
 
 
 def choices(profile: Profile) -> list[Choice]:
-    """The networks of ``[[papers.ettfs.networks]]``.
-
-    Raises:
-        CannotRun: an entry that lacks, is unknown or of another type; an unknown data set, method, recipe or layout.
-    """
-    where = f"profile {profile.name}, [[papers.{PAPER}.networks]]"
-    found = [_choice(entry, where) for entry in kit.sections_of(profile, PAPER, KNOWN).get("networks", [])]
+    """The networks of ``[[papers.ettfs.networks]]``. CannotRun for an entry that is wrong, and for two of the same name."""
+    found = kit.networks_of(profile, PAPER, SECTIONS, Choice)
     names = [f"{each.paper_dataset} {each.network}" for each in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise CannotRun(f"{where} names {name} twice")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise CannotRun(f"profile {profile.name}, [[papers.{PAPER}.networks]] names {twice[0]} twice")
     return found
 
 
@@ -124,21 +125,5 @@ def choice(profile: Profile, dataset: str, network: str) -> Choice:
 
 
 def settings(profile: Profile, name: str) -> dict[str, Any]:
-    """The entries of ``[papers.ettfs.<name>]``; empty where the profile has no such section. CannotRun for a wrong entry."""
-    return kit.read_section(profile, PAPER, name, KNOWN)
-
-
-def _choice(entry: Any, where: str) -> Choice:
-    check_table(entry, ENTRIES, where, optional=("training", "layouts"))
-    made = Choice(**entry)
-    spec, methods = dataset_spec(made.dataset), tuple(made.recipes)
-    check_table(made.recipes, dict.fromkeys(methods, SPIKING), f"{where}, recipes")
-    check_table(made.layouts, dict.fromkeys(methods, TEXT), f"{where}, layouts", optional=methods)
-    check_table(made.seeds, dict.fromkeys(("default", *methods), SEEDS), f"{where}, seeds", optional=methods)
-    for layout in (made.layout, *made.layouts.values()):
-        parse_layout(layout, (spec.channels, *spec.size), spec.classes)
-    try:
-        list(map(direct_method, methods))
-    except NotAvailable as error:
-        raise CannotRun(f"{where}: {error}") from error
-    return made
+    """The entries of ``[papers.ettfs.<name>]``; empty lists without that section. CannotRun for a wrong entry."""
+    return kit.read_section(profile, PAPER, name, SECTIONS) or {entry: [] for entry in SECTIONS[name]}

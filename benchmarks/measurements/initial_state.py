@@ -55,26 +55,26 @@ class InitialState(Experiment):
             BINS]``: histogram of the potential. ``gradient [L]``: median size of the gradient of the loss with respect to the
             weights; ``gradient_mean [L]``: its mean.
         """
-        images, labels, shape, classes = self._samples(lab)
+        data, classes = lab.images(self.dataset, "train").take(self.images), dataset_spec(self.dataset).classes
+        images, labels = next(data.batches([0.0] * data.channels, [1.0] * data.channels, self.images))
+        images = images.double()
         options: dict[str, Any] = {"initialization": self.initialization, "forced_spike": self.forced_spike}
-        network = ETTFS().build(self.layout, shape, classes, self.timesteps, **options).double()
+        network = ETTFS().build(self.layout, tuple(images.shape[1:]), classes, self.timesteps, **options).double()
         ETTFS().initialize(network, generator(self.seed, "initialization"), **options)
         inputs = self._encoded(images, network.encode)
-        states = _Potentials(network.layers)
+        states: list[dict[str, Any]] = []
+        for module in network.layers:
+            if isinstance(module, FirstSpikeNeuron):
+                module.register_forward_hook(lambda *passed: states.append(_state(*passed)))
         trains = network.layers(inputs)
         loss = nn.functional.cross_entropy(network.decode(trains), labels)
         loss.backward()  # type: ignore[no-untyped-call]
         weights = [m.weight.grad for m in network.layers if isinstance(m, nn.Linear | nn.Conv2d) and m.weight.grad is not None]
         sizes = [gradient.abs() for gradient in weights]
-        return states.arrays() | {
+        return {name: np.array([state[name] for state in states]) for name in states[0]} | {
             "gradient": np.array([float(size.median()) for size in sizes]),
             "gradient_mean": np.array([float(size.mean()) for size in sizes]),
         }
-
-    def _samples(self, lab: Lab) -> tuple[Tensor, Tensor, tuple[int, ...], int]:
-        data = lab.images(self.dataset, "train").take(self.images)
-        images, labels = next(data.batches([0.0] * data.channels, [1.0] * data.channels, self.images))
-        return images.double(), labels, tuple(images.shape[1:]), dataset_spec(self.dataset).classes
 
     def _encoded(self, images: Tensor, encode: Any) -> Tensor:
         if self.encoding == "direct":
@@ -88,29 +88,15 @@ class InitialState(Experiment):
         return nn.functional.one_hot(step, self.timesteps).movedim(-1, 0).to(images)
 
 
-class _Potentials:
-    """Statistics of currents, potentials and spikes of every neuron layer of a network, taken while it runs."""
-
-    def __init__(self, layers: nn.Sequential) -> None:
-        self.rows: list[dict[str, Any]] = []
-        for module in layers:
-            if isinstance(module, FirstSpikeNeuron):
-                module.register_forward_hook(self._note)
-
-    @torch.no_grad()
-    def _note(self, neuron: FirstSpikeNeuron, inputs: tuple[Tensor, ...], spikes: Tensor) -> None:
-        currents = inputs[0].expand(neuron.timesteps, *inputs[0].shape[1:])
-        potential = currents.cumsum(0) / neuron.threshold
-        clipped = potential.clamp(LOW, HIGH - 1e-9)
-        self.rows.append(
-            {
-                "fired": float(spikes.sum()) / spikes[0].numel(),
-                "mean": float(potential.mean()),
-                "variance": float(potential.var()),
-                "current_variance": float(currents.var()),
-                "potential": torch.histc(clipped, BINS, LOW, HIGH).numpy(),
-            }
-        )
-
-    def arrays(self) -> Arrays:
-        return {name: np.array([row[name] for row in self.rows]) for name in self.rows[0]}
+@torch.no_grad()
+def _state(neuron: FirstSpikeNeuron, inputs: tuple[Tensor, ...], spikes: Tensor) -> dict[str, Any]:
+    """Statistics of currents, potentials and spikes of a layer of neurons, taken while it runs."""
+    currents = inputs[0].expand(neuron.timesteps, *inputs[0].shape[1:])
+    potential = currents.cumsum(0) / neuron.threshold
+    return {
+        "fired": float(spikes.sum()) / spikes[0].numel(),
+        "mean": float(potential.mean()),
+        "variance": float(potential.var()),
+        "current_variance": float(currents.var()),
+        "potential": torch.histc(potential.clamp(LOW, HIGH - 1e-9), BINS, LOW, HIGH).numpy(),
+    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from itertools import zip_longest
 from types import TracebackType
 from typing import Any
 
@@ -12,11 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.methods.spike_time_layers import LatencyLinear, fired_spikes, whole_spikes
-from benchmarks.methods.spike_time_neuron import SpikeTimeNeuron
+from benchmarks.methods.spike_time_layers import LatencyLinear, whole_spikes
 from snncore.coding import latency_steps
-from snncore.counts import Counts, LayerCounts, NeuronCounts
-from snncore.neurons import FirstSpikeNeuron
 
 
 class TrainCounter:
@@ -29,7 +25,6 @@ class TrainCounter:
     Attributes:
         accumulates: per layer, ``[T, B]`` of the last batch: what the spikes of each step of each image cost.
         multiplications: per analog layer and image, for one presentation.
-        counts: sums over all images that ran.
 
     Raises:
         ValueError: the input of a layer is neither analog nor single spikes.
@@ -39,22 +34,14 @@ class TrainCounter:
         self.network = network
         self.accumulates: dict[str, Tensor] = {}
         self.multiplications: dict[str, float] = {}
-        self.counts = Counts()
-        self._first: str | None = None
         self._handles: list[Any] = []
-        self._fan_outs: dict[tuple[str, tuple[int, ...], bool], Tensor] = {}
+        self._fan_outs: dict[tuple[str, bool], Tensor] = {}
 
     def __enter__(self) -> TrainCounter:
         for name, layer in self.network.named_modules():
-            hook: Any = None
-            if isinstance(layer, LatencyLinear):
-                hook = partial(self._latency_values, name)
-            elif isinstance(layer, (nn.Linear, nn.Conv2d)):
-                hook = partial(self._train, name)
-            elif isinstance(layer, (FirstSpikeNeuron, SpikeTimeNeuron)):
-                hook = partial(self._neuron, name)
-            if hook is not None:
-                self._handles.append(layer.register_forward_hook(hook))
+            if isinstance(layer, (LatencyLinear, nn.Linear, nn.Conv2d)):
+                count = self._latency_values if isinstance(layer, LatencyLinear) else self._train
+                self._handles.append(layer.register_forward_hook(partial(count, name)))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -64,22 +51,16 @@ class TrainCounter:
 
     @torch.no_grad()
     def _train(self, name: str, module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-        train, operations = inputs[0], layer_operations(module, out.shape[2:])
-        shape = tuple(train.shape[2:])
-        self._count_images(name, train.shape[1])
+        train = inputs[0]
         if train.shape[0] == 1:
-            self.multiplications[name] = float(operations)
-            layer = self._layer(name, LayerCounts("constant", math.prod(shape), operations, operations))
-            layer.multiplications = _plus(layer.multiplications, [float(operations * train.shape[1])])
+            self.multiplications[name] = float(layer_operations(module, out.shape[2:]))
             return
         per_step = []
         for step in self._whole(name, train):
             channels_last = step.dim() == 4 and step.is_contiguous(memory_format=torch.channels_last)
             rows = (step.permute(0, 2, 3, 1) if channels_last else step).flatten(1)
-            weights = self._weights(name, module, shape, channels_last)
-            per_step.append(rows @ weights.to(rows))
-        layer = LayerCounts("spikes", math.prod(shape), int(weights[:, 1].sum()), operations)
-        self._arrived(name, layer, torch.stack(per_step))
+            per_step.append(rows @ self._fan_out(name, module, step.shape[1:], channels_last).to(rows))
+        self.accumulates[name] = torch.stack(per_step)
 
     def _whole(self, name: str, train: Tensor) -> Tensor:
         """Spikes in {0, 1}; those with exact times count at the step at or after their time."""
@@ -90,51 +71,18 @@ class TrainCounter:
             raise ValueError(f"layer {name} sees more than spikes in {{0, 1}}; merge average pooling before counting")
         return whole
 
-    def _weights(self, name: str, module: nn.Module, shape: tuple[int, ...], channels_last: bool) -> Tensor:
-        """Ones and the fan-out of each input, ``[P, 2]``."""
-        key = (name, shape, channels_last)
-        if key not in self._fan_outs:
+    def _fan_out(self, name: str, module: nn.Module, shape: tuple[int, ...], channels_last: bool) -> Tensor:
+        """The fan-out of each input, ``[P]``."""
+        if (name, channels_last) not in self._fan_outs:
             fans = fan_out(module, shape)
-            fans = (fans.movedim(0, -1) if channels_last else fans).flatten()
-            self._fan_outs[key] = torch.stack([torch.ones_like(fans), fans], 1)
-        return self._fan_outs[key]
+            self._fan_outs[name, channels_last] = (fans.movedim(0, -1) if channels_last else fans).flatten()
+        return self._fan_outs[name, channels_last]
 
     @torch.no_grad()
     def _latency_values(self, name: str, module: LatencyLinear, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-        images, values = inputs[0].shape
-        self._count_images(name, images)
         steps = latency_steps(inputs[0], module.timesteps)  # [B, N]
         spikes = torch.stack([(steps == t).sum(1) for t in range(module.timesteps)]).to(steps.dtype)  # [T, B]
-        neurons = out.shape[2]
-        layer = LayerCounts("spikes", values, values * neurons, values * neurons)
-        self._arrived(name, layer, torch.stack([spikes, spikes * neurons], 2))
-
-    @torch.no_grad()
-    def _neuron(self, name: str, module: nn.Module, _: tuple[Tensor, ...], spikes: Tensor) -> None:
-        fired = self.counts.neuron_layers.setdefault(name, NeuronCounts(math.prod(spikes.shape[2:]), spikes.shape[0]))
-        spikes = fired_spikes(module, spikes)
-        each = spikes.sum(tuple(range(2, spikes.dim()))).double().sum(1)
-        fired.positive, fired.negative = _plus(fired.positive, each.tolist()), [0.0] * len(each)
-
-    def _arrived(self, name: str, new: LayerCounts, counts: Tensor) -> None:
-        """Spikes and accumulates ``[T, B, 2]`` of a layer."""
-        self.accumulates[name] = counts[..., 1]
-        self.counts.timesteps = counts.shape[0]
-        layer = self._layer(name, new)
-        spikes, accumulates = counts.double().sum(1).T.tolist()
-        layer.positive, layer.negative = _plus(layer.positive, spikes), [0.0] * len(spikes)
-        layer.accumulates = _plus(layer.accumulates, accumulates)
-
-    def _layer(self, name: str, new: LayerCounts) -> LayerCounts:
-        return self.counts.layers.setdefault(name, new)
-
-    def _count_images(self, name: str, images: int) -> None:
-        self._first = self._first or name
-        self.counts.images += images if name == self._first else 0
-
-
-def _plus(sums: list[float], more: list[float]) -> list[float]:
-    return [a + b for a, b in zip_longest(sums, more, fillvalue=0.0)]
+        self.accumulates[name] = spikes * out.shape[2]
 
 
 def fan_out(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:

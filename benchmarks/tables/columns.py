@@ -15,7 +15,7 @@ from benchmarks.methods import method
 from benchmarks.models import MODELS, model_spec
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Row, Values
-from benchmarks.tables.markdown import DASH, enumeration, interval, number, ranges
+from benchmarks.tables.markdown import enumeration, interval, number, ranges
 from benchmarks.tables.schema import Column, TableSchema
 from benchmarks.tables.status import measured, rows_to_come, stands_for
 
@@ -167,7 +167,7 @@ LOSSES = (
 
 def accuracy_text(row: pd.Series) -> str:
     """The accuracy with its interval; without one where there is none."""
-    return interval(row["snn_metric"], row["ci95_low"], row["ci95_high"]).removesuffix(f" [{DASH}, {DASH}]")
+    return interval(row["snn_metric"], row["ci95_low"], row["ci95_high"])
 
 
 def with_controls(rows: pd.DataFrame, controls: pd.DataFrame, name: str) -> str:

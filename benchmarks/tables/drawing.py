@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 
 # Okabe and Ito: distinguishable with every common form of colour blindness.
@@ -120,6 +121,11 @@ def ticks(axis: Axis, places: Sequence[float]) -> None:
 def one_two_five(axis: Axis, low: float, high: float) -> None:
     """Ticks at 1, 2 and 5 times powers of ten between both ends."""
     ticks(axis, [m * 10.0**e for e in range(-6, 6) for m in (1, 2, 5) if low <= m * 10.0**e <= high])
+
+
+def handle(**style: Any) -> Line2D:
+    """An entry of a legend."""
+    return Line2D([], [], **style)
 
 
 def tint(color: str, share: float) -> tuple[float, ...]:

@@ -44,9 +44,10 @@ def small(value: float, digits: int = 2) -> str:
     return DASH if value != value else f"{value:.{digits}g}"
 
 
-def interval(value: float, low: float, high: float, decimals: int = 2) -> str:
-    """``0.14 [0.02, 0.26]``."""
-    return f"{number(value, decimals)} [{number(low, decimals)}, {number(high, decimals)}]"
+def interval(value: float, low: float, high: float, decimals: int = 2, sign: bool = False) -> str:
+    """``0.14 [0.02, 0.26]``; without the interval where it is missing."""
+    ends = f" [{number(low, decimals)}, {number(high, decimals)}]" if low == low else ""
+    return number(value, decimals, sign) + ends
 
 
 def count(number: int, one: str, many: str = "") -> str:

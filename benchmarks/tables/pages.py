@@ -47,6 +47,7 @@ WORDS: dict[str, Callable[..., Any]] = {
     "loss_text": columns.loss_text,
     "with_controls": columns.with_controls,
     "number": markdown.number,
+    "interval": markdown.interval,
     "small": markdown.small,
     "count": markdown.count,
     "enumeration": markdown.enumeration,
@@ -56,7 +57,7 @@ WORDS: dict[str, Callable[..., Any]] = {
     "images": images,
     "each": lambda rows: (row for _, row in rows.iterrows()),
     "first": lambda rows: rows.iloc[0],
-    "reasons": lambda rows: reasons(rows["status"]),
+    "reasons": lambda *tables: reasons(pd.concat([rows["status"] for rows in tables])),
 }
 
 
@@ -111,11 +112,12 @@ _STANDS_ALONE = ("|", "- ", "#", ">", "<", "```", "![")
 
 
 def paragraphs(text: str) -> str:
-    """Text whose paragraphs are a line each, an empty line apart, however the template breaks them."""
+    """Text whose paragraphs and lines of tables are a line each, however the template breaks them."""
     lines: list[str] = []
     for line in map(str.strip, text.strip().splitlines()):
-        joined = lines and lines[-1] and line and not lines[-1].startswith(_STANDS_ALONE) and not line.startswith(_STANDS_ALONE)
-        if joined:
+        last = lines[-1] if lines else ""
+        joined = last and line and not last.startswith(_STANDS_ALONE) and not line.startswith(_STANDS_ALONE)
+        if joined or (last.startswith("|") and not last.endswith("|")):  # the line of a table may be broken before a cell
             lines[-1] += f" {line}"
         elif line or lines[-1:] != [""]:
             lines.append(line)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from benchmarks.checked import Count
+from benchmarks.checked import Checked, Count, Text
 from benchmarks.errors import CannotRun
 from benchmarks.profiles import Profile
 
@@ -35,6 +35,20 @@ def sections_of(profile: Profile, paper: str, known: Iterable[str]) -> dict[str,
     sections, names = profile.papers.get(paper, {}), tuple(known)
     check_table(sections, dict.fromkeys(names, ANYTHING), f"profile {profile.name}, [papers.{paper}]", optional=names)
     return dict(sections)
+
+
+Network = TypeVar("Network", bound=Checked)
+
+
+def networks_of(profile: Profile, paper: str, known: Iterable[str], kind: type[Network]) -> list[Network]:
+    """The entries of ``[[papers.<paper>.networks]]``, each of a ``kind``; CannotRun for one that is wrong."""
+    made = []
+    for entry in sections_of(profile, paper, known).get("networks", []):
+        try:
+            made.append(TypeAdapter(kind).validate_python(entry))
+        except CannotRun as error:
+            raise CannotRun(f"profile {profile.name}, [[papers.{paper}.networks]]: {error}; {SEE}") from error
+    return made
 
 
 def check_table(table: Any, checks: Mapping[str, Check], where: str, optional: tuple[str, ...] = ()) -> None:
@@ -124,12 +138,11 @@ def images_of_long(section: Mapping[str, Any], timesteps: int) -> int | None:
     return min(found, default=None)
 
 
-_Text = Annotated[str, Field(min_length=1)]
-_Pair = Annotated[list[_Text], Field(min_length=2, max_length=2)]
+_Pair = Annotated[list[Text], Field(min_length=2, max_length=2)]
 _Limits = Annotated[dict[Annotated[str, Field(pattern=r"^0*[1-9]\d*$")], Count], Field(min_length=1)]
 ANYTHING: Check = of(Any, "anything")
 TABLE: Check = of(dict, "a table")
-TEXT: Check = of(_Text, "a text")
+TEXT: Check = of(Text, "a text")
 NETWORK: Check = of(_Pair, 'a dataset and an architecture of the paper, e.g. ["CIFAR-10", "ResNet-20"]')
 LIMITS: Check = of(_Limits, "a table of timesteps = test images, whole numbers of at least 1, e.g. { 128 = 1000 }")
 NETWORKS: Check = list_of(lambda value: not NETWORK(value), 'networks of the paper, e.g. [["CIFAR-10", "ResNet-20"]]')

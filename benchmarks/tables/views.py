@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
@@ -131,14 +131,3 @@ def least_in_bold(
 
 def _values(row: pd.Series, columns: str | Sequence[str]) -> tuple[Any, ...]:
     return tuple(row[name] for name in ([columns] if isinstance(columns, str) else columns))
-
-
-Listed = TypeVar("Listed")
-
-
-def listing(
-    items: Iterable[Listed], *columns: tuple[str, Callable[[Listed], str]] | tuple[str, Callable[[Listed], str], str]
-) -> str:
-    """A Markdown table of anything, a line for each item: heading, cell and alignment (to the right unless given) of columns."""
-    lines = [[column[1](item) for column in columns] for item in items]
-    return markdown.table([column[0] for column in columns], lines, "".join([*column, "r"][2] for column in columns))

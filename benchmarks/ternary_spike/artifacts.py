@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -17,10 +16,10 @@ from benchmarks.measurements.initial_gradients import InitialGradients
 from benchmarks.measurements.membrane_potentials import EDGES, MembranePotentials
 from benchmarks.methods import DEEP_METHODS, direct_method
 from benchmarks.profiles import Profile
+from benchmarks.tables import runs as kit
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
 from benchmarks.tables.artifacts import CORRECT, Artifact, Row, Values
-from benchmarks.tables.runs import Found, KeyedFill, Runs, over_runs, ran, rows_of_runs
-from benchmarks.tables.schema import TableSchema
+from benchmarks.tables.runs import Found, Runs, cells, ran
 from benchmarks.tables.sweeps import printed_rows
 from benchmarks.ternary_spike.analytic import cases
 from benchmarks.ternary_spike.claims import BINARY, CONTROL, SHOWN, TERNARY, TRAINABLE
@@ -168,7 +167,7 @@ def _rate(arrays: list[Arrays]) -> float:
 
 def _summary(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
     """Means over training runs."""
-    yield over_runs(arrays) | {"firing_percent": _rate(arrays)}
+    yield kit.over_runs(arrays) | {"firing_percent": _rate(arrays)}
 
 
 def _single(key: Values, arrays: list[Arrays]) -> Iterator[Values]:
@@ -180,8 +179,7 @@ def _single(key: Values, arrays: list[Arrays]) -> Iterator[Values]:
 
 
 def _curves(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
-    for epoch, accuracy in enumerate(np.mean([each["validation_accuracy"] for each in arrays], axis=0)):
-        yield {"epoch": epoch, "validation": float(accuracy)}
+    return cells({"epoch": 0}, validation=np.mean([each["validation_accuracy"] for each in arrays], axis=0))
 
 
 def _folding(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
@@ -190,14 +188,12 @@ def _folding(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
 
 
 def _gradients(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
-    for layer, gradient in enumerate(arrays[0]["gradient"], start=1):
-        yield {"layer": layer, "gradient": float(gradient)}
+    return cells({"layer": 1}, gradient=arrays[0]["gradient"])
 
 
 def _layers(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
-    means = (np.mean([each[name] for each in arrays], axis=0) for name in ("amplitudes", "fired"))
-    for layer, (amplitude, firing) in enumerate(zip(*means, strict=True), start=1):
-        yield {"layer": layer, "amplitude": float(amplitude), "firing": float(firing)}
+    amplitude, firing = (np.mean([each[name] for each in arrays], axis=0) for name in ("amplitudes", "fired"))
+    return cells({"layer": 1}, amplitude=amplitude, firing=firing)
 
 
 def _priced(key: Values, arrays: list[Arrays]) -> Iterator[Values]:
@@ -215,19 +211,13 @@ def _priced(key: Values, arrays: list[Arrays]) -> Iterator[Values]:
 
 
 def _spreads(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
-    for layer, (mean, std) in enumerate(zip(arrays[0]["mean"], arrays[0]["std"], strict=True), start=1):
-        yield {"layer": layer, "mean": float(mean), "std": float(std), "epochs": len(arrays[0]["train_loss"])}
+    for line in cells({"layer": 1}, mean=arrays[0]["mean"], std=arrays[0]["std"]):
+        yield line | {"epochs": len(arrays[0]["train_loss"])}
 
 
 def _densities(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
-    middles = (EDGES[1:] + EDGES[:-1]) / 2
-    for layer, densities in enumerate(arrays[0]["density"][:SHOWN], start=1):
-        for middle, density in zip(middles, densities, strict=True):
-            yield {"layer": layer, "potential": float(middle), "density": float(density)}
-
-
-def _artifact(schema: TableSchema, title: str, found: Callable[[Profile], Found], fill: KeyedFill, **options: Any) -> Artifact:
-    return Artifact(schema.name, title, schema, partial(rows_of_runs, found, fill, **options))
+    middles = ((EDGES[1:] + EDGES[:-1]) / 2).tolist()
+    return cells({"layer": 1, "potential": middles}, density=arrays[0]["density"][:SHOWN])
 
 
 TITLES = {
@@ -237,17 +227,17 @@ TITLES = {
     "table4": "Table 4: CIFAR10-DVS",
 }
 ARTIFACTS = (
-    *(_artifact(ACCURACIES[name], title, partial(_printed, name), _summary) for name, title in TITLES.items()),
-    _artifact(TABLE5, "Table 5: operations and energy", _energies, _priced),
-    _artifact(FIGURE2, "Figure 2: spread of membrane potentials by layer", _potentials, _spreads, unmeasured={"layer": 1}),
-    _artifact(DENSITY, "Figure 2: distributions", _potentials, _densities, unmeasured={"layer": 1, "potential": 0.0}),
-    _artifact(RUNS, "Every training run of Table 1 (not printed)", _runs, _single, each=True),
-    _artifact(CONTROLS, "Amplitudes only where they act (not printed)", _controls, _single, each=True),
-    _artifact(CURVES, "Accuracy over epochs (not printed)", _runs, _curves, unmeasured={"epoch": 0}),
-    _artifact(EVENTS, "Every training run on frames of events (not printed)", _events, _single, each=True),
-    _artifact(METHODS, "Methods of direct training on one network, by one recipe (not printed)", _methods, _summary),
-    _artifact(GRADIENTS, "Gradients over depth before training (not printed)", _untrained, _gradients, unmeasured={"layer": 1}),
-    _artifact(AMPLITUDES, "Trained amplitudes by layer (not printed)", _trained, _layers, unmeasured={"layer": 1}),
-    _artifact(FOLDING, "Amplitudes folded into kernels (not printed)", _trained, _folding),
+    *(kit.artifact(ACCURACIES[name], title, partial(_printed, name), _summary) for name, title in TITLES.items()),
+    kit.artifact(TABLE5, "Table 5: operations and energy", _energies, _priced),
+    kit.artifact(FIGURE2, "Figure 2: spread of membrane potentials by layer", _potentials, _spreads, layer=1),
+    kit.artifact(DENSITY, "Figure 2: distributions", _potentials, _densities, layer=1, potential=0.0),
+    kit.artifact(RUNS, "Every training run of Table 1 (not printed)", _runs, _single, each=True),
+    kit.artifact(CONTROLS, "Amplitudes only where they act (not printed)", _controls, _single, each=True),
+    kit.artifact(CURVES, "Accuracy over epochs (not printed)", _runs, _curves, epoch=0),
+    kit.artifact(EVENTS, "Every training run on frames of events (not printed)", _events, _single, each=True),
+    kit.artifact(METHODS, "Methods of direct training on one network, by one recipe (not printed)", _methods, _summary),
+    kit.artifact(GRADIENTS, "Gradients over depth before training (not printed)", _untrained, _gradients, layer=1),
+    kit.artifact(AMPLITUDES, "Trained amplitudes by layer (not printed)", _trained, _layers, layer=1),
+    kit.artifact(FOLDING, "Amplitudes folded into kernels (not printed)", _trained, _folding),
     Artifact("analytic", "Analytic claims", ANALYTIC, lambda profile: analytic_rows(cases())),
 )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import pandas as pd
 
 from benchmarks.tables.bounds import bounded, chosen_rows, paired_rows, printed_claims, rows_of
 from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
 from benchmarks.tables.columns import marked
+from benchmarks.tables.differences import Difference, differences
 from benchmarks.tables.markdown import count, interval, number
-from benchmarks.tables.statistics import Interval, paired_difference
+from benchmarks.tables.statistics import Interval
 
 SETTING = ["dataset", "architecture", "timesteps"]
 TERNARY, BINARY, TRAINABLE = "Ternary spike", "Binary spike", "Trainable ternary spike"
@@ -24,39 +24,20 @@ SHOWN, SPREAD = 4, 1.5
 """Layers of Figure 2, and how many times the least deviation of their potentials the largest must be."""
 
 
-class Difference(NamedTuple):
-    """Accuracy of one method minus that of another on the same seeds: where, how many seeds, points."""
-
-    row: pd.Series
-    seeds: int
-    points: Interval
-
-    def text(self) -> str:
-        """The difference in words."""
-        shown = interval(self.points.estimate, self.points.low, self.points.high)
-        return f"{marked(self.row)}, T = {self.row['timesteps']}, {count(self.seeds, 'seed')}: {shown}"
-
-
-def differences(runs: pd.DataFrame, method: str, other: str) -> list[Difference]:
-    """Of two methods, in each setting that both were trained in."""
-    sides = (runs[runs["method"] == name] for name in (method, other))
-    first, second = sides
-    pairs = first.merge(second, on=[*SETTING, "seed"], suffixes=("", "_other"))
-    found = []
-    for _, part in pairs.groupby(SETTING, sort=False):
-        points, _ = paired_difference(part["snn_metric"].to_numpy("float64"), part["snn_metric_other"].to_numpy("float64"))
-        found.append(Difference(part.iloc[0], len(part), points))
-    return found
+def text(found: Difference) -> str:
+    """A difference in words."""
+    points = interval(found.points.estimate, found.points.low, found.points.high)
+    return f"{marked(found.row)}, T = {found.row['timesteps']}, {count(found.seeds, 'seed')}: {points}"
 
 
 def _check(method: str, other: str, held: Callable[[Interval], bool], resolved: Callable[[Interval], bool], *names: str) -> Check:
     @claim
     def check(tables: Tables) -> Verdict:
         runs = pd.concat([table_of(tables, name) for name in names])
-        found = differences(runs, method, other)
+        found = differences(runs, "method", method, other, SETTING)
         if not found:
             raise NotTested(f"`{names[0]}` has no seed of both {method} and {other}.")
-        evidence = "; ".join(each.text() for each in found)
+        evidence = "; ".join(text(each) for each in found)
         evidence = f"Points, mean over seeds with its 95 % interval: {evidence}."
         clear = [each.points for each in found if resolved(each.points)]
         if not clear:

@@ -2,52 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import StrictBool
+from pydantic import Field, StrictBool, StrictInt
+from pydantic.dataclasses import dataclass
 
+from benchmarks.checked import CONFIG, Checked, Count, Seeds, Text, known
 from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models.spiking_resnet import LAYOUTS, residual_layout
 from benchmarks.profiles import Profile
-from benchmarks.tables.settings import TEXT, Check, check_table, is_text, list_of, of, read_section, sections_of, whole, wholes
+from benchmarks.tables.settings import Check, is_text, list_of, networks_of, read_section, whole, wholes
 from benchmarks.training import recipe
 
 PAPER = "ternary_spike"
-ENTRIES: dict[str, Check] = {
-    "paper_dataset": TEXT,
-    "architecture": TEXT,
-    "dataset": TEXT,
-    "layout": TEXT,
-    "recipe": TEXT,
-    "seeds": wholes(0),
-    "validation": whole(1),
-    "training": whole(2),
-    "test_every_epoch": of(StrictBool, "true or false"),
-}
-"""Of one of [[papers.ternary_spike.networks]]; see ``Choice``."""
 METHODS: dict[str, Check] = {"timesteps": whole(1), "seeds": wholes(0), "added": list_of(is_text, "paths package.module:Class")}
-SECTIONS: dict[str, dict[str, Check]] = {"networks": ENTRIES, "methods": METHODS}
+SECTIONS: dict[str, dict[str, Check]] = {"networks": {}, "methods": METHODS}
 
 
-@dataclass(frozen=True)
-class Choice:
+def _printed(architecture: str) -> None:
+    if architecture not in LAYOUTS:
+        raise CannotRun(f"unknown architecture {architecture!r}; known: {', '.join(LAYOUTS)}")
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Choice(Checked):
     """What is trained where the paper names a data set and a network.
 
     ``validation`` and ``training``: images of the training set to validate on and to train on (all others by default).
     ``test_every_epoch``: measure on the test set after every epoch too, for the column ``best_on_test`` alone.
     """
 
-    paper_dataset: str
-    architecture: str
-    dataset: str
-    layout: str
-    recipe: str
-    seeds: list[int] = field(hash=False)
-    validation: int
-    training: int | None = None
-    test_every_epoch: bool = False
+    paper_dataset: Text
+    architecture: Annotated[str, known(_printed)]
+    dataset: Annotated[str, known(dataset_spec)]
+    layout: Annotated[str, known(residual_layout)]
+    recipe: Annotated[str, known(recipe)]
+    seeds: Seeds
+    validation: Count
+    training: Annotated[StrictInt, Field(ge=2)] | None = None
+    test_every_epoch: StrictBool = False
 
     @property
     def stand_in(self) -> bool:
@@ -57,19 +51,8 @@ class Choice:
 
 
 def choices(profile: Profile) -> list[Choice]:
-    """The networks of ``[[papers.ternary_spike.networks]]``. CannotRun for an entry that lacks, is unknown or wrong."""
-    section = sections_of(profile, PAPER, SECTIONS)
-    where, found = f"profile {profile.name}, [[papers.{PAPER}.networks]]", []
-    for entry in section.get("networks", []):
-        check_table(entry, ENTRIES, where, optional=("training", "test_every_epoch"))
-        made = Choice(**entry)
-        dataset_spec(made.dataset)
-        residual_layout(made.layout)
-        if made.architecture not in LAYOUTS:
-            raise CannotRun(f"{where}: unknown architecture {made.architecture!r}; known: {', '.join(LAYOUTS)}")
-        recipe(made.recipe)
-        found.append(made)
-    return found
+    """The networks of ``[[papers.ternary_spike.networks]]``. CannotRun for an entry that is wrong."""
+    return networks_of(profile, PAPER, SECTIONS, Choice)
 
 
 def choice(profile: Profile, dataset: str, architecture: str) -> Choice:

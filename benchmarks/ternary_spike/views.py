@@ -12,13 +12,14 @@ from benchmarks.methods.deep import DeepMethod
 from benchmarks.profiles import Profile
 from benchmarks.tables.analytic import ANALYTIC
 from benchmarks.tables.columns import accuracy_text
-from benchmarks.tables.markdown import DASH, number, plain, ranges, small
+from benchmarks.tables.differences import differences
+from benchmarks.tables.markdown import DASH, number, plain, small
 from benchmarks.tables.status import stands_for
-from benchmarks.tables.views import View, listing
-from benchmarks.ternary_spike.claims import CONTROL, TRAINABLE, differences
+from benchmarks.tables.views import View
+from benchmarks.ternary_spike.claims import CONTROL, SETTING, TRAINABLE, text
 from benchmarks.ternary_spike.schemas import ACCURACIES, EVENTS, FIGURE2, FOLDING, METHODS, TABLE5
-from benchmarks.ternary_spike.settings import choices
-from benchmarks.training import recipe
+from benchmarks.ternary_spike.settings import Choice, choices
+from benchmarks.training.recipes import Recipe, recipe
 
 OURS = (
     ("Ours [95 %]", accuracy_text),
@@ -39,9 +40,9 @@ def _printed(row: pd.Series) -> str:
     return number(row["accuracy_paper"]) + ("" if pd.isna(deviation) else f" ± {number(deviation)}")
 
 
-SETTING = (("Row", "row"), ("Network", "architecture"), ("Method", _named, "l"), ("T", "timesteps"), ("Printed", _printed))
-table1, table3, table4 = (View(ACCURACIES[name], *SETTING, *OURS, ours=5) for name in ("table1", "table3", "table4"))
-table2 = View(ACCURACIES["table2"], ("Data set", "dataset"), *SETTING, *OURS, ours=5)
+NAMED = (("Row", "row"), ("Network", "architecture"), ("Method", _named, "l"), ("T", "timesteps"), ("Printed", _printed))
+table1, table3, table4 = (View(ACCURACIES[name], *NAMED, *OURS, ours=5) for name in ("table1", "table3", "table4"))
+table2 = View(ACCURACIES["table2"], ("Data set", "dataset"), *NAMED, *OURS, ours=5)
 table5 = View(
     TABLE5,
     ("Method", "method"),
@@ -74,7 +75,7 @@ analytic = View(
 
 def gains(runs: pd.DataFrame, method: str, other: str) -> list[str]:
     """What a method gains over another, by setting."""
-    return [each.text() for each in differences(runs, method, other)]
+    return [text(each) for each in differences(runs, "method", method, other, SETTING)]
 
 
 def control(controls: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
@@ -82,17 +83,11 @@ def control(controls: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
     return gains(pd.concat([controls, runs]), CONTROL, TRAINABLE)
 
 
-def growth(gradients: pd.DataFrame, trained: pd.DataFrame) -> str:
+def growth(gradients: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     """By how much gradients grow from the last layer to the first, beside the accuracy after training; steadiest first."""
     ends = gradients.groupby("method", sort=False)["gradient"].agg(["first", "last"])
     found = (ends["first"] / ends["last"]).rename("growth").to_frame().join(trained.set_index("method")["snn_metric"])
-    order = found["growth"].map(log10).abs().sort_values(kind="stable").index
-    return listing(
-        [(method, *found.loc[method]) for method in order],
-        ("Method", lambda line: line[0], "l"),
-        ("First over last layer", lambda line: f"{line[1]:.3g}"),
-        ("Accuracy, %", lambda line: number(line[2])),
-    )
+    return found.loc[found["growth"].map(log10).abs().sort_values(kind="stable").index]
 
 
 def definitions() -> list[DeepMethod]:
@@ -107,20 +102,9 @@ def unconfirmed() -> dict[str, str]:
     return {each.name: each.unconfirmed for each in definitions() if each.unconfirmed}
 
 
-def recipes(profile: Profile) -> str:
-    """How each network was trained."""
-    return listing(
-        [(each, recipe(each.recipe)) for each in choices(profile)],
-        ("Stands for", lambda pair: stands_for(pair[0].architecture, pair[0].paper_dataset, pair[0].stand_in), "l"),
-        ("Network", lambda pair: f"`{pair[0].layout}` on `{pair[0].dataset}`", "l"),
-        ("Seeds", lambda pair: ranges(pair[0].seeds), "l"),
-        ("Held out", lambda pair: f"{pair[0].validation:,}"),
-        ("Epochs", lambda pair: str(pair[1].epochs)),
-        ("Batch", lambda pair: str(pair[1].batch_size)),
-        ("Learning rate", lambda pair: f"{pair[1].learning_rate:g}"),
-        ("Weight decay", lambda pair: f"{pair[1].weight_decay:g}"),
-        ("Precision", lambda pair: pair[1].precision, "l"),
-    )
+def recipes(profile: Profile) -> list[tuple[Choice, str, Recipe]]:
+    """The networks, what each stands for, and how it was trained."""
+    return [(c, stands_for(c.architecture, c.paper_dataset, c.stand_in), recipe(c.recipe)) for c in choices(profile)]
 
 
 def acting(rows: pd.DataFrame, most: float = 0.01) -> str:

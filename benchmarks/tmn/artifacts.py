@@ -323,9 +323,8 @@ TABLE4 = TableSchema("table4", 1, OTHER_TASKS, STATUS_COLUMNS)
 def table4(profile: Profile) -> list[Row]:
     """No row can be run yet."""
     why = {"TMN": "detectors and Transformers not available yet"}
-    other = "method not available yet: {}".format
-    made = lambda number, key: Row(number, key, reason=why.get(key["method"], other(key["method"])))  # noqa: E731
-    return printed_rows(PAPER, "table4", OTHER_TASKS, made)
+    reason = lambda name: why.get(name, f"method not available yet: {name}")  # noqa: E731
+    return printed_rows(PAPER, "table4", OTHER_TASKS, lambda number, key: Row(number, key, reason=reason(key["method"])))
 
 
 ARTIFACTS = (

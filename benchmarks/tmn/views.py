@@ -13,7 +13,7 @@ from benchmarks.published import read_published
 from benchmarks.tables.claims import Tables
 from benchmarks.tables.columns import LOSSES, each_network, loss_text, marked, printed_loss, verdict
 from benchmarks.tables.markdown import DASH, enumeration, number, plain, ranges, small, table
-from benchmarks.tables.views import View, grid, least_in_bold, listing, shown
+from benchmarks.tables.views import View, grid, least_in_bold, shown
 from benchmarks.tmn import detection  # noqa: F401 (the template's)
 from benchmarks.tmn.artifacts import TABLE2, TABLE3
 from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPE_NAMES, error_ratios, toy_grid
@@ -57,15 +57,9 @@ def last_losses(rows: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def same_and_exponential_steps(rows: pd.DataFrame) -> str:
-    """TMN against rate coding at equal and at 2^T steps."""
-    by = {(row["method"], row["timesteps"]): loss_text(row) for _, row in rows.iterrows()}
-    columns = [("TMN", "T"), ("rate", "T"), ("OPI", "T"), ("rate", "2^T"), ("OPI", "2^T")]
-    lines = [
-        [str(t), *(by.get((name, t if steps == "T" else 2**t), DASH) for name, steps in columns)]
-        for t in sorted(steps for name, steps in by if name == "TMN")
-    ]
-    return table(["T", *(f"{name}, {steps} steps" for name, steps in columns)], lines, "r" * 6)
+def losses(rows: pd.DataFrame) -> dict[tuple[str, int], str]:
+    """The losses of a network by method and T."""
+    return {(row["method"], row["timesteps"]): loss_text(row) for _, row in rows.iterrows()}
 
 
 def smaller_at(rows: pd.DataFrame) -> str:
@@ -78,19 +72,6 @@ def smaller_at(rows: pd.DataFrame) -> str:
             where = "every T" if smaller == both else f"T = {ranges(smaller)}" if smaller else "no T"
             parts.append(f"{NAMES[name]} with 2^T steps at {where} of {ranges(both)}")
     return ", and less than ".join(parts)
-
-
-def codes(rows: pd.DataFrame) -> str:
-    """The loss of every method over its timesteps."""
-    curves = [curve.sort_values("timesteps") for _, curve in rows.groupby("method", sort=False)]
-    losses = lambda row: f"{row['timesteps']} ({row['latency']}): {loss_text(row)}"  # noqa: E731
-    return listing(
-        curves,
-        ("Method", lambda curve: str(curve["method"].iloc[0]), "l"),
-        ("Before, %", lambda curve: ", ".join(dict.fromkeys(map(number, curve["ann_metric"])))),
-        ("Test images", lambda curve: ", ".join(dict.fromkeys(f"{n:,}" for n in curve["n_test"]))),
-        ("Loss in points [95 %] at T (latency)", lambda curve: "; ".join(losses(row) for _, row in curve.iterrows()), "l"),
-    )
 
 
 def scaled_thresholds(rows: pd.DataFrame) -> str:
@@ -130,16 +111,10 @@ def precharge(rows: pd.DataFrame, column: str, scale: float = 1, decimals: int =
     return grid(rows, down, "timesteps", cell, headings, left=left, top="T = {}".format, sort=False, align="lr")
 
 
-def depth(rows: pd.DataFrame) -> str:
-    """Errors of TMN over those of rate coding, by T."""
-    lines = []
-    for t in sorted(rows["tmn_timesteps"].unique()):
-        lines.append([f"{t}", f"{2 ** int(t)}"])
-        for rate in ("rate", "OPI"):
-            of = error_ratios(rows, rate).get(t)
-            lines[-1] += [DASH] * 2 if of is None else [small(np.exp(np.log(of).mean())), f"{(of < 1).sum()} of {len(of)} layers"]
-    header = ["T", "2^T", "TMN / rate from zero", "TMN lower at", "TMN / rate from half threshold", "TMN lower at"]
-    return table(header, lines, "rrrrrr")
+def error_ratio(rows: pd.DataFrame, rate: str, timesteps: int) -> list[str]:
+    """Error of TMN over that of rate coding, geometric mean over depth, and at how many depths it is lower."""
+    of = error_ratios(rows, rate).get(timesteps)
+    return [DASH] * 2 if of is None else [small(np.exp(np.log(of).mean())), f"{(of < 1).sum()} of {len(of)} layers"]
 
 
 def residuals(rows: pd.DataFrame) -> str:

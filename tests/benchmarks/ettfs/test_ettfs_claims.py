@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.ettfs.claims import chosen_exponential, effects
-from benchmarks.ettfs.views import others
 from benchmarks.tables.bounds import checks_of
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, Verdict
 
@@ -274,7 +273,7 @@ def test_e09_needs_significance_over_seeds(tables: Tables) -> None:
 
 def test_e10_pairs_common_seeds_only(tables: Tables) -> None:
     fewer = kept(runs_with(tables, {"no average pooling": 1.0, "both": 1.0}), "runs", "variant != 'both' or seed < 3")
-    assert [effect.seeds for effect in effects(fewer["runs"], "E10")] == [5, 3]
+    assert [effect.found.seeds for effect in effects(fewer["runs"], "E10")] == [5, 3]
     shuffled = fewer | {"runs": fewer["runs"].sample(frac=1, random_state=1)}
     assert verdict("E10", shuffled) == verdict("E10", fewer)
 
@@ -287,7 +286,7 @@ def test_e10_with_one_comparison_is_partly_at_best(tables: Tables) -> None:
 def test_effects_of_equal_differences_and_printed_values(tables: Tables) -> None:
     equal = runs_with(tables, {"both": 1.0, "no init": 0.5}, spread=0.0)
     first, second = effects(equal["runs"], "E09")
-    assert (first.p, second.p) == (0.0, 0.0)
+    assert (first.found.p, second.found.p) == (0.0, 0.0)
     assert np.isclose([first.printed, second.printed], [1.05, 1.51]).all()
     assert np.isclose([effect.printed for effect in effects(equal["runs"], "E10")], [0.8, 1.26]).all()
 
@@ -322,18 +321,6 @@ def filled(tables: Tables, name: str, method: str, network: str, accuracy: float
 @pytest.mark.parametrize(("accuracy", "status"), [(98.61, REPRODUCED), (98.6, NOT_REPRODUCED)])
 def test_e12_edge(tables: Tables, accuracy: float, status: str) -> None:
     assert verdict("E12", filled(tables, "table1", "ETTFS", "SMLP", accuracy)).status == status
-
-
-def test_methods_that_were_measured_beside_ettfs(tables: Tables) -> None:
-    def said(tables: Tables) -> str:
-        rows = tables["table1"][tables["table1"]["status"] == "measured"]
-        return others(rows, rows[rows["method"] == "ETTFS"].iloc[0])
-
-    assert said(tables) == ""
-    beside = filled(tables, "table1", "S4NN", "SMLP", 99.4)
-    assert said(beside) == "; measured beside it: S4NN 99.40 % (-0.50 for ETTFS)"
-    shorter = changed(beside, "table1", lambda row: {"epochs": 3} if row["method"] == "S4NN" else {})
-    assert said(shorter) == "; measured beside it after 3 epochs: S4NN 99.40 % (-0.50 for ETTFS)"
 
 
 @pytest.mark.parametrize(

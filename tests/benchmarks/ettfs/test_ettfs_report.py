@@ -126,7 +126,10 @@ def test_other_methods_are_compared_with_ettfs(tables: Tables, write: Write) -> 
     rows.loc[0, "snn_metric"] = 97.3
     page = write(tables | {"table1": rows})
     assert "| +1.60 |" in shown(page, "Table I:")
-    assert "S4NN 97.30 % (+1.60 for ETTFS)" in page[""]
+    assert "; measured beside it: S4NN 97.30 % (+1.60 for ETTFS)." in page[""]
+    rows.loc[0, "epochs"] = 3
+    assert "; measured beside it after 3 epochs: S4NN 97.30 % (+1.60 for ETTFS)." in write(tables | {"table1": rows})[""]
+    assert "measured beside it" not in write(tables)[""]
 
 
 def test_dead_layers_are_called_infinite(tables: Tables, write: Write) -> None:

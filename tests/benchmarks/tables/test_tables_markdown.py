@@ -34,6 +34,11 @@ def test_numbers_have_fixed_decimals_and_no_negative_zero() -> None:
     assert markdown.number(float("nan")) == markdown.DASH
 
 
+def test_an_interval_that_is_missing_is_left_out() -> None:
+    assert markdown.interval(0.126, -0.1, 0.5, sign=True) == "+0.13 [-0.10, 0.50]"
+    assert markdown.interval(0.126, float("nan"), float("nan")) == "0.13"
+
+
 @given(st.sets(st.integers(min_value=0, max_value=60), min_size=1))
 def test_ranges_name_exactly_the_given_numbers(numbers: set[int]) -> None:
     named: set[int] = set()

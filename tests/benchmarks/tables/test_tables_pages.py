@@ -20,6 +20,7 @@ from benchmarks.tables.schema import published_keys
     [
         ("one\n  two\n\n\nthree\n", "one two\n\nthree"),
         ("| a |\n| b |\nend", "| a |\n| b |\nend"),
+        ("| a\n| b |\n| c | d\n|\nend", "| a | b |\n| c | d |\nend"),
         ("- a\n- b", "- a\n- b"),
         ("so:\n![x](y.svg)\n**bold**\nends", "so:\n![x](y.svg)\n**bold** ends"),
         ("  \n", ""),

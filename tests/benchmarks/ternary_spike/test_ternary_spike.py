@@ -18,9 +18,10 @@ from benchmarks.measurements.lab import Lab
 from benchmarks.methods import DEEP_METHODS, direct_method
 from benchmarks.profiles import load_profile
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN
+from benchmarks.tables.differences import differences
 from benchmarks.ternary_spike.analytic import energy, entropy, table5
 from benchmarks.ternary_spike.artifacts import ARTIFACTS
-from benchmarks.ternary_spike.claims import CLAIMS, differences
+from benchmarks.ternary_spike.claims import CLAIMS, SETTING
 from benchmarks.ternary_spike.settings import choice, choices
 from snncore.energy import TERNARY_SPIKE_TABLE
 
@@ -123,7 +124,7 @@ def test_gradients_grow_through_binary_spikes_behind_a_wide_window_and_stay_thro
 
 
 def test_differences_are_paired_over_seeds() -> None:
-    (found,) = differences(runs(ternary=[50.0, 60.0, 70.0], binary=[40.0, 49.0, 61.0, 99.0])["runs"], TERNARY, BINARY)
+    (found,) = differences(runs(ternary=[50.0, 60.0, 70.0], binary=[40.0, 49.0, 61.0, 99.0])["runs"], "method", TERNARY, BINARY, SETTING)
     assert found.seeds == 3 and found.points.estimate == 10.0 and found.points.high - found.points.low < 5.1
 
 
@@ -161,7 +162,8 @@ def test_energies_are_those_of_print_and_entropies_those_by_hand() -> None:
         ({"architecture": "VGG"}, "unknown architecture 'VGG'; known: ResNet20"),
         ({"recipe": "none"}, "no training recipe called 'none'"),
         ({"dataset": "nobody/none"}, "nobody/none"),
-        ({"seeds": []}, "seeds must be a list of different whole numbers"),
+        ({"seeds": []}, "seeds must have at least 1 item"),
+        ({"seeds": [0, 0]}, "seeds must not repeat a value"),
         ({"width": 3}, "unknown entry 'width'"),
         ({"test_every_epoch": "yes"}, "test_every_epoch must be true or false"),
     ],
