@@ -76,10 +76,15 @@ def _printed(table: str, profile: Profile) -> Found:
 
 
 def _compared(profile: Profile, key: Values) -> Runs:
-    """Training runs of a printed row; a quoted method has the seeds of [papers.ternary_spike.methods]."""
+    """Training runs of a printed row; quoted methods have the seeds and the largest T of [papers.ternary_spike.methods]."""
     if key["method"] in ELSEWHERE:
         raise NotAvailable(ELSEWHERE[key["method"]])
-    return training(profile, key, None if key["provenance"] == "own" else settings(profile).get("seeds"))
+    if key["provenance"] == "own":
+        return training(profile, key)
+    found = settings(profile)
+    if key["timesteps"] > (most := found.get("most_timesteps", key["timesteps"])):
+        raise NotAvailable(f"profile {profile.name} runs quoted methods at up to T = {most}")
+    return training(profile, key, found.get("seeds"))
 
 
 def _settings(profile: Profile) -> Iterator[Values]:

@@ -16,7 +16,12 @@ from benchmarks.tables.settings import Check, is_text, list_of, networks_of, rea
 from benchmarks.training import recipe
 
 PAPER = "ternary_spike"
-METHODS: dict[str, Check] = {"timesteps": whole(1), "seeds": wholes(0), "added": list_of(is_text, "paths package.module:Class")}
+METHODS: dict[str, Check] = {
+    "timesteps": whole(1),
+    "seeds": wholes(0),
+    "most_timesteps": whole(1),
+    "added": list_of(is_text, "paths package.module:Class"),
+}
 SECTIONS: dict[str, dict[str, Check]] = {"networks": {}, "methods": METHODS}
 
 
@@ -65,4 +70,4 @@ def choice(profile: Profile, dataset: str, architecture: str) -> Choice:
 
 def settings(profile: Profile) -> dict[str, Any]:
     """The entries of ``[papers.ternary_spike.methods]``; empty where the profile has no such section."""
-    return read_section(profile, PAPER, "methods", SECTIONS, optional=("added",))
+    return read_section(profile, PAPER, "methods", SECTIONS, optional=("most_timesteps", "added"))

@@ -165,7 +165,7 @@ def test_energies_are_those_of_print_and_entropies_those_by_hand() -> None:
         ({"seeds": []}, "seeds must have at least 1 item"),
         ({"seeds": [0, 0]}, "seeds must not repeat a value"),
         ({"width": 3}, "unknown entry 'width'"),
-        ({"test_every_epoch": "yes"}, "test_every_epoch must be true or false"),
+        ({"test_every_epoch": "yes"}, "test_every_epoch must be a valid boolean"),
     ],
 )
 def test_a_wrong_network_of_a_profile_is_one_line(change: dict[str, object], message: str) -> None:
