@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,11 @@ PICTURE = TableSchema(
 )
 
 
-MISSING = {"networks": [["COCO (128 images)", "FastestDet"]], "conversions": [["percentile-99.99", 1, 8]], "picture": 1}
+MISSING: dict[str, Any] = {
+    "networks": [["COCO (128 images)", "FastestDet"]],
+    "conversions": [["percentile-99.99", 1, 8]],
+    "picture": 1,
+}
 """What a profile without detectors does not run."""
 
 
