@@ -62,7 +62,7 @@ def record(ann: nn.Module, images: Given | None) -> RecordedNetwork:
     except TypeError:
         got = f"and got {len(args)}" if args else f"and got {', '.join(named)}"
         said = f"the network takes the inputs ({', '.join(parameters.parameters)}) {got}"
-        raise ConversionError(f"{said}; pass batches that are tuples of them, or dicts by name") from None
+        raise ConversionError(f"{said}; pass images alone, without labels, a tuple of all, or a dict by name") from None
     entry = _Entry(_evaluated(ann))
     three = torch.zeros(3, dtype=torch.int64)  # 0 and 1 images would be taken for constants
     example = part_of(images, three)  # type: ignore[arg-type]
