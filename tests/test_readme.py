@@ -19,9 +19,16 @@ def test_the_example_converts_a_network_of_ones_own(capsys: pytest.CaptureFixtur
     assert float(names["error"]) < 0.02  # type: ignore[arg-type]
 
 
-def test_the_example_trains_a_network_of_first_spikes() -> None:
+def test_the_example_converts_a_transformer(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {"__name__": "example"}
     exec(examples()[1], names)
+    assert "T=8, 6 evaluations, latency 32 steps" in capsys.readouterr().out
+    assert float(names["error"]) < 0.02  # type: ignore[arg-type]
+
+
+def test_the_example_trains_a_network_of_first_spikes() -> None:
+    names: dict[str, object] = {"__name__": "example"}
+    exec(examples()[2], names)
     gradients = [p.grad for p in names["net"].parameters()]  # type: ignore[attr-defined]
     assert float(names["loss"].detach()) > 0  # type: ignore[attr-defined]
     assert all(g is not None and g.abs().sum() > 0 for g in gradients)

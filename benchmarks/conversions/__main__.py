@@ -14,8 +14,11 @@ from torch import Tensor, nn
 
 from snncore import ConversionError, calibrate, convert, tmn
 from snncore.conversion import Calibration, Maximum
+from snncore.conversion.estimates import MASKS
 from snncore.conversion.operations import Synapses
 from snncore.conversion.rewriting import RULES
+from snncore.conversion.rules.functions import FUNCTIONS
+from snncore.conversion.rules.products import PRODUCTS
 
 HERE = Path(__file__).parent
 REPORTS = HERE.parent.parent / "reports"
@@ -54,8 +57,9 @@ def settle(network: nn.Module, images: Tensor) -> nn.Module:
 
 
 def error(network: nn.Module, calibration: Calibration, images: Tensor, timesteps: int) -> float:
-    """Relative error of the conversion with full pre-charge and the largest activations as thresholds."""
-    spiking = convert(network, calibration, tmn(precharge=timesteps, threshold=Maximum()), timesteps)
+    """Relative error of the conversion with the longest pre-charge and the largest activations as thresholds."""
+    precharge = timesteps if calibration.placement is None else timesteps - 1
+    spiking = convert(network, calibration, tmn(precharge=precharge, threshold=Maximum()), timesteps)
     with torch.no_grad():
         expected = network(images)
     return float((spiking(images) - expected).norm() / expected.norm())
@@ -71,7 +75,7 @@ def measure(library: str, network: str, side: str) -> dict[str, str]:
         spiking = convert(made, calibration, timesteps=2)
     except ConversionError as refusal:
         return row | {"refused": str(refusal)}
-    layers = sum(isinstance(layer, Synapses) for layer in spiking.layers.values())
+    layers = sum(isinstance(layer, Synapses) or bool(getattr(layer, "operands", ())) for layer in spiking.layers.values())
     found = error(made, calibration, images, STEPS)
     row |= {"neurons": str(len(spiking.neurons)), "layers": str(layers), "on_currents": str(len(spiking.dense_layers))}
     row |= {"error": f"{found:.1e}"}
@@ -85,7 +89,8 @@ def page(rows: list[dict[str, str]]) -> str:
     """The page as Markdown."""
     versions = {name: version(name) for name in ("torch", "torchvision", "timm")}
     template = Environment(loader=FileSystemLoader(HERE), keep_trailing_newline=True).get_template("page.md.j2")
-    return template.render(rows=rows, versions=versions, operations=sorted(RULES), steps=STEPS, more=MORE, bar=BAR)
+    known = sorted({*RULES, *FUNCTIONS, *PRODUCTS, *MASKS, "embedding"})
+    return template.render(rows=rows, versions=versions, operations=known, steps=STEPS, more=MORE, bar=BAR)
 
 
 def networks() -> list[dict[str, str]]:

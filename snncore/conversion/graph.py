@@ -229,7 +229,10 @@ class RecordedNetwork(nn.Module):
             if node.operation == "input":
                 value = given[name]
             else:
-                value = quantizer(values[node.source]) if quantizer else node.run(values, self.__getattr__)
+                try:
+                    value = quantizer(values[node.source]) if quantizer else node.run(values, self.__getattr__)
+                except IndexError as error:  # which export does not see
+                    raise out_of_range(node.origin, error) from error
             if observe is not None:
                 observe(node, value)
             return value
@@ -262,6 +265,12 @@ class RecordedNetwork(nn.Module):
 def mixes(origin: str, operation: str) -> ConversionError:
     """The error of an operation that leaves no dimension to the images of a batch."""
     return ConversionError(f"{origin}: '{operation}' mixes the images of a batch; keep the first dimension of every signal")
+
+
+def out_of_range(origin: str, error: IndexError) -> ConversionError:
+    """The error of an index that a table of the network does not have."""
+    why = f"the trained network fails: {error}; look at its token ids and the length of its sequences"
+    return ConversionError(f"{origin}: {why}")
 
 
 def fingerprint_of(network: nn.Module) -> str:

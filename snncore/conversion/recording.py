@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_leaves, tree_map, tree_unflatten
 
 from snncore.conversion.attention import attention
 from snncore.conversion.folding import fold_batch_norm
-from snncore.conversion.graph import ConversionError, Node, RecordedNetwork, Stored, Value, fingerprint_of, mixes
+from snncore.conversion.graph import ConversionError, Node, RecordedNetwork, Stored, Value, fingerprint_of, mixes, out_of_range
 from snncore.conversion.inputs import Given, called, is_batch, part_of, tensors_of
 from snncore.conversion.origins import first_line, origin_of, why
 from snncore.conversion.spellings import BATCH_SIZE, SYNONYMS, canonical
@@ -62,7 +62,7 @@ def record(ann: nn.Module, images: Given | None) -> RecordedNetwork:
     except TypeError:
         got = f"and got {len(args)}" if args else f"and got {', '.join(named)}"
         said = f"the network takes the inputs ({', '.join(parameters.parameters)}) {got}"
-        raise ConversionError(f"{said}; pass batches that are tuples of them, or dicts by name") from None
+        raise ConversionError(f"{said}; pass images alone, without labels, a tuple of all, or a dict by name") from None
     entry = _Entry(_evaluated(ann))
     three = torch.zeros(3, dtype=torch.int64)  # 0 and 1 images would be taken for constants
     example = part_of(images, three)  # type: ignore[arg-type]
@@ -259,8 +259,11 @@ class _Reader:
                 return torch.empty(self.nodes[leaf.name].sizes(1), dtype=val.dtype, device=val.device)
             return self.tensors[leaf.name] if isinstance(leaf, Stored) else 1 if leaf is BATCH_SIZE else leaf
 
-        with torch.no_grad():
-            made = node.target(**tree_map(value, given))  # type: ignore[operator]
+        try:
+            with torch.no_grad():
+                made = node.target(**tree_map(value, given))  # type: ignore[operator]
+        except IndexError as error:  # which export does not see
+            raise out_of_range(origin, error) from error
         if isinstance(made, (tuple, list)):
             return [self._store(f"{node.name}_{i}", each) for i, each in enumerate(made)]
         stored = self._store(node.name, made.clone())

@@ -45,7 +45,11 @@ class Estimator:
         self.frames = self.timesteps - neuron.delay
         if self.frames < 1:
             raise ValueError(f"precharge = {neuron.delay} leaves no step of T = {self.timesteps} to be read; use at most T - 1")
-        self.unit = neuron.threshold / neuron.code.total
+
+    @property
+    def unit(self) -> float:
+        """What the last step's spike stands for."""
+        return self.neuron.threshold / self.neuron.code.total
 
     def start(self, like: Tensor) -> EstimateState:
         """Before the first step; ValueError for more timesteps than the numbers of ``like`` can tell apart."""

@@ -230,8 +230,10 @@ def test_one_tensor_is_not_a_list_of_batches() -> None:
 
 
 def test_labels_in_the_batches_are_refused() -> None:
-    with pytest.raises(ConversionError, match="a calibration batch is a tuple, not a tensor; pass images alone"):
-        calibrate(mlp(), [(points(), torch.zeros(40))])  # type: ignore[list-item]
+    with pytest.raises(ConversionError, match=r"takes the inputs \(input\) and got 2; pass images alone, without labels"):
+        calibrate(mlp(), [(points(), torch.zeros(len(points())))])
+    with pytest.raises(ConversionError, match="a calibration batch is a list, not a tensor; pass images alone, without labels"):
+        calibrate(mlp(), [[points(), torch.zeros(len(points()))]])  # type: ignore[list-item]
 
 
 # ---- thresholds in a conversion ---------------------------------------------------------------------------------------

@@ -250,8 +250,8 @@ def test_assignment_into_a_tensor() -> None:
 def test_other_inputs_than_the_network_takes(forward: Any) -> None:
     network = type("Two", (nn.Module,), {"forward": forward})()
     found = refusal(network)
-    assert re.fullmatch(r"the network takes the inputs \((image, other)?\) and got 1; pass .* tuples of them, or dicts by name", found)
-    with pytest.raises(ConversionError, match=r"and got image, mask; pass batches that are tuples of them, or dicts by name"):
+    assert re.fullmatch(r"the network takes the inputs \((image, other)?\) and got 1; pass images alone, without labels, a tuple of all, or a dict by name", found)
+    with pytest.raises(ConversionError, match=r"and got image, mask; pass images alone, without labels, a tuple of all, or a dict"):
         convert(network, [{"image": points(), "mask": points()}])
 
 
