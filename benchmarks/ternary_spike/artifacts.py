@@ -64,9 +64,8 @@ def training(profile: Profile, key: Values, seeds: list[int] | None = None) -> R
     chosen = choice(profile, key["dataset"], key["architecture"])
     options = (("timesteps", int(key["timesteps"])),)
     what = (chosen.layout, key["method"], chosen.recipe, options, chosen.validation, chosen.training)
-    tested = chosen.test_every_epoch
-    named = ((for_seed(chosen.dataset, seed), seed) for seed in seeds or chosen.seeds)
-    runs = tuple(DeepTraining(*each, *what, test_every_epoch=tested) for each in named)
+    found, tested = seeds or chosen.seeds, chosen.test_every_epoch
+    runs = tuple(DeepTraining(for_seed(chosen.dataset, seed), seed, *what, test_every_epoch=tested) for seed in found)
     return ran(chosen.dataset, chosen.layout, chosen.stand_in), runs
 
 
