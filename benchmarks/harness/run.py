@@ -359,7 +359,9 @@ def _call(index: int, function: Callable[..., Any], *arguments: Any) -> tuple[in
 
 
 def _training_cost(choice: NetworkChoice) -> float:
-    """Expected time to train a network, in layers times training images."""
+    """Expected time to train a network, in layers times training images; of one that no recipe trains, 0."""
+    if choice.recipe is None:
+        return 0.0
     return float(model_spec(choice.architecture).layers * dataset_spec(choice.dataset).train_count)
 
 
