@@ -46,6 +46,14 @@ def read_written(path: Path, what: str = "file") -> bytes:
         raise unreadable(path, error) from error
 
 
+def read_given(path: Path) -> bytes:
+    """The bytes of a file that the user put there; CannotRun where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
 def atomic_write_bytes(path: Path, data: bytes) -> bool:
     """Make ``path`` hold ``data``, by a temporary file in the same folder and one rename; whether the content changed.
 

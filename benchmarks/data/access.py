@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.data.boxes import BoxSet, box_folder, load_boxes
+from benchmarks.data.boxes import BoxSet, load_boxes
 from benchmarks.data.event_sets import events_folder, load_events
 from benchmarks.data.hub import hub_files, load_hub, mirror_files
 from benchmarks.data.imagenet import IMAGENET, folder_from_environment, open_imagenet
@@ -12,6 +12,7 @@ from benchmarks.data.images import ImageSet
 from benchmarks.data.registry import check_split, dataset_spec
 from benchmarks.data.stream import ImageStream
 from benchmarks.errors import CannotRun
+from benchmarks.paths import mirror_folder
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def locate(name: str, split: str) -> Located:
         return Located(True, "inside scikit-learn", spec.how_to_get)
     if spec.boxes:
         stands = dataset_spec(spec.trained_on) if split == "train" and spec.trained_on else spec
-        folder = box_folder(stands)
+        folder = mirror_folder(stands.name)
         return Located(folder is not None, str(folder or ""), stands.how_to_get)
     if spec.framing:
         recordings = events_folder(spec)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,9 @@ from torch import Tensor
 from benchmarks.data.decoding import one_line, open_image
 from benchmarks.data.images import DIGEST_BYTES, check_range
 from benchmarks.data.registry import DatasetSpec, describe_found
-from benchmarks.errors import CannotRun, refuse_broken_link, unreadable
-from benchmarks.paths import data_mirror
+from benchmarks.errors import CannotRun
+from benchmarks.files import read_given
+from benchmarks.paths import data_mirror, mirror_folder
 
 MOST = 100
 """Objects that an image may have."""
@@ -55,12 +56,12 @@ class BoxSet:
         """Colour channels: RGB."""
         return 3
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """32 hex digits over the bytes of every image and its boxes, in order."""
         total = hashlib.blake2b(digest_size=DIGEST_BYTES)
         for file, boxes in zip(self.files, self.boxes, strict=True):
-            total.update(_read(file))
+            total.update(read_given(file))
             total.update(boxes.numpy().tobytes())
         return total.hexdigest()
 
@@ -90,7 +91,7 @@ class BoxSet:
             yield pixels.div_(255).sub_(center).div_(scale).contiguous(memory_format=torch.channels_last), boxes
 
     def _pixels(self, file: Path) -> Tensor:
-        image = open_image(_read(file), str(file)).convert("RGB")
+        image = open_image(read_given(file), str(file)).convert("RGB")
         image = image.resize(self.size[::-1], PIL.Image.Resampling.BILINEAR)
         return torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1)
 
@@ -103,18 +104,9 @@ def coco_names() -> tuple[str, ...]:
     return tuple(name for name in Weights.COCO_V1.meta["categories"] if name not in ("__background__", "N/A"))
 
 
-def box_folder(spec: DatasetSpec) -> Path | None:
-    """The data set's folder below ``SNNBENCH_DATA``; None where there is none."""
-    root = data_mirror()
-    if root is None:
-        return None
-    refuse_broken_link(root / spec.name)
-    return root / spec.name if (root / spec.name).is_dir() else None
-
-
 def load_boxes(spec: DatasetSpec, split: str) -> BoxSet:
     """All images of ``split`` with their boxes; CannotRun where folder, images or labels are missing or damaged."""
-    folder, part = box_folder(spec), spec.hub_split(split)
+    folder, part = mirror_folder(spec.name), spec.hub_split(split)
     if folder is None:
         raise CannotRun(f"{spec.name}, {split} split, was not found below SNNBENCH_DATA={data_mirror() or ''}; {spec.how_to_get}")
     for below in (folder / "images" / part, folder / "labels" / part):
@@ -133,7 +125,7 @@ def read_boxes(file: Path, numbers: Mapping[int, int]) -> Tensor:
 
     CannotRun, naming file and line, for one that is no box, a class that is not in ``numbers`` and more than ``MOST`` objects.
     """
-    lines = _read(file).decode("utf-8", "replace").splitlines() if file.is_file() else []
+    lines = read_given(file).decode("utf-8", "replace").splitlines() if file.is_file() else []
     if len(lines) > MOST:
         raise CannotRun(f"{file}: there are {len(lines)} objects, and at most {MOST} are evaluated; leave this image out")
     boxes = torch.empty(len(lines), 5)
@@ -157,7 +149,7 @@ def _class_numbers(file: Path) -> dict[int, int]:
     import yaml
 
     try:
-        names = yaml.safe_load(_read(file))["names"]
+        names = yaml.safe_load(read_given(file))["names"]
         names = dict(enumerate(names)) if isinstance(names, list) else dict(names)
     except (yaml.YAMLError, TypeError, KeyError, ValueError) as error:
         raise CannotRun(f"{file}: it does not name the classes ({one_line(error)}); list them below `names:`") from error
@@ -165,10 +157,3 @@ def _class_numbers(file: Path) -> dict[int, int]:
     if strangers := [name for name in names.values() if COCO_NAMES.get(name, name) not in known]:
         raise CannotRun(f"{file}: {strangers[0]!r} is no class of COCO, whose 80 names are evaluated; rename or remove it")
     return {number: known.index(COCO_NAMES.get(name, name)) for number, name in names.items()}
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise unreadable(file, error) from error

@@ -23,8 +23,8 @@ from benchmarks.data.events import GET_AGAIN, Events, read_aedat2, read_bin
 from benchmarks.data.framing import frames
 from benchmarks.data.images import ImageSet, image_set
 from benchmarks.data.registry import CIFAR10_DVS, DIGIT_EVENTS, DatasetSpec, check_split, describe_found
-from benchmarks.errors import CannotRun, refuse_broken_link
-from benchmarks.paths import data_mirror
+from benchmarks.errors import CannotRun
+from benchmarks.paths import data_mirror, mirror_folder
 
 FOLDS = 5
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -64,11 +64,7 @@ def events_folder(spec: DatasetSpec) -> Path | None:
         from benchmarks.data.saccades import recordings  # scikit-learn takes a second to import
 
         return recordings()
-    root = data_mirror()
-    if root is None:
-        return None
-    refuse_broken_link(root / spec.base)
-    return root / spec.base if (root / spec.base).is_dir() else None
+    return mirror_folder(spec.base)
 
 
 def _in_test(each: Recording, spec: DatasetSpec) -> bool:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.errors import CannotRun, unreadable
+from benchmarks.errors import CannotRun
+from benchmarks.files import read_given
 
 Ints = NDArray[np.int64]
 AEDAT = b"#!AER-DAT"
@@ -35,7 +36,7 @@ def read_bin(path: Path, size: tuple[int, int]) -> Events:
 
     CannotRun, naming file and byte, for a file that is cut off or empty, pixels outside the sensor, times out of order.
     """
-    data = _read(path)
+    data = read_given(path)
     if data.startswith(AEDAT):
         raise CannotRun(f"{path}: this is an AEDAT file, not N-MNIST's 5 bytes an event; put a recording of N-MNIST here")
     rows = _records(path, data, 0, 5).astype(np.int64)  # [N, 5]
@@ -53,7 +54,7 @@ def write_bin(events: Events) -> bytes:
 
 def read_aedat2(path: Path, size: tuple[int, int] = (128, 128)) -> Events:
     """Events of a DVS128 as they are addressed; raises as ``read_bin`` does, and for AEDAT of another version."""
-    data = _read(path)
+    data = read_given(path)
     version = data[len(AEDAT) :].split(b"\n", 1)[0].strip().decode("ascii", "replace")[:8] if data.startswith(AEDAT) else "none"
     if version != "2.0":
         raise CannotRun(
@@ -66,13 +67,6 @@ def read_aedat2(path: Path, size: tuple[int, int] = (128, 128)) -> Events:
     words = _records(path, data, start, 8).view(">u4").astype(np.int64)  # [N, 2]
     address, t = words[:, 0], words[:, 1]
     return _checked(path, Events(t, address >> 1 & 127, address >> 8 & 127, 1 - (address & 1)), size, start, 8)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise unreadable(path, error) from error
 
 
 def _records(path: Path, data: bytes, start: int, width: int) -> NDArray[np.uint8]:

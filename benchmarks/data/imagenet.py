@@ -21,6 +21,7 @@ from benchmarks.data.hub import check_columns, hub_files, library_mode, mirror_f
 from benchmarks.data.registry import check_split, dataset_spec, describe_found
 from benchmarks.data.stream import Entry, ImageStream, Source, in_order
 from benchmarks.errors import CannotRun, refuse_broken_link, unreadable
+from benchmarks.files import read_given
 
 IMAGENET = "ILSVRC/imagenet-1k"
 
@@ -74,10 +75,7 @@ def from_folder(folder: Path, split: str, classes: int = 1000) -> ImageStream:
     ]
 
     def read(place: int) -> tuple[bytes, str]:
-        try:
-            return paths[place].read_bytes(), str(paths[place])
-        except OSError as error:
-            raise unreadable(paths[place], error) from error
+        return read_given(paths[place]), str(paths[place])
 
     return _stream(entries, read, split, "image folder")
 

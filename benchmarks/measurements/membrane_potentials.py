@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.data.images import ImageSet
+from benchmarks.data.images import ImageSet, network_input
 from benchmarks.measurements.base import Arrays
 from benchmarks.measurements.deep_training import DeepTraining
 from benchmarks.measurements.direct_training import BATCH
@@ -51,8 +51,7 @@ class MembranePotentials(DeepTraining):
 
         handles = [m.register_forward_pre_hook(note) for m in network.modules() if isinstance(m, LIFNeuron)]
         for start in range(0, len(test), BATCH):
-            images = test.images[start : start + BATCH].to(dtype) / 255
-            network.answers(images.contiguous(memory_format=torch.channels_last))
+            network.answers(network_input(test.images[start : start + BATCH], dtype))
         for handle in handles:
             handle.remove()
         number, first, second = (column[:, None] for column in torch.stack(list(sums.values())).numpy().T)

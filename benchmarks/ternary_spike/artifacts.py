@@ -18,7 +18,7 @@ from benchmarks.methods import DEEP_METHODS, direct_method
 from benchmarks.profiles import Profile
 from benchmarks.tables import runs as kit
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
-from benchmarks.tables.artifacts import CORRECT, Artifact, Row, Values
+from benchmarks.tables.artifacts import Artifact, Row, Values
 from benchmarks.tables.runs import Found, Runs, cells, ran
 from benchmarks.tables.sweeps import printed_rows
 from benchmarks.ternary_spike.analytic import cases
@@ -102,8 +102,9 @@ def _events(profile: Profile) -> Found:
     """Binary, ternary and trainable spikes on every network that stands for one of CIFAR10-DVS."""
     for chosen in choices(profile):
         for method in (BINARY, TERNARY, TRAINABLE) if chosen.paper_dataset == "CIFAR10-DVS" else ():
-            key = {"dataset": chosen.paper_dataset, "architecture": chosen.architecture, "method": method}
-            yield key | {"timesteps": EVENT_STEPS}, partial(training, profile, key | {"timesteps": EVENT_STEPS})
+            key: Values = {"dataset": chosen.paper_dataset, "architecture": chosen.architecture, "method": method}
+            key["timesteps"] = EVENT_STEPS
+            yield key, partial(training, profile, key)
 
 
 def _trained(profile: Profile) -> Found:
@@ -175,11 +176,10 @@ def _summary(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
 
 
 def _single(key: Values, arrays: list[Arrays]) -> Iterator[Values]:
-    """One training run, with correctness per test image."""
+    """One training run, with its best epoch on the test set where that was measured."""
     tested = arrays[0].get("test_accuracy")
     best = {} if tested is None else {BEST.name: float(tested[1:].max())}
-    for line in _summary(key, arrays):
-        yield line | best | {CORRECT: (None, arrays[0]["correct"])}
+    return (line | best for line in kit.single(_summary, key, arrays))
 
 
 def _curves(_: Values, arrays: list[Arrays]) -> Iterator[Values]:

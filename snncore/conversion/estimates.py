@@ -23,13 +23,14 @@ from snncore.conversion.signals import Kind, Layout, Program, Step
 
 MASKS = {"masked_fill": "mask", "where": "condition", "attention_mask": "mask"}
 """Operations that choose by an argument which must not depend on any neuron."""
-LINEAR = (*(set(RULES) - set(ACTIVATIONS) - set(LAYERS) - {"mul"}), "mul", *MASKS)
+LINEAR = {*RULES, "mul", *MASKS} - {*ACTIVATIONS, *LAYERS}
+MATRIX_PRODUCTS = set(PRODUCTS) - {"mul"}
 CONSTANT = ("input", "every_image", "image_numbers")
 
 
 def computed_last(network: RecordedNetwork) -> set[str]:
     """Nodes behind which neither a neuron nor a layer comes: they may be computed from the decoded output."""
-    busy = (*BUSY, *(set(PRODUCTS) - {"mul"}))
+    busy = {*BUSY, *MATRIX_PRODUCTS}
     return found(network, lambda users, last: all(user.name in last and user.operation not in busy for user in users))
 
 
@@ -43,7 +44,7 @@ def is_estimated(network: RecordedNetwork) -> bool:
     last = computed_last(network)
 
     def asks(node: Node) -> bool:
-        late = node.name in last and node.operation not in (set(PRODUCTS) - {"mul"})
+        late = node.name in last and node.operation not in MATRIX_PRODUCTS
         given = node.operation in (*FUNCTIONS, "embedding", "attention_mask") or is_product(node) or divides_by_signal(node)
         return given and not late
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from snncore.coding import Code
 from snncore.conversion.inputs import Given
 from snncore.conversion.network import Mode, SpikingNetwork
-from snncore.conversion.operations import Estimating, Evaluation, PresentConstant
+from snncore.conversion.operations import Estimating, Evaluation
 from snncore.conversion.signals import Program, Step
 
 
@@ -69,22 +68,3 @@ class EstimatingNetwork(SpikingNetwork):
         values = self._executed(images, analog, {*self.inputs.shapes, *self.kinds})
         values.update(self._timesteps(values))  # the last estimate of each stays
         return values
-
-    def _step_of(
-        self, step: Step, index: int, analog: dict[str, Any], held: dict[tuple[str, int], Tensor], states: dict[str, Any]
-    ) -> Any:
-        """The estimate of ``step`` number ``index``, or None while it is not its turn; neurons go on with the last one read."""
-        layer, end = self.layers[step.name], self.frames + self._delay(step)
-        if not 0 <= index < end:
-            return None
-        given = [analog[name] if name in analog else held[name, index] for name in step.inputs if index < self.frames]
-        if isinstance(layer, PresentConstant):
-            return given[0]
-        if not isinstance(layer, Estimating):
-            return layer(*given)
-        current = given[0] if given else None
-        state = states.pop(step.name) if index else layer.estimator.start(torch.as_tensor(current))
-        shown, state, _ = layer.estimator.step(current, state)
-        if index < end - 1:
-            states[step.name] = state
-        return shown if index >= self._delay(step) else None

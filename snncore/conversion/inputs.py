@@ -36,7 +36,7 @@ def finite(given: Given) -> bool:
     return all(bool(torch.isfinite(part).all()) for part in tensors_of(given))
 
 
-def part_of(given: Given, images: slice) -> Given:
+def part_of(given: Given, images: slice | Tensor) -> Given:
     """Some of the images of a batch."""
     if isinstance(given, Mapping):
         return {key: part[images] for key, part in given.items()}

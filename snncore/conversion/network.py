@@ -196,15 +196,16 @@ class SpikingNetwork(nn.Module):
         self, step: Step, index: int, analog: dict[str, Any], held: dict[tuple[str, int], Tensor], states: dict[str, Any]
     ) -> Any:
         """Output of ``step`` at its own timestep ``index``, or None while it is not its turn."""
-        layer, end = self.layers[step.name], self.timesteps + self._delay(step)
+        layer, end = self.layers[step.name], self.frames + self._delay(step)
         if not 0 <= index < end:
             return None
-        given = [analog[name] if name in analog else held[name, index] for name in step.inputs if index < self.timesteps]
+        given = [analog[name] if name in analog else held[name, index] for name in step.inputs if index < self.frames]
         if isinstance(layer, (InputEncoder, PresentConstant)):
             return layer.at(given[0], index)
         if not isinstance(layer, (SpikingLayer, MaxPool)):
             return layer(*given)
-        stepper, current = _holder(layer), given.pop() if given else None
+        stepper: Any = layer.stepper if isinstance(layer, SpikingLayer) else layer
+        current = given.pop() if given else None
         state = states.pop(step.name) if index else stepper.start(current)
         value, state = stepper.step(current, state)
         if index < end - 1:

@@ -198,6 +198,11 @@ class SpikingLayer(nn.Module):
         super().__init__()
         self.neuron, self.constant = neuron, constant
 
+    @property
+    def stepper(self) -> Any:
+        """What runs one timestep after another."""
+        return self.neuron
+
     def forward(self, x: Tensor) -> Tensor:
         """Spikes ``[T*B, ...]``."""
         timesteps = self.neuron.code.timesteps
@@ -222,6 +227,11 @@ class Estimating(SpikingLayer):
     def __init__(self, neuron: SpikingNeuron, constant: bool, layout: Layout) -> None:
         super().__init__(neuron, constant)
         self.layout, self.estimator = layout, Estimator(neuron)  # type: ignore[arg-type]
+
+    @property
+    def stepper(self) -> Any:
+        """What runs one estimate after another."""
+        return self.estimator
 
     def forward(self, x: Tensor) -> Tensor:
         """Estimates ``E[L+1..T]`` of the output."""

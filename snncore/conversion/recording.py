@@ -64,8 +64,7 @@ def record(ann: nn.Module, images: Given | None) -> RecordedNetwork:
         said = f"the network takes the inputs ({', '.join(parameters.parameters)}) {got}"
         raise ConversionError(f"{said}; pass images alone, without labels, a tuple of all, or a dict by name") from None
     entry = _Entry(_evaluated(ann))
-    three = torch.zeros(3, dtype=torch.int64)  # 0 and 1 images would be taken for constants
-    example = part_of(images, three)  # type: ignore[arg-type]
+    example = part_of(images, torch.zeros(3, dtype=torch.int64))  # 0 and 1 images would be taken for constants
     batch = Dim.DYNAMIC if alone else Dim("batch")
     given: Any = (example,) if alone else called(example)
     sizes = tree_map(lambda _: {0: batch}, given)

@@ -23,10 +23,11 @@ from snncore.neurons.momentum import MomentumNeuron, most_timesteps
 
 
 class EstimateState(NamedTuple):
-    """Between two steps, ``[B, ...]`` in units of the last step's spike: what is read, what the spikes so far are worth."""
+    """After a step, ``[B, ...]`` in units of the last step's spike: what was read, what the spikes are worth; the last spikes."""
 
     given: Tensor
     coded: Tensor
+    fired: Tensor
     steps: int = 0
 
 
@@ -55,10 +56,13 @@ class Estimator:
         """Before the first step; ValueError for more timesteps than the numbers of ``like`` can tell apart."""
         if self.timesteps > (most := most_timesteps(self.neuron.beta, 0, like.dtype)):
             raise ValueError(f"T = {self.timesteps} needs more digits than {like.dtype} has; use at most T = {most}")
-        return EstimateState(torch.empty_like(like), torch.zeros_like(like))
+        return EstimateState(torch.empty_like(like), torch.zeros_like(like), like.new_empty(0))
 
-    def step(self, given: Tensor | None, state: EstimateState) -> tuple[Tensor, EstimateState, Tensor]:
-        """One firing step: an estimate ``[B, ...]`` read, or None once the last was; ``E_out``, the state, the spikes."""
+    def step(self, given: Tensor | None, state: EstimateState) -> tuple[Tensor | None, EstimateState]:
+        """One firing step: an estimate ``[B, ...]`` read, or None once the last was; ``E_out`` and the state.
+
+        ``E_out[1..L]`` is None: nothing behind this neuron reads it.
+        """
         neuron, steps = self.neuron, state.steps + 1
         x = state.given if given is None else given / self.unit
         low = 0 if neuron.gate == "tsa-relu" else neuron.least
@@ -69,7 +73,7 @@ class Estimator:
         shown = coded
         if neuron._signed:
             spikes, shown = spikes * (coded >= 0), coded.clamp(min=0)
-        return shown * self.unit, EstimateState(x, coded, steps), spikes
+        return None if steps <= neuron.delay else shown * self.unit, EstimateState(x, coded, spikes, steps)
 
     def __call__(self, given: Tensor, spikes: Tensor | None = None) -> Tensor:
         """``E_out[L+1..T]`` of ``E_in[L+1..T]``, both ``[T-L, B, ...]``.
@@ -84,9 +88,9 @@ class Estimator:
         for part in column_blocks(flat.shape[1], given.device):  # the state stays in the cache
             state = self.start(flat[0, part])
             for i in range(self.timesteps):
-                shown, state, fired = self.step(flat[i, part] if i < self.frames else None, state)
-                if i >= self.neuron.delay:
+                shown, state = self.step(flat[i, part] if i < self.frames else None, state)
+                if shown is not None:
                     made[i - self.neuron.delay, part] = shown
                 if trains is not None:
-                    trains[i, part] = fired
+                    trains[i, part] = state.fired
         return out

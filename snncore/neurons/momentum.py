@@ -208,8 +208,11 @@ class MomentumNeuron(SpikingNeuron):
             if tsa and memory is not None:
                 torch.clamp(u, 0, cap * self.reset, out=rest).sub_(memory.mul_(self.beta))
             elif self._saturates and memory is not None:
-                coded = memory * -self.beta
-                torch.clamp(u, (coded + floor) * self.reset, (coded + cap) * self.reset, out=rest)
+                coded = torch.mul(memory, -self.beta, out=rest)
+                if self.least is None:
+                    torch.minimum(u, coded.add_(cap).mul_(self.reset), out=rest)
+                else:
+                    torch.clamp(u, (coded + floor) * self.reset, (coded + cap) * self.reset, out=rest)
             self._spikes(rest, out=s)
             if tsa and memory is not None:
                 memory.add_(s, alpha=self.reset)

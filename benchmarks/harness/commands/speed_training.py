@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 import resource
 import sys
 from functools import partial
@@ -43,7 +42,7 @@ def speed_training_command(
     Examples: snnbench speed-training | snnbench speed-training --layout ResNet20-w16 -T 4 --batch 64 --repeats 5
     """
     torch.set_num_threads(threads)
-    if re.match("ResNet", layout):
+    if layout.startswith("ResNet"):
         times, saved = deep_costs(layout, timesteps, batch, repeats)
         setting: dict[str, Any] = {"layout": layout, "timesteps": timesteps, "batch": batch, "threads": threads}
         base = {"seconds": times[JELLY], "saved_mb": saved[JELLY]}

@@ -18,9 +18,10 @@ from benchmarks.tables.artifacts import Row
 from benchmarks.tables.bounds import checks_of
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN
 from benchmarks.ternary_spike import views
-from benchmarks.ternary_spike.analytic import additions, table5
+from benchmarks.ternary_spike.analytic import HALF, additions, energy, table5
 from benchmarks.ternary_spike.artifacts import ARTIFACTS, ELSEWHERE
 from benchmarks.ternary_spike.energy import AS_PRINTED, ONCE, operations, parts
+from snncore.energy import TERNARY_SPIKE_TABLE
 
 EMBEDDED = load_profile("embedded")
 KNOWN = {artifact.name: artifact for artifact in ARTIFACTS}
@@ -104,7 +105,9 @@ def test_the_definition_of_resnet20_gives_the_printed_counts() -> None:
         assert additions(row, -1) < sum(parts().values()) / 1e6 < additions(row, 1)
         assert not additions(row, -1) < (sum(parts().values()) - parts()["first convolution"]) / 1e6 < additions(row, 1)
         found = operations(method, AS_PRINTED, row["firing_percent"] / 100, row["timesteps"])
-        assert round(found.macs / 1e6, 2) == row["flops_m"] and abs(found.signs / 1e6 - row["sign_m"]) < 0.0055
+        assert round(found.macs / 1e6, 2) == row["flops_m"]
+        signs = {BINARY: 0.10, TERNARY: 0.23}  # the binary row prints 0.11, which no rate that rounds to 16.42 % gives
+        assert round(found.signs / 1e6, 2) == signs[method]
 
 
 def test_once_charges_the_first_convolution_once_and_only_synapses_behind_spikes() -> None:
@@ -123,7 +126,9 @@ def test_table_5_has_both_counts_at_both_rates() -> None:
     assert fill is not None and measured is not None and not found[0].measurements and len(found[1].measurements) == 3
     (line,) = fill([])
     assert (line["rate_percent"], line["epochs"], line["status"]) == (16.42, None, "measured")
-    assert abs(line["counted_energy_uj"] - 50.14) < 0.04  # printed from rounded counts
+    rounding = energy(dict.fromkeys(("flops_m", "sops_m", "sign_m"), HALF), TERNARY_SPIKE_TABLE)  # of the printed counts
+    assert round(energy(table5()[BINARY], TERNARY_SPIKE_TABLE), 2) == 50.14
+    assert abs(line["counted_energy_uj"] - 50.14) < rounding
     (line,) = measured(
         [{"fired": np.array([0.5]), "sizes": np.array([8]), "train_loss": np.zeros(6), "failed": np.array("")}] * 3
     )
