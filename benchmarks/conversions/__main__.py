@@ -27,17 +27,22 @@ COLUMNS = ("library", "network", "side", "neurons", "layers", "on_currents", "er
 
 
 def build(library: str, name: str) -> nn.Module:
-    """A network with random weights."""
+    """A network with random weights, also where its library begins with a classifier of zeros, which shows no error."""
     torch.manual_seed(0)
+    made: nn.Module
     if library == "timm":
         import timm
 
-        made: nn.Module = timm.create_model(name, pretrained=False, exportable=False)
-        return made
-    import torchvision
+        made = timm.create_model(name, pretrained=False, exportable=False)
+    else:
+        import torchvision
 
-    given = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
-    return torchvision.models.get_model(name, weights=None, **given)  # type: ignore[no-any-return]
+        given = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
+        made = torchvision.models.get_model(name, weights=None, **given)
+    for layer in made.modules():
+        if isinstance(layer, nn.Linear) and not layer.weight.any():
+            layer.reset_parameters()
+    return made
 
 
 @torch.no_grad()
