@@ -14,6 +14,7 @@ from benchmarks.models.fastestdet import FastestDet
 from benchmarks.models.imagenet import torchvision_model
 from benchmarks.models.resnet_cifar import ResNet
 from benchmarks.models.vgg_cifar import VGG16
+from benchmarks.models.vit import VisionTransformer
 
 WIDTHS, THIN_WIDTHS = (64, 128, 256, 512), (8, 16, 32, 64)
 
@@ -151,6 +152,13 @@ _SPECS = (
         "5x5 convolutions, raw maps of objectness, box and classes on a 22x22 grid; boxes are decoded outside of the network.",
         FastestDet,
         {"mean": "[0, 0, 0]", "std": "[1, 1, 1]"},
+    ),
+    ModelSpec(
+        "vit-small-images",
+        "ViT",
+        "Vision Transformer for 32x32 pixels: patches of 4x4, a class token, learned positions, 6 post-norm layers of 128 "
+        "channels with 8 heads and 256 hidden units with ReLU, LayerNorm and one linear layer on the class token.",
+        partial(VisionTransformer, size=32, patch=4, width=128, depth=6, heads=8, hidden=256),
     ),
 )
 

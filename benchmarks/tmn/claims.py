@@ -14,7 +14,6 @@ from benchmarks.tables.analytic import analytic
 from benchmarks.tables.bounds import chosen_rows, judged_rows
 from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
 from benchmarks.tables.markdown import count, enumeration, number, ranges, small
-from benchmarks.tables.status import NOT_RUN
 
 CALIBRATION = "percentile-99.99"  # the paper's, App. D
 RESIDUALS = {"mean_abs": "mean |u|", "mean_square": "E[u²]"}
@@ -149,12 +148,19 @@ def operations(tables: Tables) -> Verdict:
 
 @claim
 def two_precharge_steps_for_transformers(tables: Tables) -> Verdict:
-    """T08: needs a Transformer; no artifact runs one yet, and Table 4 says why."""
-    if "table4" not in tables:
-        raise NotTested("`table4` was not run yet.")
-    rows = tables["table4"]
-    reasons = rows["status"][rows["method"] == "TMN"].str.removeprefix(NOT_RUN)
-    raise NotTested(f"Table 4, TMN: {'; '.join(dict.fromkeys(reasons)) or 'no row'}.")
+    """T08: at each T, accuracy at L = 2 minus that at L = 1 at least 0, and at L = 3 minus that at L = 2 within 0.1 points."""
+    rows = table_of(tables, "transformers")
+    held, said = [], []
+    for (rule, t), part in rows.groupby(["calibration", "timesteps"], sort=False):
+        at = part.set_index("precharge_steps")["snn_metric"]
+        if {1, 2, 3} <= set(at.index):
+            first, second = at[2] - at[1], at[3] - at[2]
+            held.append(first >= 0 and abs(second) <= 0.1 + 1e-9)
+            said.append(f"{first:+.2f} and {second:+.2f} points at T = {t} ({rule})")
+    if not held:
+        raise NotTested("`transformers` lacks a T with 1, 2 and 3 pre-charge steps.")
+    evidence = f"From L = 1 to 2 and from 2 to 3: {enumeration(said)}; {rows.iloc[0]['n_test']:,} images, full precision."
+    return judge(held, is_stand_in(rows), evidence)
 
 
 CLAIMS: dict[str, Check] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,22 +19,16 @@ from benchmarks.tables.precision import SURE, scores
 from benchmarks.tables.schema import Column, TableSchema
 from benchmarks.tables.sweeps import Fill, Setting, swept
 from benchmarks.tables.views import View
-from benchmarks.tmn.settings import settings_of
+from benchmarks.tmn.conversions import CONVERSION_KEYS, NETWORK_KEYS, converted_rows, section_of
 
 filled = partial(Column, nullable=False)
 precision = partial(Column, kind="float", minimum=0, maximum=100, rtol=0, atol=0.3)
 points = partial(Column, kind="float", minimum=-100, maximum=100, rtol=0, atol=0.5)
 part = partial(Column, kind="float", decimals=3, rtol=0, atol=0.01)
-NAMES = filled("dataset", "text"), filled("architecture", "text")
 DETECTION = TableSchema(
     "detection",
     1,
-    (
-        *NAMES,
-        filled("calibration", "text", doc="where the thresholds come from"),
-        filled("precharge_steps", "int", minimum=0, doc="steps per layer before its first spike"),
-        filled("timesteps", "int", minimum=1),
-    ),
+    CONVERSION_KEYS,
     (
         Column("latency", "int", minimum=1, doc="steps from the first input to the complete output"),
         precision("ann_map50", doc="mean average precision of the trained network at an overlap of 50 %, %"),
@@ -58,7 +51,11 @@ SIDES = {"objects": "each_object", "trained": "each_ann", "converted": "each_snn
 PICTURE = TableSchema(
     "detection_picture",
     1,
-    (*NAMES, filled("side", "text", choices=("none", *SIDES)), filled("box", "int", minimum=0, doc="from 1 by falling score")),
+    (
+        *NETWORK_KEYS,
+        filled("side", "text", choices=("none", *SIDES)),
+        filled("box", "int", minimum=0, doc="from 1 by falling score"),
+    ),
     (
         Column("class", "text"),
         part("score", minimum=0, maximum=1),
@@ -70,27 +67,14 @@ PICTURE = TableSchema(
 )
 
 
-MISSING: dict[str, Any] = {
-    "networks": [["COCO (128 images)", "FastestDet"]],
-    "conversions": [["percentile-99.99", 1, 8]],
-    "picture": 1,
-}
-"""What a profile without detectors does not run."""
-
-
 def detection(profile: Profile) -> list[Row]:
     """Each detector of the profile in each conversion."""
-    section = settings_of(profile, "detection") or MISSING
-    settings = [
-        Setting({"calibration": rule, "precharge_steps": precharge, "timesteps": t}, t, "TMN", {"precharge": precharge})
-        for rule, precharge, t in section["conversions"]
-    ]
-    return swept(profile, section["networks"], settings, _measured)
+    return converted_rows(profile, "detection", _measured)
 
 
 def picture(profile: Profile) -> list[Row]:
     """Boxes of one test image of the first detector, by its first conversion."""
-    section = settings_of(profile, "detection") or MISSING
+    section = section_of(profile, "detection")
     rule, precharge, t = section["conversions"][0]
     boxes, setting = partial(_pictured, rule, section["picture"] - 1), Setting({}, t, "TMN", {"precharge": precharge})
     return swept(profile, section["networks"][:1], [setting], boxes, unmeasured={"side": "none", "box": 0})

@@ -43,7 +43,7 @@ def _is_method(name: str) -> bool:
 
 
 def _is_conversion(value: Any) -> bool:
-    """Whether a detector can be converted so: a calibration, pre-charge steps, T."""
+    """Whether a network can be converted so: a calibration, pre-charge steps, T."""
     known = isinstance(value, list) and len(value) == 3 and is_text(value[0]) and bool(threshold_rule(value[0]))
     return known and kit.is_whole(value[1], 0) and kit.is_whole(value[2], 1)
 
@@ -75,6 +75,7 @@ SECTIONS: dict[str, dict[str, Check]] = {
     "energy": {"timesteps": METHOD_STEPS, "test_images": COUNT},
     "timesteps": {"networks": kit.NETWORKS, "methods": METHOD_STEPS, "calibration": kit.TABLE} | LONG,
     "detection": {"networks": kit.NETWORKS, "conversions": CONVERSIONS, "picture": COUNT},
+    "transformers": {"networks": kit.NETWORKS, "conversions": CONVERSIONS, "test_images": COUNT},
     "figure4a": FIGURE | {"timesteps": STEPS, "precharge": wholes(0)},
     "figure4b": FIGURE | {"timesteps": STEPS},
     "figure4c": FIGURE | {"timesteps": COUNT, "ratios": list_of(_is_ratio, "numbers above 0, up to 1, with two decimals")},

@@ -14,7 +14,7 @@ from benchmarks.tables.claims import Tables
 from benchmarks.tables.columns import LOSSES, each_network, loss_text, marked, printed_loss, verdict
 from benchmarks.tables.markdown import DASH, enumeration, number, plain, ranges, small, table
 from benchmarks.tables.views import View, grid, least_in_bold, shown
-from benchmarks.tmn import detection  # noqa: F401 (the template's)
+from benchmarks.tmn import detection, transformers  # noqa: F401 (the template's)
 from benchmarks.tmn.artifacts import TABLE2, TABLE3
 from benchmarks.tmn.claims import CALIBRATION, RESIDUALS, SCOPE_NAMES, error_ratios, toy_grid
 from benchmarks.tmn.settings import PAPER
