@@ -160,6 +160,13 @@ _SPECS = (
         "channels with 8 heads and 256 hidden units with ReLU, LayerNorm and one linear layer on the class token.",
         partial(VisionTransformer, size=32, patch=4, width=128, depth=6, heads=8, hidden=256),
     ),
+    ModelSpec(
+        "vit-thin",
+        "ViT",
+        "Stand-in for 8x8 pixels: patches of 2x2, a class token, learned positions, 2 post-norm layers of 32 channels with 4 "
+        "heads and 64 hidden units with ReLU, LayerNorm and one linear layer on the class token.",
+        partial(VisionTransformer, size=8, patch=2, width=32, depth=2, heads=4, hidden=64),
+    ),
 )
 
 MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})

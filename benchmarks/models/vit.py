@@ -21,7 +21,7 @@ class VisionTransformer(nn.Module):
         super().__init__()
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(channels, width, patch, patch)})  # names of the public weights
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.pos_embed = nn.Parameter(torch.rand(1, (size // patch) ** 2 + 1, width) / 10 - 0.05)
+        self.pos_embed = nn.Parameter(torch.rand(1, (size // patch) ** 2 + 1, width) * 2 - 1)
         layers = [nn.TransformerEncoderLayer(width, heads, hidden, dropout=0.0, batch_first=True) for _ in range(depth)]
         self.transformer = nn.ModuleDict({"layers": nn.Sequential(*layers)})
         self.mlp_head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, classes))

@@ -30,6 +30,7 @@ TRANSFORMERS = TableSchema(
     ),
 )
 
+
 def transformers(profile: Profile) -> list[Row]:
     """Each Transformer of the profile in each conversion."""
     return converted_rows(profile, "transformers", _measured)

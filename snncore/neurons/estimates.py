@@ -65,7 +65,7 @@ class Estimator:
         """
         neuron, steps = self.neuron, state.steps + 1
         x = state.given if given is None else given / self.unit
-        low = 0 if neuron.gate == "tsa-relu" else neuron.least
+        low = self._least()
         target = x if low is None and neuron.most is None else x.clamp(low, neuron.most)
         weight = neuron.beta ** (self.timesteps - steps)
         spikes = neuron._spikes(target - state.coded, amplitude=weight)
@@ -86,11 +86,26 @@ class Estimator:
         flat, made = given.reshape(self.frames, -1), out.view(self.frames, -1)
         trains = None if spikes is None else spikes.view(self.timesteps, -1)
         for part in column_blocks(flat.shape[1], given.device):  # the state stays in the cache
-            state = self.start(flat[0, part])
-            for i in range(self.timesteps):
-                shown, state = self.step(flat[i, part] if i < self.frames else None, state)
-                if shown is not None:
-                    made[i - self.neuron.delay, part] = shown
-                if trains is not None:
-                    trains[i, part] = state.fired
+            self._run(flat[:, part], made[:, part], None if trains is None else trains[:, part])
         return out
+
+    def _run(self, given: Tensor, made: Tensor, trains: Tensor | None) -> None:
+        """``step`` for all steps in place, ``[T-L, N]``; spikes are told from the first-spike gate only where they are kept."""
+        neuron, (target, coded, _, _) = self.neuron, self.start(given[0])
+        low, fired = self._least(), torch.empty_like(coded)
+        for i in range(self.timesteps):
+            weight = neuron.beta ** (self.timesteps - 1 - i)
+            if i < self.frames:
+                torch.div(given[i], self.unit, out=target)
+                if low is not None or neuron.most is not None:
+                    target.clamp_(low, neuron.most)
+            neuron._spikes(torch.sub(target, coded, out=fired), out=fired, amplitude=weight)
+            coded.add_(fired, alpha=weight)
+            if trains is not None:
+                trains[i] = fired * (coded >= 0) if neuron._signed else fired
+            if (shown := i - neuron.delay) >= 0:
+                torch.mul(coded.clamp(min=0) if neuron._signed else coded, self.unit, out=made[shown])
+
+    def _least(self) -> int | None:
+        """The smallest value that is coded, in units of the last step's spike; None for all."""
+        return 0 if self.neuron.gate == "tsa-relu" else self.neuron.least

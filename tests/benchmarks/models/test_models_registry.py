@@ -11,7 +11,8 @@ from benchmarks.errors import CannotRun
 from benchmarks.models import MODELS, build_model, load_checkpoint, model_spec
 from benchmarks.models.resnet_cifar import PadShortcut
 
-CLASSIFIERS = [name for name in MODELS if name != "fastestdet"]
+OTHERS = ("fastestdet", "vit-small-images", "vit-thin")  # have tests of their own
+CLASSIFIERS = [name for name in MODELS if name not in OTHERS]
 SMALL = [name for name in CLASSIFIERS if not name.startswith("torchvision/")]
 ANY_SIZE = [name for name in SMALL if not name.startswith("vgg16") or name.endswith("-thin")]
 
