@@ -362,7 +362,11 @@ def _training_cost(choice: NetworkChoice) -> float:
     """Expected time to train a network, in layers times training images; of one that no recipe trains, 0."""
     if choice.recipe is None:
         return 0.0
-    return float(model_spec(choice.architecture).layers * dataset_spec(choice.dataset).train_count)
+    try:
+        layers = model_spec(choice.architecture).layers
+    except NotAvailable:  # its name has no number: as one of the usual ones
+        layers = 20
+    return float(layers * dataset_spec(choice.dataset).train_count)
 
 
 def _prepare(lab: Lab, choice: NetworkChoice, note: Note) -> Prepared:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from torch import nn
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models.fastestdet import FastestDet
 from benchmarks.models.imagenet import torchvision_model
 from benchmarks.models.resnet_cifar import ResNet
@@ -34,8 +34,14 @@ class ModelSpec:
 
     @property
     def layers(self) -> int:
-        """The number in the papers' name, which latency formulas use; it can differ from the number of weight layers."""
-        return int(self.paper_name.rpartition("-")[2])
+        """The number in the papers' name, which latency formulas use; it can differ from the number of weight layers.
+
+        NotAvailable where the name has none.
+        """
+        number = self.paper_name.rpartition("-")[2]
+        if not number.isdigit():
+            raise NotAvailable(f"{self.name} has no number of layers in its name, which formulas of latency need")
+        return int(number)
 
 
 _VGG = "CIFAR form: 13 3x3 convolutions of 2x64, 2x128, 3x256, 3x512 and 3x512 channels with BatchNorm, "

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.errors import CannotRun
+from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models import MODELS, build_model, load_checkpoint, model_spec
 from benchmarks.models.resnet_cifar import PadShortcut
 
@@ -77,6 +77,12 @@ def test_layers_is_the_number_in_the_name(name: str) -> None:
     assert spec.name == name
     assert spec.paper_name.endswith(f"-{spec.layers}")
     assert spec.definition.endswith(".")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_name_without_a_number_has_no_layers(name: str) -> None:
+    with pytest.raises(NotAvailable, match=f"{name} has no number of layers"):
+        _ = model_spec(name).layers
 
 
 def test_definitions_tell_the_networks_apart() -> None:
