@@ -57,7 +57,8 @@ def _made(stand_in: bool) -> Tables:
         "controls": _controls,
         "table3": _table3,
         "energy": _energy,
-        "table4": lambda _: _not_run("table4", "detectors and Transformers not available yet"),
+        "table4": lambda _: _not_run("table4", "Transformer quantised to 32 levels not available yet"),
+        "transformers": _transformers,
         "figure1d": _figure1d,
         "figure4a": _figure4a,
         "figure4b": _figure4b,
@@ -72,6 +73,15 @@ def _made(stand_in: bool) -> Tables:
 def _frame(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows as a table of that artifact; columns that a row lacks are empty."""
     return pd.DataFrame(rows, columns=SCHEMAS[name].names)
+
+
+def _transformers(stand_in: bool) -> list[dict[str, Any]]:
+    known = {"dataset": "CIFAR-10", "architecture": "ViT", "calibration": "percentile-99.9", "timesteps": 5}
+    return [
+        known | {"precharge_steps": steps, "latency": 5 + 37 * steps, "agreement": 96.0, "logit_error": 0.07} | _accuracy(73.72, loss)
+        | _used("CIFAR-10", stand_in)
+        for steps, loss in ((1, 0.5), (2, 0.3), (3, 0.25))
+    ]  # fmt: skip
 
 
 def _table2(stand_in: bool) -> list[dict[str, Any]]:

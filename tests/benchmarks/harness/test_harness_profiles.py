@@ -58,7 +58,7 @@ def test_on_a_workstation_data_are_the_papers_but_for_imagenet_and_only_resnet_2
     for choice in load_profile("workstation").networks:
         on = "CIFAR-100" if choice.paper_dataset == "ImageNet" else choice.paper_dataset
         assert dataset_spec(choice.dataset).paper_name == on
-        assert choice.stand_in == (choice.paper_architecture not in ("ResNet-20", "FastestDet"))
+        assert choice.stand_in == (choice.paper_architecture not in ("ResNet-20", "FastestDet", "ViT"))
 
 
 def test_a_network_that_is_not_there_is_named() -> None:

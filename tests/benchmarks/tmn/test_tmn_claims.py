@@ -18,7 +18,7 @@ Row = dict[str, Any]
 Make = Callable[..., Tables]
 
 CLAIMS = checks_of("tmn")
-TESTABLE = ("T01", "T02", "T03", "T04", "T05", "T06", "T07", "T11", "T17", "T19", "T23", "X01")
+TESTABLE = ("T01", "T02", "T03", "T04", "T05", "T06", "T07", "T08", "T11", "T17", "T19", "T23", "X01")
 ANALYTIC = ("T01", "T23")
 
 
