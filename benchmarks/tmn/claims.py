@@ -148,7 +148,10 @@ def operations(tables: Tables) -> Verdict:
 
 @claim
 def two_precharge_steps_for_transformers(tables: Tables) -> Verdict:
-    """T08: at each T, accuracy at L = 2 minus that at L = 1 at least 0, and at L = 3 minus that at L = 2 within 0.1 points."""
+    """T08: at each T, accuracy at L = 2 minus that at L = 1 at least 0, and at L = 3 minus that at L = 2 within 0.1 points.
+
+    Always on a stand-in: the paper's Transformers are larger and quantised to 32 levels.
+    """
     rows = table_of(tables, "transformers")
     held, said = [], []
     for (rule, t), part in rows.groupby(["calibration", "timesteps"], sort=False):
@@ -160,7 +163,7 @@ def two_precharge_steps_for_transformers(tables: Tables) -> Verdict:
     if not held:
         raise NotTested("`transformers` lacks a T with 1, 2 and 3 pre-charge steps.")
     evidence = f"From L = 1 to 2 and from 2 to 3: {enumeration(said)}; {rows.iloc[0]['n_test']:,} images, full precision."
-    return judge(held, is_stand_in(rows), evidence)
+    return judge(held, True, evidence)
 
 
 CLAIMS: dict[str, Check] = {

@@ -16,7 +16,7 @@ from benchmarks.models import build_model
 from benchmarks.models.checkpoint_files import write_checkpoint
 from benchmarks.profiles import load_profile
 from benchmarks.tables.bounds import checks_of
-from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED
+from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN
 from benchmarks.tmn.transformers import TRANSFORMERS, shown, transformers
 
 PROFILE = """
@@ -95,9 +95,9 @@ def test_a_profile_without_a_transformer_says_so() -> None:
 @pytest.mark.parametrize(
     ("accuracies", "status"),
     [
-        ({5: (93.0, 93.0, 93.1), 8: (93.0, 93.5, 93.4)}, REPRODUCED),
-        ({5: (93.1, 93.0, 93.0), 8: (93.0, 93.5, 93.4)}, PARTLY),
-        ({5: (93.0, 93.5, 93.61)}, NOT_REPRODUCED),
+        ({5: (93.0, 93.0, 93.1), 8: (93.0, 93.5, 93.4)}, STAND_IN + REPRODUCED),
+        ({5: (93.1, 93.0, 93.0), 8: (93.0, 93.5, 93.4)}, STAND_IN + PARTLY),
+        ({5: (93.0, 93.5, 93.61)}, STAND_IN + NOT_REPRODUCED),
         ({5: (93.0, 93.5)}, NOT_TESTED),
     ],
 )
