@@ -11,7 +11,7 @@ from benchmarks.measurements.base import Arrays, Measurement
 from benchmarks.measurements.lab import Lab
 
 AT_ONCE = 25
-"""Images that the converted network sees at once: more are slower, as their trains do not fit the cache."""
+"""Images that the converted network sees at once, so that its memory does not grow with the profile's batch."""
 
 
 @dataclass(frozen=True)

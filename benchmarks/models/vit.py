@@ -19,7 +19,7 @@ class VisionTransformer(nn.Module):
         self, classes: int, channels: int, size: int, patch: int, width: int, depth: int, heads: int, hidden: int
     ) -> None:
         super().__init__()
-        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(channels, width, patch, patch)})  # names of the public weights
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(channels, width, patch, patch)})  # a name of the checkpoint
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.pos_embed = nn.Parameter(torch.rand(1, (size // patch) ** 2 + 1, width) * 2 - 1)
         layers = [nn.TransformerEncoderLayer(width, heads, hidden, dropout=0.0, batch_first=True) for _ in range(depth)]

@@ -154,7 +154,7 @@ def two_precharge_steps_for_transformers(tables: Tables) -> Verdict:
     """
     rows = table_of(tables, "transformers")
     held, said = [], []
-    for (rule, t), part in rows.groupby(["calibration", "timesteps"], sort=False):
+    for (*_, rule, t), part in rows.groupby(["dataset", "architecture", "calibration", "timesteps"], sort=False):
         at = part.set_index("precharge_steps")["snn_metric"]
         if {1, 2, 3} <= set(at.index):
             first, second = at[2] - at[1], at[3] - at[2]

@@ -1,4 +1,4 @@
-"""The vision Transformer: its public weights fit, and it computes what its equations say."""
+"""The vision Transformer: the checkpoint of the workstation fits, and it computes what its equations say."""
 
 import os
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_sizes_are_those_of_the_definition(name: str, channels: int, size: int, 
     assert network(torch.rand(3, channels, size, size)).shape == (3, 10)
 
 
-def test_the_public_checkpoint_fits() -> None:
+def test_the_checkpoint_of_the_workstation_fits() -> None:
     path = Path(os.environ.get("SNNBENCH_WEIGHTS", "")) / "cifar10_vit_relu.safetensors"
     if not path.is_file():
         pytest.skip("SNNBENCH_WEIGHTS holds no cifar10_vit_relu.safetensors")

@@ -109,3 +109,5 @@ def test_the_claim_of_two_precharge_steps(accuracies: dict[int, tuple[float, ...
         for steps, found in enumerate(listed, start=1)
     ]
     assert checks_of("tmn")["T08"]({"transformers": pd.DataFrame(rows)}).status == status
+    twice = [row | {"architecture": name} for name in ("a", "b") for row in rows]  # networks are judged one by one
+    assert checks_of("tmn")["T08"]({"transformers": pd.DataFrame(twice)}).status == status
