@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from benchmarks.data.registry import DATASETS, dataset_spec, describe_count
 from benchmarks.errors import CannotRun
@@ -35,8 +36,24 @@ MARKS = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", NOT_TEST
 def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[Path]:
     """Write ``<reports>/<profile>/<paper>.md`` and ``<reports>/<profile>/<paper>/<figure>.svg`` from stored tables; run nothing.
 
-    Files whose bytes stay the same are not touched; figures that the page no longer shows are removed. CannotRun for an unknown
-    paper, where no table of it is stored, where a table or provenance is damaged, and where files cannot be written.
+    Files whose bytes stay the same are not touched; figures that the page no longer shows are removed. CannotRun as in `compose`,
+    and where files cannot be written.
+    """
+    text, drawings = compose(paper, profile, results)
+    path = reports / profile.name / f"{paper}.md"
+    # Figures first: a page never refers to one that is not there yet.
+    figures = {path.with_suffix("") / f"{name}.svg": draw for name, draw in drawings.items()}
+    for file, draw in figures.items():
+        atomic_write_bytes(file, svg(draw))
+    atomic_write_bytes(path, text.encode())
+    _remove_others(path.with_suffix(""), figures)
+    return [path, *figures]
+
+
+def compose(paper: str, profile: Profile, results: Path) -> tuple[str, dict[str, Callable[[], Figure]]]:
+    """The page and, by name, what draws its figures.
+
+    CannotRun for an unknown paper, where no table of it is stored, and where a table or provenance is damaged.
     """
     artifacts = artifacts_of(paper)
     folder = results / profile.name / paper
@@ -47,7 +64,7 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
     records = {name: read_provenance(path) for name in tables if (path := folder / f"{name}.json").exists()}
     verdicts = {name: check(tables) for name, check in checks_of(paper).items()}
     check_page(paper)
-    page, path = Page(paper, tables, profile), reports / profile.name / f"{paper}.md"
+    page = Page(paper, tables, profile)
     frame: dict[str, Any] = {
         "paper": paper,
         "example": next(iter(artifacts)),
@@ -62,14 +79,7 @@ def render(paper: str, profile: Profile, results: Path, reports: Path) -> list[P
         "not_run": _not_run(artifacts, tables, paper, profile),
         "needs_data": any(not dataset_spec(name).embedded for name in datasets_of(profile, [paper])),
     }
-    text = tidy(environment().get_template(f"{paper}/report.md.j2").render(page.names | frame))
-    # Figures first: a page never refers to one that is not there yet.
-    figures = {path.with_suffix("") / f"{name}.svg": draw for name, draw in page.drawings.items()}
-    for file, draw in figures.items():
-        atomic_write_bytes(file, svg(draw))
-    atomic_write_bytes(path, text.encode())
-    _remove_others(path.with_suffix(""), figures)
-    return [path, *figures]
+    return tidy(environment().get_template(f"{paper}/report.md.j2").render(page.names | frame)), page.drawings
 
 
 def _stored(artifacts: dict[str, Artifact], folder: Path) -> dict[str, pd.DataFrame]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.harness.report import compose
 from benchmarks.harness.results import format_rows, read_table
 from benchmarks.profiles import load_profile, profile_names
 from benchmarks.published import published_papers, published_tables, read_published
@@ -141,6 +142,16 @@ def test_rows_are_numbered_and_each_can_be_run_or_says_why_not(profile: str, pap
         assert all(set(row.key) | set(row.unmeasured) == keys for row in rows)
         lines = [row.key | row.unmeasured | {"status": "not run: a test"} for row in rows]
         assert len(format_rows(pd.DataFrame(lines, columns=schema.names), schema, name)) == len(lines)
+
+
+@pytest.mark.parametrize("folder", sorted({stored.rsplit("/", 1)[0] for stored in STORED}))
+def test_stored_reports_say_what_tables_texts_and_recipes_say(folder: str) -> None:
+    profile, paper = folder.split("/")
+    text, figures = compose(paper, load_profile(profile), RESULTS)
+    reports = RESULTS.parent / "reports"
+    again = f"render it again: snnbench report {paper} --profile {profile}"
+    assert text == (reports / f"{folder}.md").read_text(encoding="utf-8"), again
+    assert set(figures) == {path.stem for path in (reports / folder).glob("*.svg")}, again
 
 
 @pytest.mark.parametrize("stored", STORED)
