@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.errors import NotAvailable
-from benchmarks.measurements import Arrays
+from benchmarks.measurements import Arrays, Measurement
 from benchmarks.measurements.base import Experiment
 from benchmarks.profiles import Profile
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
@@ -36,8 +36,8 @@ def schema(name: str, keys: Iterable[Column], *measures: Column, version: int = 
     return TableSchema(name, version, tuple(keys), (*measures, *STATUS_COLUMNS), optional=optional)
 
 
-Runs = tuple[Values, tuple[Experiment, ...]]
-"""The status columns of a row that is measured, and its experiments."""
+Runs = tuple[Values, tuple[Experiment | Measurement, ...]]
+"""The status columns of a row that is measured, and its experiments, or the measurement of a network that was converted."""
 Found = Iterable[tuple[Values, Callable[[], Runs]]]
 """Keys of rows, and what runs them; it raises NotAvailable where nothing does."""
 Fill = Callable[[list[Arrays]], Iterable[Values]]
@@ -68,8 +68,9 @@ def _rows(found: Callable[[Profile], Found], fill: KeyedFill, each: bool, first:
         except NotAvailable as error:
             rows.append(Row(len(rows) + 1, key, reason=str(error), unmeasured=first | ({"seed": 0} if each else {})))
             continue
-        for own, part in [(key | {"seed": run.seed}, (run,)) for run in runs] if each else [(key, runs)]:
-            known = status | {"seeds": ", ".join(str(run.seed) for run in part)}
+        trained = [run for run in runs if isinstance(run, Experiment)]
+        for own, part in [(key | {"seed": run.seed}, (run,)) for run in trained] if each else [(key, runs)]:
+            known = {"seeds": ", ".join(str(run.seed) for run in part if isinstance(run, Experiment))} | status
             rows.append(Row(len(rows) + 1, own, partial(_filled, partial(fill, own), known, first), part, unmeasured=first))
     return rows
 

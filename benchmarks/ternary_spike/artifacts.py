@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.data.event_sets import for_seed
 from benchmarks.errors import NotAvailable
-from benchmarks.measurements import Arrays
+from benchmarks.measurements import Arrays, ConversionLoss
 from benchmarks.measurements.deep_training import DeepTraining
 from benchmarks.measurements.initial_gradients import InitialGradients
 from benchmarks.measurements.membrane_potentials import EDGES, MembranePotentials
@@ -19,7 +19,9 @@ from benchmarks.profiles import Profile
 from benchmarks.tables import runs as kit
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
 from benchmarks.tables.artifacts import Artifact, Row, Values
+from benchmarks.tables.columns import ran_on
 from benchmarks.tables.runs import Found, Runs, cells, ran
+from benchmarks.tables.settings import images_of_long
 from benchmarks.tables.sweeps import printed_rows
 from benchmarks.ternary_spike.analytic import cases
 from benchmarks.ternary_spike.claims import BINARY, CONTROL, SHOWN, TERNARY, TRAINABLE
@@ -44,8 +46,6 @@ from benchmarks.ternary_spike.settings import PAPER, choice, choices, settings
 from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE
 
 ELSEWHERE = {
-    "SpikeNorm": "converts a trained network and trains nothing in time",
-    "RMP-SNN": "converts a trained network and trains nothing in time",
     "Hybrid-Train": "trains a converted network without batch normalisation, with a surrogate of the time since the last spike",
     "TSSL-BP": "another neuron, which passes on currents, on a network without batch normalisation",
     "PTL": "another loop, which trains one layer after the other",
@@ -54,6 +54,8 @@ ELSEWHERE = {
     "OTTT": "another loop, which updates weights at every step, on a network without batch normalisation",
 }
 """Why a printed method is not run."""
+CONVERTED = {"SpikeNorm": {"VGG16": "VGG-16"}, "RMP-SNN": {"ResNet20": "ResNet-20"}}
+"""Printed methods that convert a trained network, and what other papers' tables call the networks: those of the profile."""
 EVENT_STEPS = 10
 """Table 4's T of the paper's own rows."""
 
@@ -81,9 +83,18 @@ def _compared(profile: Profile, key: Values) -> Runs:
     if key["provenance"] == "own":
         return training(profile, key)
     found = settings(profile)
+    if key["method"] in CONVERTED:
+        return _conversion(profile, key, images_of_long(found, key["timesteps"]))
     if key["timesteps"] > (most := found.get("most_timesteps", key["timesteps"])):
         raise NotAvailable(f"profile {profile.name} runs quoted methods at up to T = {most}")
     return training(profile, key, found.get("seeds"))
+
+
+def _conversion(profile: Profile, key: Values, limit: int | None) -> Runs:
+    """A trained network of the profile, converted, on all test images or the first few."""
+    network = profile.network(key["dataset"], CONVERTED[key["method"]][key["architecture"]])
+    what = profile.calibration, limit, key["method"], (), (int(key["timesteps"]),)
+    return ran_on(network), (ConversionLoss(network, *what),)
 
 
 def _settings(profile: Profile) -> Iterator[Values]:
@@ -171,7 +182,11 @@ def _rate(arrays: list[Arrays]) -> float:
 
 
 def _summary(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
-    """Means over training runs."""
+    """Means over training runs, or the accuracy of a converted network."""
+    if "each_snn" in arrays[0]:
+        correct = arrays[0]["each_snn"]
+        yield {"snn_metric": 100 * float(correct.mean()), "n_test": len(correct)}
+        return
     yield kit.over_runs(arrays) | {"firing_percent": _rate(arrays)}
 
 

@@ -21,8 +21,12 @@ T = Column("timesteps", "int", nullable=False, minimum=1)
 SETTING = (*(Column(name, "text", nullable=False) for name in ("dataset", "architecture", "method")), T)
 BY_LAYER = (*SETTING, Column("layer", "int", nullable=False, minimum=1, doc="neurons, in the order of computation"))
 NAMED = ("row", "dataset", "architecture", "method", "timesteps")
+UNTRAINED = ("validation", "firing_percent", "training_images", "epochs")
+"""Columns that are empty for a network that was converted."""
 ACCURACIES = {
-    name: kit.schema(name, published_keys(PAPER, name, NAMED), *OVER_SEEDS, optional=kit.SINGLE)
+    name: kit.schema(
+        name, published_keys(PAPER, name, NAMED), *OVER_SEEDS, optional=(*kit.SINGLE, *(UNTRAINED if name == "table2" else ()))
+    )
     for name in ("table1", "table2", "table3", "table4")
 }
 """Tables 1 to 4: accuracies as printed, and the means over our runs."""

@@ -12,7 +12,7 @@ from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models.spiking_resnet import LAYOUTS, residual_layout
 from benchmarks.profiles import Profile
-from benchmarks.tables.settings import Check, is_text, list_of, networks_of, read_section, whole, wholes
+from benchmarks.tables.settings import LIMITS, Check, is_text, list_of, networks_of, read_section, whole, wholes
 from benchmarks.training import recipe
 
 PAPER = "ternary_spike"
@@ -21,6 +21,7 @@ METHODS: dict[str, Check] = {
     "seeds": wholes(0),
     "most_timesteps": whole(1),
     "added": list_of(is_text, "paths package.module:Class"),
+    "long": LIMITS,
 }
 SECTIONS: dict[str, dict[str, Check]] = {"networks": {}, "methods": METHODS}
 
@@ -70,4 +71,4 @@ def choice(profile: Profile, dataset: str, architecture: str) -> Choice:
 
 def settings(profile: Profile) -> dict[str, Any]:
     """The entries of ``[papers.ternary_spike.methods]``; empty where the profile has no such section."""
-    return read_section(profile, PAPER, "methods", SECTIONS, optional=("most_timesteps", "added"))
+    return read_section(profile, PAPER, "methods", SECTIONS, optional=("most_timesteps", "added", "long"))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks.data import load
+from benchmarks.measurements import ConversionLoss
 from benchmarks.measurements.deep_training import DeepTraining
 from benchmarks.measurements.membrane_potentials import EDGES, MembranePotentials
 from benchmarks.methods import DEEP_METHODS, direct_method
@@ -19,7 +20,7 @@ from benchmarks.tables.bounds import checks_of
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN
 from benchmarks.ternary_spike import views
 from benchmarks.ternary_spike.analytic import HALF, additions, energy, table5
-from benchmarks.ternary_spike.artifacts import ARTIFACTS, ELSEWHERE
+from benchmarks.ternary_spike.artifacts import ARTIFACTS, CONVERTED, ELSEWHERE
 from benchmarks.ternary_spike.energy import AS_PRINTED, ONCE, operations, parts
 from snncore.energy import TERNARY_SPIKE_TABLE
 
@@ -59,21 +60,26 @@ def test_tables_1_and_3_print_the_same_accuracies() -> None:
 def test_every_printed_method_is_one_of_ours_or_says_why_not(name: str) -> None:
     for row in rows(name):
         method = row.key["method"]
-        assert method in {*DEEP_METHODS, *ELSEWHERE} or row.reason == f"method not available yet: {method}"
+        assert method in {*DEEP_METHODS, *ELSEWHERE, *CONVERTED} or row.reason == f"method not available yet: {method}"
         if method in ELSEWHERE:
             assert row.reason == ELSEWHERE[method]
 
 
 def test_rows_of_table_2_are_runs_of_table_1_where_they_can_be() -> None:
     shared = {m for name in ("table1", "methods") for row in rows(name) for m in row.measurements}
-    own, quoted = 0, 0
+    own = quoted = converted = 0
     for row in rows("table2"):
-        if row.measurements and row.key["timesteps"] == 2:
+        if row.key["method"] in CONVERTED:
+            (made,) = row.measurements
+            assert isinstance(made, ConversionLoss) and (made.method, made.test_images) == (row.key["method"], 25)
+            assert made.timesteps == (row.key["timesteps"],) and made.network.paper_dataset == row.key["dataset"]
+            converted += 1
+        elif row.measurements and row.key["timesteps"] == 2:
             assert set(row.measurements) <= shared
             own += row.key["provenance"] == "own"
             quoted += row.key["provenance"] == "quoted"
             assert len(row.measurements) == (3 if row.key["provenance"] == "own" else 1)
-    assert (own, quoted) == (4, 5)
+    assert (own, quoted, converted) == (4, 5, 2)
     assert {row.reason for row in rows("table2") if row.key["dataset"] == "CIFAR-100" and row.key["method"] == TERNARY} == {
         f"profile embedded names no network for {name} on CIFAR-100" for name in ("ResNet19", "ResNet20")
     }
