@@ -1,4 +1,4 @@
-"""The command line: ``snnbench list | data | run | check | report | speed | speed-training``.
+"""The command line: ``snnbench list | data | run | check | report | claims | speed | speed-training``.
 
 Exit codes: 0 fine; 1 a number differs; 2 cannot run (one line says what is missing and how to get it); 130 interrupted.
 """
@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from benchmarks.errors import CannotRun
 from benchmarks.harness.commands.check import check_command
+from benchmarks.harness.commands.claims import claims_command
 from benchmarks.harness.commands.common import errors
 from benchmarks.harness.commands.data import data_command
 from benchmarks.harness.commands.listing import list_command
@@ -36,6 +37,7 @@ app.command("data")(data_command)
 app.command("run")(run_command)
 app.command("check")(check_command)
 app.command("report")(report_command)
+app.command("claims")(claims_command)
 app.command("speed")(speed_command)
 app.command("speed-training")(speed_training_command)
 

@@ -57,7 +57,7 @@ def compose(paper: str, profile: Profile, results: Path) -> tuple[str, dict[str,
     """
     artifacts = artifacts_of(paper)
     folder = results / profile.name / paper
-    tables = _stored(artifacts, folder)
+    tables = stored(artifacts, folder)
     if not tables:
         command = f"snnbench run {paper} --profile {profile.name}"
         raise CannotRun(f"{folder}: there is no table of {paper} to report on; write them with `{command}`")
@@ -82,7 +82,8 @@ def compose(paper: str, profile: Profile, results: Path) -> tuple[str, dict[str,
     return tidy(environment().get_template(f"{paper}/report.md.j2").render(page.names | frame)), page.drawings
 
 
-def _stored(artifacts: dict[str, Artifact], folder: Path) -> dict[str, pd.DataFrame]:
+def stored(artifacts: dict[str, Artifact], folder: Path) -> dict[str, pd.DataFrame]:
+    """The tables of a paper that are in a folder, by artifact. CannotRun for a damaged one."""
     paths = {name: folder / f"{name}.csv" for name in artifacts}
     return {name: read_table(path, artifacts[name].schema) for name, path in paths.items() if path.exists()}
 

@@ -90,5 +90,5 @@ CLAIMS: dict[str, Check] = {
     "N04": _check(TRAINABLE, TERNARY, lambda points: points.low > 0, _sided, "runs"),
     **{name: _after_training(name) for name in ("N05", "N06", "N07", "N08", "N10")},
     "N12": _spread,
-    "X01": _check(CONTROL, TRAINABLE, _equal, lambda points: _equal(points) or _sided(points), "controls", "runs"),
+    "X03": _check(CONTROL, TRAINABLE, _equal, lambda points: _equal(points) or _sided(points), "controls", "runs"),
 }

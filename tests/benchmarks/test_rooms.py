@@ -70,6 +70,8 @@ def test_claims_are_complete(paper: str) -> None:
     rows = raw(paper, "claims")
     assert list(rows[0]) in (CLAIMS, CLAIMS + BOUNDS)
     assert len({row["id"] for row in rows}) == len(rows)
+    others = {row["id"] for other in PAPERS if other != paper for row in raw(other, "claims")}
+    assert not others.intersection(row["id"] for row in rows)  # the ledger has them all
     assert {row["kind"] for row in rows} <= {"analytic", "qualitative", "quantitative"}
     assert all(row[name] for row in rows for name in CLAIMS if name != "tolerance")
     assert all(tolerance(said) for said in printed_claims(paper).values())
