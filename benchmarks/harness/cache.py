@@ -19,6 +19,7 @@ from benchmarks.errors import unreadable
 from benchmarks.files import atomic_write_bytes, pack_arrays, unpack_arrays
 
 _KEY = re.compile(r"[0-9A-Za-z_-]+")
+_OWN_KEY = "key of the entry"
 
 
 class MeasurementCache:
@@ -40,18 +41,22 @@ class MeasurementCache:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def get(self, key: str) -> dict[str, NDArray[np.generic]] | None:
-        """The arrays of an entry, None where there is none or it is damaged; CannotRun where it cannot be read."""
+        """The arrays of an entry, None where there is none, it is damaged or another key's; CannotRun where it cannot be read.
+
+        Checksums in the file tell damage, and the key in it that it was put under this one.
+        """
         path = self._path(key)
         try:
-            return unpack_arrays(path.read_bytes())
-        except (FileNotFoundError, ValueError):
+            arrays = unpack_arrays(path.read_bytes())
+            return arrays if str(arrays.pop(_OWN_KEY)) == key else None
+        except (FileNotFoundError, ValueError, KeyError):
             return None
         except OSError as error:
             raise unreadable(path, error) from error
 
     def put(self, key: str, arrays: dict[str, NDArray[Any]]) -> None:
         """Store the arrays of an entry; raises as ``pack_arrays`` and ``atomic_write_bytes``."""
-        atomic_write_bytes(self._path(key), pack_arrays(arrays))
+        atomic_write_bytes(self._path(key), pack_arrays(arrays | {_OWN_KEY: np.array(key)}))
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

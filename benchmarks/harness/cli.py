@@ -1,12 +1,14 @@
 """The command line: ``snnbench list | data | run | check | report | claims | speed | speed-training``.
 
-Exit codes: 0 fine; 1 a number differs; 2 cannot run (one line says what is missing and how to get it); 130 interrupted.
+Exit codes: 0 fine; 1 a number differs; 2 cannot run (one line says what is missing and how to get it); 3 a fault in snnbench
+itself, which the traceback tells; 130 interrupted.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from typing import Any
 
 import typer
@@ -43,6 +45,7 @@ app.command("speed-training")(speed_training_command)
 
 
 INTERRUPTED = 130
+FAULT = 3
 
 
 def main() -> None:
@@ -63,6 +66,9 @@ def main() -> None:
         _fail(f"{where}{error.strerror or error}; finished measurements are kept, fix this and run the same command again", 2)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        _fail("this is a fault in snnbench, not in what you gave it; please report it with the lines above", FAULT)
     if code == INTERRUPTED:  # some versions of typer return it instead of raising
         _fail("interrupted; finished measurements are kept, run the same command again to go on", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)

@@ -6,8 +6,10 @@ thread each, which is faster than one process with many threads, and each finish
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -20,6 +22,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from benchmarks.data import dataset_spec, normalised_batches
@@ -268,8 +271,15 @@ class Run:
 def write(table: Table, run: Run, folder: Path, partial: bool) -> bool:
     """Write a table, its correctness and provenance into ``folder``; with ``partial`` other stored rows of the profile are kept.
 
-    Returns whether the CSV changed.
+    Returns whether the CSV changed. One process writes into a folder at a time, so that none loses the rows of another.
     """
+    whose = f"{folder.resolve()} {getattr(os, 'getuid', int)()}".encode(errors="surrogateescape")
+    # Neither in the folder, which git tracks, nor in the cache, which may be read-only.
+    with FileLock(Path(tempfile.gettempdir()) / f"snnbench-{hashlib.sha256(whose).hexdigest()[:20]}.lock"):
+        return _write(table, run, folder, partial)
+
+
+def _write(table: Table, run: Run, folder: Path, partial: bool) -> bool:
     path = folder / f"{table.artifact.name}.csv"
     schema = table.artifact.schema
     frame, correct = table.frame, table.correct

@@ -6,13 +6,15 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from filelock import FileLock
 
 from benchmarks.errors import CannotRun
-from benchmarks.models.checkpoint_files import Checkpoint, write_checkpoint
+from benchmarks.files import atomic_write_bytes, read_written
+from benchmarks.models.checkpoint_files import Checkpoint, checkpoint_hash, write_checkpoint
 from benchmarks.paths import cache_dir
 
 _log = logging.getLogger(__name__)
@@ -25,19 +27,34 @@ def stored(
     """What ``load`` reads from the file of these metadata, which ``make`` fills first where it is missing or damaged.
 
     ``make(path)`` gives tensors and what else the file shall say, and may keep an unfinished training beside it, as ``.pt``,
-    which is removed at the end; CannotRun from ``load`` means that the file is damaged. A second process that asks for the
-    same network waits for the first.
+    which is removed at the end; CannotRun from ``load`` means that the file is damaged. The hash of the tensors lies beside it
+    (``.sha256``): a file with other tensors is damaged too. A second process that asks for the same network waits for the first.
     """
     key = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()[:20]
     path = cache_dir() / "networks" / f"{name.replace('/', '-')}-{key}.safetensors"
+    seal = path.with_suffix(".sha256")
+    if path.exists() and seal.exists():  # no lock, which a cache that is read-only does not allow
+        with suppress(CannotRun):
+            return _checked(load, path, seal), path
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(path.with_suffix(".lock"))):
         if path.exists():
             try:
-                return load(path), path
+                return _checked(load, path, seal), path
             except CannotRun as error:
                 _log.warning("training again: %s", error)
         tensors, more = make(path)
         write_checkpoint(path, tensors, metadata | more)
+        atomic_write_bytes(seal, checkpoint_hash(path).encode())
         path.with_suffix(".pt").unlink(missing_ok=True)
         return load(path), path
+
+
+def _checked(load: Callable[[Path], Network], path: Path, seal: Path) -> Network:
+    """What a file holds; CannotRun where its tensors do not match its seal. One of an older version gets a seal as it is."""
+    found, digest = load(path), checkpoint_hash(path).encode()
+    if not seal.exists():
+        atomic_write_bytes(seal, digest)
+    elif read_written(seal) != digest:
+        raise CannotRun(f"{path}: its tensors are not those that were written")
+    return found

@@ -12,10 +12,11 @@ from rich.markup import escape
 from benchmarks.errors import CannotRun
 from benchmarks.harness.commands import common
 from benchmarks.harness.commands.common import console, print_json
-from benchmarks.harness.compare import Comparison, compare_tables
+from benchmarks.harness.compare import Comparison, Difference, compare_tables
+from benchmarks.harness.provenance import read_provenance
 from benchmarks.harness.results import read_correctness, read_table, row_keys
 from benchmarks.harness.run import Run, Table
-from benchmarks.tables.artifacts import select_artifacts
+from benchmarks.tables.artifacts import Artifact, select_artifacts
 
 
 def check_command(
@@ -44,9 +45,12 @@ def check_command(
     folder = results / lab.profile.name / paper
     stored = {artifact.name: read_table(folder / f"{artifact.name}.csv", artifact.schema) for artifact in chosen}
     with common.progress(common.parallel(jobs, device), backend, as_json) as execution:
-        tables = list(Run(lab, chosen, execution, numbers).tables())
+        run = Run(lab, chosen, execution, numbers)
+        tables = list(run.tables())
     partial = numbers is not None
     compared = {table.artifact.name: _compare(table, stored[table.artifact.name], folder, partial) for table in tables}
+    for table in tables:
+        compared[table.artifact.name].differences.extend(_provenance(table.artifact, run, folder, partial))
     failed = sum(len(c.differences) for c in compared.values())
     if as_json:
         print_json({name: asdict(comparison) for name, comparison in compared.items()})
@@ -68,6 +72,15 @@ def _compare(table: Table, stored, folder: Path, partial: bool) -> Comparison:  
         stored = stored[[name in fresh for name in row_keys(stored, schema)]].reset_index(drop=True)
         correct = {name: value for name, value in correct.items() if name.rpartition("#")[0] in fresh}
     return compare_tables(stored, table.frame, schema, correct, table.correct)
+
+
+def _provenance(artifact: Artifact, run: Run, folder: Path, partial: bool) -> list[Difference]:
+    """Where the stored record is of another table (as a whole), or of other data than were used now."""
+    path = folder / f"{artifact.name}.csv"
+    record, now = read_provenance(path.with_suffix(".json")), run.provenance(artifact, path)
+    pairs = [] if partial else [("table_sha256", record.get("table_sha256", ""), now["table_sha256"])]
+    pairs += [(name, record.get("datasets", {}).get(name, ""), digest) for name, digest in now["datasets"].items()]
+    return [Difference("provenance", name, old, new, "is of something else") for name, old, new in pairs if old != new]
 
 
 def _print(name: str, comparison: Comparison, quiet: bool) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.errors import CannotRun
+from benchmarks.files import pack_arrays
 from benchmarks.harness.cache import MeasurementCache
 
 KEY = MeasurementCache.key(method="TMN", timesteps=8)
@@ -45,6 +47,31 @@ def test_a_damaged_entry_is_missing_and_written_anew(tmp_path: Path, damage: byt
     assert cache.get(KEY) is None
     cache.put(KEY, ARRAYS)
     assert same(cache.get(KEY), ARRAYS)
+
+
+def test_an_entry_of_another_key_and_one_without_a_key_are_missing(tmp_path: Path) -> None:
+    cache, other = MeasurementCache(tmp_path), MeasurementCache.key(method="TMN", timesteps=4)
+    cache.put(other, ARRAYS)
+    cache.put(KEY, {"correct": np.zeros(3)})
+    first, second = (tmp_path / key[:2] / f"{key}.npz" for key in (other, KEY))
+    second.write_bytes(first.read_bytes())
+    assert same(cache.get(other), ARRAYS) and cache.get(KEY) is None
+    first.write_bytes(pack_arrays(ARRAYS))
+    assert cache.get(other) is None
+
+
+@given(place=st.integers(0, 10_000), bit=st.integers(0, 7))
+@settings(max_examples=100, deadline=None)
+def test_a_flipped_bit_gives_the_same_arrays_or_none(place: int, bit: int) -> None:
+    with TemporaryDirectory() as folder:
+        cache = MeasurementCache(Path(folder))
+        cache.put(KEY, ARRAYS)
+        (entry,) = Path(folder).rglob("*.npz")
+        content = bytearray(entry.read_bytes())
+        content[place % len(content)] ^= 1 << bit
+        entry.write_bytes(content)
+        found = cache.get(KEY)
+        assert found is None or same(found, ARRAYS)
 
 
 def test_an_entry_that_cannot_be_read_is_not_missing(tmp_path: Path) -> None:

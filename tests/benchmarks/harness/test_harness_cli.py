@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from benchmarks import files
+from benchmarks.harness import cli
 from benchmarks.measurements import ConversionLoss, lab
 from benchmarks.models import build_model, registry
 from benchmarks.models.checkpoint_files import write_checkpoint
@@ -89,6 +90,16 @@ def test_run_prints_tables_and_where_the_report_is(finished: Any) -> None:
     title = next(line for line in ran.out.splitlines() if line.startswith("Figure 1(d)"))
     assert title.endswith("lines, unchanged in results/tiny/tmn/figure1d.csv") and "reports/tiny/tmn.md" in ran.out
     assert (finished.folder / "reports/tiny/tmn.md").exists()
+
+
+def test_a_fault_of_ours_is_neither_a_difference_nor_a_refusal(bench: Any) -> None:
+    def faulty(*arguments: Any, **named: Any) -> None:
+        raise ZeroDivisionError("of ours")
+
+    bench.patch.setattr(cli, "app", faulty)
+    ran = bench.call("list")
+    assert ran.code == 3
+    assert "ZeroDivisionError: of ours" in ran.err and "a fault in snnbench" in ran.err.splitlines()[-1]
 
 
 # ---- unknown names and malformed options ------------------------------------------------------------------------------

@@ -5,9 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ import pytest
 from benchmarks.harness import run as running
 from benchmarks.harness.provenance import read_provenance, write_provenance
 from benchmarks.harness.results import read_correctness, read_table, write_table
+from benchmarks.harness.run import Execution, Run, write
 from benchmarks.measurements import ConversionLoss, EncodingError
 from benchmarks.measurements.lab import Lab
 from benchmarks.methods.tmn import TMN
+from benchmarks.profiles import load_profile
 from benchmarks.tmn.artifacts import ARTIFACTS
 from snncore.conversion import tmn
 
@@ -278,6 +281,36 @@ def test_rows_run_one_by_one_end_in_the_order_of_the_table(finished: Any) -> Non
     assert finished.tables() == reference
 
 
+def test_runs_of_different_rows_at_once_lose_none(finished: Any) -> None:
+    reference = finished.tables()
+    for kind in ("csv", "npz", "json"):
+        (finished.results / f"timesteps.{kind}").unlink()
+    original, inside = running._merge_stored, threading.Barrier(4)
+
+    def slow(*arguments: Any) -> Any:
+        merged = original(*arguments)
+        with suppress(threading.BrokenBarrierError):
+            inside.wait(0.3)  # all four would be here at once, but for the lock
+        return merged
+
+    finished.patch.setattr(running, "_merge_stored", slow)
+    lab = Lab(load_profile("tiny.toml"))
+    (artifact,) = (artifact for artifact in ARTIFACTS if artifact.name == "timesteps")
+
+    def part(row: int) -> None:
+        run = Run(lab, [artifact], Execution(), {row})
+        (table,) = run.tables()
+        write(table, run, finished.results, partial=True)
+
+    part(5)
+    threads = [threading.Thread(target=part, args=(row,)) for row in (1, 2, 3, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert finished.tables() == reference and inside.broken
+
+
 def test_a_row_that_was_not_run_leaves_no_trace_once_it_is(finished: Any) -> None:
     """Figure 4(b) has one line for a row that is not run and one per layer for one that is."""
     reference = finished.tables()
@@ -414,6 +447,18 @@ def test_check_of_some_rows_looks_at_those_alone(finished: Any) -> None:
     path.write_text("".join(lines[:-1]), encoding="utf-8")
     assert finished.check("timesteps", "--rows", "1-4").code == 0
     assert finished.check("timesteps").code == 1
+
+
+def test_check_sees_a_record_of_another_table_or_of_other_data(finished: Any) -> None:
+    beside = finished.results / "timesteps.json"
+    whole = read_provenance(beside)
+    other = whole["datasets"] | {"sklearn/digits test": "0" * 32}
+    for changed, column in (({"table_sha256": "0" * 64}, "table_sha256"), ({"datasets": other}, "sklearn/digits test")):
+        write_provenance(beside, whole | changed, table_changed=True)
+        ran = finished.check("timesteps")
+        assert ran.code == 1
+        (found,) = differences(ran, "timesteps")
+        assert (found["row"], found["column"]) == ("provenance", column)
 
 
 def test_check_changes_nothing(finished: Any) -> None:

@@ -17,7 +17,7 @@ import torch
 import benchmarks
 from benchmarks.errors import CannotRun
 from benchmarks.models import build_model, checkpoint_hash, read_metadata
-from benchmarks.training import Recipe, trained_network
+from benchmarks.training import Recipe, store, trained_network
 from benchmarks.training.source_digest import code_digest, import_closure, training_code
 
 NET = "resnet20-thin"
@@ -66,6 +66,32 @@ def test_a_damaged_file_is_trained_again_with_a_warning(
     with caplog.at_level(logging.WARNING):
         assert trained_network(NET, samples, "quick", 0).sha == first.sha
     assert "again" in caplog.text
+
+
+def test_a_flipped_bit_is_seen_and_trained_again(samples: Any, caplog: pytest.LogCaptureFixture) -> None:
+    first = trained_network(NET, samples, "quick", 0)
+    content = bytearray(first.checkpoint_path.read_bytes())
+    content[-1] ^= 1  # of a number: still a readable file
+    first.checkpoint_path.write_bytes(content)
+    assert checkpoint_hash(first.checkpoint_path) != first.sha
+    with caplog.at_level(logging.WARNING):
+        assert trained_network(NET, samples, "quick", 0).sha == first.sha
+    assert "not those that were written" in caplog.text
+
+
+def test_a_file_without_a_seal_is_sealed_as_it_is(samples: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = trained_network(NET, samples, "quick", 0)
+    seal = first.checkpoint_path.with_suffix(".sha256")
+    written = seal.read_text()
+    seal.unlink()
+    forbid_training(monkeypatch)
+    assert trained_network(NET, samples, "quick", 0).sha == first.sha == seal.read_text() == written
+
+
+def test_a_finished_network_needs_no_lock(samples: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = trained_network(NET, samples, "quick", 0)
+    monkeypatch.setattr(store, "FileLock", lambda path: pytest.fail("locked"))
+    assert trained_network(NET, samples, "quick", 0).sha == first.sha
 
 
 def test_every_cause_of_a_network_has_its_own_file(samples: Any, monkeypatch: pytest.MonkeyPatch) -> None:
