@@ -15,11 +15,8 @@ import numpy as np
 
 from benchmarks.data import dataset_spec
 from benchmarks.errors import NotAvailable
-from benchmarks.ettfs import analytic
 from benchmarks.ettfs.settings import INITIALIZATIONS, PAPER, VARIANTS, choice, choices, settings, variant_of
-from benchmarks.measurements.base import Arrays
-from benchmarks.measurements.direct_training import DirectTraining
-from benchmarks.measurements.initial_state import BINS, HIGH, LOW, InitialState
+from benchmarks.measurements import Arrays
 from benchmarks.profiles import Profile
 from benchmarks.tables import runs as kit
 from benchmarks.tables.analytic import analytic_rows, analytic_schema
@@ -30,7 +27,6 @@ from benchmarks.tables.schema import Column, TableSchema, published_keys
 from benchmarks.tables.statistics import over_seeds
 from benchmarks.tables.sweeps import printed_rows
 from benchmarks.training import recipe
-from snncore.energy import TMN_TABLE, Operations
 
 # ---- tables -----------------------------------------------------------------------------------------------------------
 
@@ -142,6 +138,8 @@ def training(
     Raises NotAvailable where the profile has no such network or gives the method no recipe, and for Kaiming's initialisation
     where it is the paper's.
     """
+    from benchmarks.measurements.direct_training import DirectTraining
+
     chosen, options = choice(profile, *network).of(method), options or {}
     if method not in chosen.recipes:
         raise NotAvailable(f"the profile has no recipe for {method} on {chosen.paper_dataset} {chosen.network}")
@@ -231,6 +229,8 @@ def _untrained(profile: Profile) -> Found:
 
 
 def _state(found: Values, encoding: str, name: str) -> Runs:
+    from benchmarks.measurements.initial_state import InitialState
+
     state = InitialState(found["dataset"], 0, found["layout"], found["timesteps"], name, encoding, images=found["images"])
     stand_in = dataset_spec(state.dataset).paper_name != "Fashion-MNIST"  # the data set of Figures 1, 2 and 5
     return ran(state.dataset, state.layout, stand_in), (state,)
@@ -268,6 +268,8 @@ def _with_and_without(key: Values, arrays: list[Arrays]) -> list[Values]:
 
 def _cost(key: Values, arrays: list[Arrays]) -> list[Values]:
     """Spikes, latency with early exit, operations and energy per image."""
+    from snncore.energy import TMN_TABLE, Operations
+
     (line,) = _summary(key, arrays)
     acs, exits = (float(value) for value in np.mean([each["accumulates"] for each in arrays], axis=0) / line["n_test"])
     macs = _mean(each["multiplications"] for each in arrays) / line["n_test"]
@@ -315,9 +317,17 @@ def _by_layer(columns: dict[str, str], _: Values, arrays: list[Arrays]) -> Itera
 
 
 def _densities(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
+    from benchmarks.measurements.initial_state import BINS, HIGH, LOW
+
     counts, width = arrays[0]["potential"], (HIGH - LOW) / BINS  # [L, BINS]
     middles = [LOW + (index + 0.5) * width for index in range(BINS)]
     return cells({"layer": 1, "potential": middles}, density=counts / counts.sum(axis=1, keepdims=True) / width)
+
+
+def _analytic(profile: Profile) -> list[Row]:
+    from benchmarks.ettfs.analytic import cases
+
+    return analytic_rows(cases(settings(profile, "stacks")))
 
 
 STATES = partial(_by_layer, {name: name for name in ("fired", "mean", "variance", "current_variance")})
@@ -338,5 +348,5 @@ ARTIFACTS = (
     kit.artifact(FIGURE5, "Figure 5: gradients before training", _untrained, GRADIENTS, layer=1),
     kit.artifact(FIGURE8, "Figure 8: accuracy over training, SCNN", _initialized, _epochs, each=True, epoch=0),
     kit.artifact(FIGURE9, "Figure 9: firing rate over training, SCNN", _initialized, _steps, layer=1, step=0),
-    Artifact("analytic", "Analytic claims", ANALYTIC, lambda profile: analytic_rows(analytic.cases(settings(profile, "stacks")))),
+    Artifact("analytic", "Analytic claims", ANALYTIC, _analytic),
 )

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.data.registry import DATASETS, dataset_spec, describe_count
+from benchmarks.data.registry import DATASETS, describe_count
 from benchmarks.errors import CannotRun
 from benchmarks.files import atomic_write_bytes, cannot_write
 from benchmarks.harness.provenance import Record, file_hash, read_provenance
@@ -21,7 +21,7 @@ from benchmarks.harness.results import read_table
 from benchmarks.models.registry import MODELS
 from benchmarks.profiles import Profile
 from benchmarks.tables import markdown
-from benchmarks.tables.artifacts import Artifact, artifacts_of, datasets_of
+from benchmarks.tables.artifacts import Artifact, artifacts_of
 from benchmarks.tables.bounds import checks_of, printed_claims, tolerance
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, STATUSES, Tables, Verdict
 from benchmarks.tables.drawing import svg
@@ -77,7 +77,7 @@ def compose(paper: str, profile: Profile, results: Path) -> tuple[str, dict[str,
         "environments": _environments(records),
         "notes": _notes(artifacts, tables, records, folder),
         "not_run": _not_run(artifacts, tables, paper, profile),
-        "needs_data": any(not dataset_spec(name).embedded for name in datasets_of(profile, [paper])),
+        "needs_data": _needs_data(tables, profile),
     }
     return tidy(environment().get_template(f"{paper}/report.md.j2").render(page.names | frame)), page.drawings
 
@@ -198,6 +198,12 @@ def _test_data(dataset: str, images: int) -> str:
 def _weights(prefix: str, known: dict[str, list[str]]) -> str:
     found = [f"{name.removeprefix(prefix)[:-1]} ({_shortened(known[name])})" for name in sorted(known) if name.startswith(prefix)]
     return ", ".join(found) or markdown.DASH
+
+
+def _needs_data(tables: Tables, profile: Profile) -> bool:
+    """Whether there is something to download: for a network of the profile, or behind a table."""
+    names = [*(choice.dataset for choice in profile.networks), *_used(tables)["dataset_used"]]
+    return any(not DATASETS[base].embedded for name in names if (base := name.partition("?")[0]) in DATASETS)
 
 
 def _definitions(tables: Tables) -> list[str]:
