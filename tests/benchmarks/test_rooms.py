@@ -29,7 +29,6 @@ RESULTS = Path(__file__).parents[2] / "results"
 STORED = sorted(path.relative_to(RESULTS).as_posix() for path in RESULTS.glob("*/*/*.csv"))
 WITHOUT_TORCH = """
 import sys
-from pathlib import Path
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
@@ -37,9 +36,8 @@ class Missing:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Missing())
-from benchmarks.harness.report import render
-from benchmarks.profiles import load_profile
-render("css", load_profile("embedded"), *map(Path, sys.argv[1:]))
+from benchmarks.harness.cli import main
+main()
 """
 each_paper = pytest.mark.parametrize("paper", PAPERS)
 each_artifact = pytest.mark.parametrize(("paper", "name"), ARTIFACTS)
@@ -171,7 +169,8 @@ def test_stored_reports_say_what_tables_texts_and_recipes_say(folder: str) -> No
 
 
 def test_a_report_is_rendered_without_torch(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, RESULTS, tmp_path], capture_output=True, text=True)
+    asked = ["report", "css", "--results", RESULTS, "--reports", tmp_path]
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *asked], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "embedded/css.md").read_text() == (RESULTS.parent / "reports/embedded/css.md").read_text()
 

@@ -97,6 +97,7 @@ def test_run_prints_tables_and_where_the_report_is(finished: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("rpeort", "css"), "No such command 'rpeort'. Did you mean 'report'?"),
         (("run", "cns"), "unknown paper 'cns'; known: css, ettfs, ternary_spike, tmn"),
         (("report", "cns"), "unknown paper 'cns'"),
         (("check", "cns"), "unknown paper 'cns'"),
