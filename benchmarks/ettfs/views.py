@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.ettfs import claims, settings
-from benchmarks.ettfs.artifacts import TABLE1, TABLE3
 from benchmarks.ettfs.claims import seed_count, spread
+from benchmarks.ettfs.schemas import TABLE1, TABLE3
 from benchmarks.ettfs.settings import Choice, choices
 from benchmarks.methods import DIRECT_METHODS, direct_method
 from benchmarks.profiles import Profile
