@@ -8,7 +8,7 @@ from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.methods import METHODS, check_calibration, method
 from benchmarks.profiles import Profile
 from benchmarks.tables import settings as kit
-from benchmarks.tables.settings import LIMITS, NETWORK, Check, is_text, list_of, must, table_of, whole, wholes
+from benchmarks.tables.settings import LIMITS, NETWORK, Check, hundredths, is_text, list_of, must, table_of, whole, wholes
 from benchmarks.training import parse_quantizer
 
 PAPER = "tmn"
@@ -27,11 +27,6 @@ def settings_of(profile: Profile, artifact: str) -> dict[str, Any]:
         if profile.calibration in section["calibration"]["rules"]:
             raise CannotRun(f"{where}: rules repeats the profile's own, {profile.calibration!r}; drop it")
     return section
-
-
-def _is_ratio(value: Any) -> bool:
-    # The table prints two decimals.
-    return type(value) in (int, float) and 0 < value <= 1 and round(value, 2) == value
 
 
 def _is_method(name: str) -> bool:
@@ -78,5 +73,5 @@ SECTIONS: dict[str, dict[str, Check]] = {
     "transformers": {"networks": kit.NETWORKS, "conversions": CONVERSIONS, "test_images": COUNT},
     "figure4a": FIGURE | {"timesteps": STEPS, "precharge": wholes(0)},
     "figure4b": FIGURE | {"timesteps": STEPS},
-    "figure4c": FIGURE | {"timesteps": COUNT, "ratios": list_of(_is_ratio, "numbers above 0, up to 1, with two decimals")},
+    "figure4c": FIGURE | {"timesteps": COUNT, "ratios": list_of(hundredths(0, 1), "numbers above 0, up to 1, with two decimals")},
 }
