@@ -9,6 +9,4 @@ if TYPE_CHECKING:
     from benchmarks.data.access import Located, load, locate, open_images
     from benchmarks.data.images import Images, ImageSet, normalised_batches
 else:
-    __getattr__ = lazily(
-        __name__, access="Located load locate open_images", images="Images ImageSet normalised_batches"
-    )
+    __getattr__ = lazily(__name__, access="Located load locate open_images", images="Images ImageSet normalised_batches")

@@ -9,6 +9,4 @@ if TYPE_CHECKING:
     from benchmarks.models.checkpoint_files import checkpoint_hash
     from benchmarks.models.weights import find_checkpoint, load_checkpoint, read_metadata
 else:
-    __getattr__ = lazily(
-        __name__, checkpoint_files="checkpoint_hash", weights="find_checkpoint load_checkpoint read_metadata"
-    )
+    __getattr__ = lazily(__name__, checkpoint_files="checkpoint_hash", weights="find_checkpoint load_checkpoint read_metadata")
