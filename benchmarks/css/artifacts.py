@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 from benchmarks.css.analytic import CASES
 from benchmarks.css.settings import PAPER, SECTIONS, settings_of
-from benchmarks.measurements import Arrays, LiveMemory, Measurement, PipelinedAccuracy
+from benchmarks.measurements import Arrays, Measurement
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
@@ -16,7 +16,6 @@ from benchmarks.tables.columns import ACCURACY_COLUMNS, CONTROLS_SCHEMA, STEP_CO
 from benchmarks.tables.energy import ACS, ENERGY, ENERGY_ONCE, MACS, MACS_ONCE, SPIKES, negative_share
 from benchmarks.tables.schema import Column, TableSchema, published_keys
 from benchmarks.tables.sweeps import Fill, Measure, Setting, conversion, loss_row, printed_rows, residuals, swept
-from snncore.conversion import Mode
 
 OWN = "TSA"
 NETWORK = (Column("dataset", "text", nullable=False), Column("architecture", "text", nullable=False))
@@ -178,11 +177,12 @@ def comparison(profile: Profile) -> list[Row]:
 
 # ---- the pipelined simulation -----------------------------------------------------------------------------------------
 
+MODES = ("single-step", "multi-step")
 STEP = Column("step", "int", nullable=False, minimum=0, doc="since the first input, from 1; the output's last is its latency")
 PIPELINE = _table("pipeline", (SILENT, TIMESTEPS, STEP))
 MEMORY = _table(
     "memory",
-    (Column("mode", "text", nullable=False, choices=("single-step", "multi-step")), TIMESTEPS),
+    (Column("mode", "text", nullable=False, choices=MODES), TIMESTEPS),
     Column("kilobytes", "float", decimals=1, minimum=0, doc="tensors alive at the same time, per image", rtol=0.05),
     Column("images", "int", minimum=1, doc="in one batch"),
     Column("seeds", "text"),
@@ -196,6 +196,8 @@ def pipeline(profile: Profile) -> list[Row]:
 
 
 def _pipelined(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
+    from benchmarks.measurements import PipelinedAccuracy
+
     rule = steps_of("TSA", setting.timesteps, choice, **setting.options)["latency"]
     options = tuple(setting.options.items())
     measurement = PipelinedAccuracy(choice, profile.calibration, limit, "TSA", options, setting.timesteps)
@@ -214,11 +216,13 @@ def _steps(choice: NetworkChoice, rule: int, arrays: list[Arrays]) -> list[Value
 def memory(profile: Profile) -> list[Row]:
     """Bytes alive at once, step by step (all layers at once) and layer by layer (all steps at once), over T."""
     steps = _section(profile, "memory")["timesteps"]
-    varied = (Setting({"mode": mode, "timesteps": t}, t, OWN) for mode in get_args(Mode)[::-1] for t in steps)
+    varied = (Setting({"mode": mode, "timesteps": t}, t, OWN) for mode in MODES for t in steps)
     return _varied(profile, "memory", varied, _memory)
 
 
 def _memory(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
+    from benchmarks.measurements import LiveMemory
+
     mode = setting.key["mode"]
     return partial(_bytes, choice), LiveMemory(choice, profile.calibration, limit, "TSA", (), setting.timesteps, mode)
 

@@ -5,15 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.profiles import Profile
-from benchmarks.tables.settings import LIMITS, NETWORKS, Check, list_of, read_section, whole, wholes
+from benchmarks.tables.settings import LIMITS, NETWORKS, Check, hundredths, list_of, read_section, whole, wholes
 
 PAPER = "css"
-
-
-def _beta(value: Any) -> bool:
-    # The table prints two decimals.
-    return type(value) in (int, float) and 1 < value <= 3 and round(value, 2) == value
-
 
 EVERY: dict[str, Check] = {"networks": NETWORKS, "timesteps": wholes(1)}
 """Entries of every artifact but Table 2."""
@@ -21,7 +15,7 @@ COUNT, SILENT = whole(1), wholes(0)
 OWN: dict[str, dict[str, Check]] = {
     "figure1": {"silent": SILENT, "adjustment": COUNT},
     "figure2": {"with_negative": SILENT, "without_negative": SILENT, "adjustment": COUNT},
-    "beta": {"betas": list_of(_beta, "numbers in (1, 3] with two decimals"), "silent": SILENT},
+    "beta": {"betas": list_of(hundredths(1, 3), "numbers in (1, 3] with two decimals"), "silent": SILENT},
     "encoding": {},
     "comparison": {"tmn": wholes(1)},
     "pipeline": {"silent": SILENT},

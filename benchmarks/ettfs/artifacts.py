@@ -15,116 +15,18 @@ import numpy as np
 
 from benchmarks.data import dataset_spec
 from benchmarks.errors import NotAvailable
-from benchmarks.ettfs import analytic
+from benchmarks.ettfs import schemas
 from benchmarks.ettfs.settings import INITIALIZATIONS, PAPER, VARIANTS, choice, choices, settings, variant_of
-from benchmarks.measurements.base import Arrays
-from benchmarks.measurements.direct_training import DirectTraining
-from benchmarks.measurements.initial_state import BINS, HIGH, LOW, InitialState
+from benchmarks.measurements import Arrays
 from benchmarks.profiles import Profile
 from benchmarks.tables import runs as kit
-from benchmarks.tables.analytic import analytic_rows, analytic_schema
+from benchmarks.tables.analytic import analytic_rows
 from benchmarks.tables.artifacts import Artifact, Row, Values
-from benchmarks.tables.energy import ACS
-from benchmarks.tables.runs import N_TEST, SEED, SEEDS, SINGLE, VALIDATION, Found, Runs, cells, ran
-from benchmarks.tables.schema import Column, TableSchema, published_keys
+from benchmarks.tables.runs import Found, Runs, cells, ran
+from benchmarks.tables.schema import TableSchema
 from benchmarks.tables.statistics import over_seeds
 from benchmarks.tables.sweeps import printed_rows
 from benchmarks.training import recipe
-from snncore.energy import TMN_TABLE, Operations
-
-# ---- tables -----------------------------------------------------------------------------------------------------------
-
-word, place = partial(Column, kind="text", nullable=False), partial(Column, kind="int", nullable=False)
-size = partial(Column, kind="float", decimals=3, minimum=0)
-percent = partial(size, maximum=100)
-share = partial(Column, kind="float", decimals=5, minimum=0, maximum=1, atol=1e-3)
-price = partial(Column, kind="sci", decimals=4, minimum=0)
-
-NETWORK = (word("dataset"), word("network"))
-RUN = (*NETWORK, word("method"), word("variant", doc="what of ETTFS is on"))
-ENCODING = word("encoding", doc="direct: constant currents; latency, random: one spike per input")
-INITIALIZATION, LAYER = word("initialization", choices=tuple(INITIALIZATIONS)), place("layer", minimum=1)
-EPOCH = place("epoch", minimum=0, doc="0 is before training")
-T = Column("timesteps", "int", minimum=1, doc="T")
-DECISION = Column("decision_step", "float", 3, minimum=1, doc="mean step of the first output spike; T + 1 if silent")
-SPIKES = Column("spikes_per_neuron", "float", 4, minimum=0, maximum=1, doc="mean over all neurons and images")
-OVER_SEEDS = (
-    *(T, SEEDS),
-    percent("snn_metric", doc="test accuracy in %, mean over seeds"),
-    *(*kit.SPREAD, VALIDATION, DECISION, SPIKES),
-    percent("tied_percent", doc="images with several first classes", rtol=5e-2),
-    percent("silent_percent", doc="images without an output spike", rtol=5e-2),
-    *(*kit.EFFORT, N_TEST),
-)
-PRINTED = ("row", "dataset", "method", "network", "initialization", "average_pooling")
-TABLE1, TABLE2, TABLE3 = (
-    kit.schema(name, published_keys(PAPER, name, PRINTED), *OVER_SEEDS, optional=SINGLE)
-    for name in ("table1", "table2", "table3")
-)
-DECODERS = kit.schema("decoders", (*NETWORK, word("decoder")), *OVER_SEEDS, optional=SINGLE)
-FORCED = kit.schema(
-    "forced",
-    (*NETWORK, word("trained", choices=("forced", "free"))),
-    SEEDS,
-    percent("accuracy_forced", doc="% with the forced last spike"),
-    percent("accuracy_free", doc="% without it"),
-    Column("gain_free", "float", 3, atol=0.05, doc="points gained by dropping it, mean over seeds"),
-    Column("gain_low", "float", 3, atol=0.1, doc="95 % interval over seeds"),
-    Column("gain_high", "float", 3, atol=0.1),
-    N_TEST,
-    optional=("gain_low", "gain_high"),
-)
-ACCURACY = Column("snn_metric", "float", minimum=0, maximum=100, doc="test accuracy in %")
-TRAINED = percent("train_accuracy", doc="over the batches of the last epoch")
-RUNS = kit.schema("runs", (*RUN, SEED), ACCURACY, N_TEST, *kit.WILSON, VALIDATION, TRAINED, *kit.EFFORT, DECISION)
-COST = kit.schema(
-    "cost",
-    RUN,
-    *(T, SPIKES),
-    Column("hidden_step", "float", 3, minimum=1, doc="mean step of hidden spikes"),
-    DECISION,
-    Column("decision_p95", "int", minimum=1, doc="step by which 95 % of the images are decided"),
-    ACS,
-    price("acs_exit", doc="accumulates per image until the first output spike"),
-    price("macs", doc="multiply-accumulates per image: analog first layer, computed once"),
-    price("energy_mj", doc="mJ per image at 4.6 pJ per MAC, 0.9 pJ per AC"),
-    price("energy_exit_mj", doc="the same with early exit"),
-    N_TEST,
-)
-OF_LAYER = place("layer", minimum=0, doc="0 is the first spike of any output neuron")
-SPIKE_TIMES = kit.schema(
-    "spike_times",
-    (*RUN, OF_LAYER, place("step", minimum=1, doc="T + 1: no spike")),
-    share("share", doc="of neurons times images", rtol=5e-2),
-)
-OVER_EPOCHS = (
-    size("train_loss", decimals=5, doc="mean over the batches of the epoch; empty before training"),
-    percent("train_accuracy", doc="% over the batches of the epoch"),
-    size("validation_loss", decimals=5),
-    percent("validation_accuracy", doc="%"),
-    percent("silent_percent", doc="images without an output spike", atol=0.5),
-    share("firing_last_hidden", doc="share of neurons that fire"),
-)
-CURVES, FIGURE4, FIGURE8 = (
-    kit.schema(name, (*keys, SEED, EPOCH), *OVER_EPOCHS, version=version, optional=("train_loss", "train_accuracy"))
-    for name, version, keys in (("curves", 1, RUN), ("figure4", 2, (ENCODING, INITIALIZATION)), ("figure8", 1, (INITIALIZATION,)))
-)
-STEP = place("step", minimum=0, doc="training step; 0 is the first batch")
-FIGURE9 = kit.schema("figure9", (INITIALIZATION, LAYER, STEP), share("firing", doc="share of neurons that fire"))
-STATE = (ENCODING, INITIALIZATION, LAYER)
-FIGURE1 = kit.schema(
-    "figure1",
-    STATE,
-    share("fired", doc="share of neurons that fire", atol=1e-4),
-    Column("mean", "float", 4, atol=1e-3, doc="membrane potential before firing, in units of the threshold"),
-    size("variance", decimals=4, atol=1e-3, doc="of the potential over neurons, images and steps"),
-    size("current_variance", decimals=5, atol=1e-4, doc="Var(X[t]), which ETTFS sets to 1"),
-)
-POTENTIAL = Column("potential", "float", 4, nullable=False, doc="middle of the bin, in thresholds; ends are open")
-FIGURE2 = kit.schema("figure2", (*STATE, POTENTIAL), size("density", decimals=5, rtol=5e-2, atol=1e-3))
-MEDIAN = price("median", decimals=3, doc="median |dL/dw| over the weights of the layer, one batch")
-FIGURE5 = kit.schema("figure5", STATE, MEDIAN, price("mean", decimals=3, doc="mean |dL/dw|"))
-ANALYTIC = analytic_schema(Column("value", "float", 5, doc="see quantity", rtol=1e-6, atol=1e-5))
 
 # ---- what is run ------------------------------------------------------------------------------------------------------
 
@@ -142,6 +44,8 @@ def training(
     Raises NotAvailable where the profile has no such network or gives the method no recipe, and for Kaiming's initialisation
     where it is the paper's.
     """
+    from benchmarks.measurements.direct_training import DirectTraining
+
     chosen, options = choice(profile, *network).of(method), options or {}
     if method not in chosen.recipes:
         raise NotAvailable(f"the profile has no recipe for {method} on {chosen.paper_dataset} {chosen.network}")
@@ -154,18 +58,16 @@ def training(
 
 
 def _printed(table: TableSchema, profile: Profile) -> Found:
+    """A method on its network; in Table III a variant of ETTFS, on the network that the profile names for it."""
     for row in printed_rows(PAPER, table.name, table.keys, Row):
-        yield row.key, partial(training, profile, (row.key["dataset"], row.key["network"]), row.key["method"])
+        network = (row.key["dataset"], row.key["network"])
+        ablated = table is schemas.TABLE3
+        start = partial(_ablated, profile, row.number) if ablated else partial(training, profile, method=row.key["method"])
+        yield row.key, partial(start, network=network)
 
 
-def _ablated(profile: Profile) -> Found:
-    """Table III, on the network that the profile names for it."""
-    for row in printed_rows(PAPER, "table3", TABLE3.keys, Row):
-        yield row.key, partial(_variant, profile, variant_of(row.number), (row.key["dataset"], row.key["network"]))
-
-
-def _variant(profile: Profile, variant: str, network: Sequence[str]) -> Runs:
-    found = settings(profile, "table3")
+def _ablated(profile: Profile, row: int, network: Sequence[str]) -> Runs:
+    found, variant = settings(profile, "table3"), variant_of(row)
     if found["network"] and variant not in found["variants"]:
         raise NotAvailable("the profile leaves this variant out, for time")
     return training(profile, found["network"] or network, options=VARIANTS[variant])
@@ -231,6 +133,8 @@ def _untrained(profile: Profile) -> Found:
 
 
 def _state(found: Values, encoding: str, name: str) -> Runs:
+    from benchmarks.measurements.initial_state import InitialState
+
     state = InitialState(found["dataset"], 0, found["layout"], found["timesteps"], name, encoding, images=found["images"])
     stand_in = dataset_spec(state.dataset).paper_name != "Fashion-MNIST"  # the data set of Figures 1, 2 and 5
     return ran(state.dataset, state.layout, stand_in), (state,)
@@ -268,6 +172,8 @@ def _with_and_without(key: Values, arrays: list[Arrays]) -> list[Values]:
 
 def _cost(key: Values, arrays: list[Arrays]) -> list[Values]:
     """Spikes, latency with early exit, operations and energy per image."""
+    from snncore.energy import TMN_TABLE, Operations
+
     (line,) = _summary(key, arrays)
     acs, exits = (float(value) for value in np.mean([each["accumulates"] for each in arrays], axis=0) / line["n_test"])
     macs = _mean(each["multiplications"] for each in arrays) / line["n_test"]
@@ -315,28 +221,36 @@ def _by_layer(columns: dict[str, str], _: Values, arrays: list[Arrays]) -> Itera
 
 
 def _densities(_: Values, arrays: list[Arrays]) -> Iterator[Values]:
+    from benchmarks.measurements.initial_state import BINS, HIGH, LOW
+
     counts, width = arrays[0]["potential"], (HIGH - LOW) / BINS  # [L, BINS]
     middles = [LOW + (index + 0.5) * width for index in range(BINS)]
     return cells({"layer": 1, "potential": middles}, density=counts / counts.sum(axis=1, keepdims=True) / width)
 
 
+def _analytic(profile: Profile) -> list[Row]:
+    from benchmarks.ettfs.analytic import cases
+
+    return analytic_rows(cases(settings(profile, "stacks")))
+
+
 STATES = partial(_by_layer, {name: name for name in ("fired", "mean", "variance", "current_variance")})
 GRADIENTS = partial(_by_layer, {"median": "gradient", "mean": "gradient_mean"})
 ARTIFACTS = (
-    kit.artifact(TABLE1, "Table I: MNIST", partial(_printed, TABLE1), _summary),
-    kit.artifact(TABLE2, "Table II: Fashion-MNIST", partial(_printed, TABLE2), _summary),
-    kit.artifact(TABLE3, "Table III: initialisation and pooling", _ablated, _summary),
-    kit.artifact(RUNS, "Every training run (not printed)", _named, partial(kit.single, _summary), each=True),
-    kit.artifact(CURVES, "Learning curves of every run (not printed)", _named, _epochs, each=True, epoch=0),
-    kit.artifact(DECODERS, "Temporal weightings (announced in Sec. III-D, not printed)", _decoders, _summary),
-    kit.artifact(FORCED, "The forced last spike (Sec. III-C, not printed)", _forced, _with_and_without),
-    kit.artifact(COST, "Spikes, latency and energy (not printed)", _named, _cost),
-    kit.artifact(SPIKE_TIMES, "Spike times after training (not printed)", _own, _times, layer=0, step=1),
-    kit.artifact(FIGURE1, "Figure 1: firing rate and potential over depth", _untrained, STATES, layer=1),
-    kit.artifact(FIGURE2, "Figure 2: distribution of the potential", _untrained, _densities, layer=1),
-    kit.artifact(FIGURE4, "Figure 4: convergence of a five-layer network", _deep, _epochs, each=True, epoch=0),
-    kit.artifact(FIGURE5, "Figure 5: gradients before training", _untrained, GRADIENTS, layer=1),
-    kit.artifact(FIGURE8, "Figure 8: accuracy over training, SCNN", _initialized, _epochs, each=True, epoch=0),
-    kit.artifact(FIGURE9, "Figure 9: firing rate over training, SCNN", _initialized, _steps, layer=1, step=0),
-    Artifact("analytic", "Analytic claims", ANALYTIC, lambda profile: analytic_rows(analytic.cases(settings(profile, "stacks")))),
+    kit.artifact(schemas.TABLE1, "Table I: MNIST", partial(_printed, schemas.TABLE1), _summary),
+    kit.artifact(schemas.TABLE2, "Table II: Fashion-MNIST", partial(_printed, schemas.TABLE2), _summary),
+    kit.artifact(schemas.TABLE3, "Table III: initialisation and pooling", partial(_printed, schemas.TABLE3), _summary),
+    kit.artifact(schemas.RUNS, "Every training run (not printed)", _named, partial(kit.single, _summary), each=True),
+    kit.artifact(schemas.CURVES, "Learning curves of every run (not printed)", _named, _epochs, each=True, epoch=0),
+    kit.artifact(schemas.DECODERS, "Temporal weightings (announced in Sec. III-D, not printed)", _decoders, _summary),
+    kit.artifact(schemas.FORCED, "The forced last spike (Sec. III-C, not printed)", _forced, _with_and_without),
+    kit.artifact(schemas.COST, "Spikes, latency and energy (not printed)", _named, _cost),
+    kit.artifact(schemas.SPIKE_TIMES, "Spike times after training (not printed)", _own, _times, layer=0, step=1),
+    kit.artifact(schemas.FIGURE1, "Figure 1: firing rate and potential over depth", _untrained, STATES, layer=1),
+    kit.artifact(schemas.FIGURE2, "Figure 2: distribution of the potential", _untrained, _densities, layer=1),
+    kit.artifact(schemas.FIGURE4, "Figure 4: convergence of a five-layer network", _deep, _epochs, each=True, epoch=0),
+    kit.artifact(schemas.FIGURE5, "Figure 5: gradients before training", _untrained, GRADIENTS, layer=1),
+    kit.artifact(schemas.FIGURE8, "Figure 8: accuracy over training, SCNN", _initialized, _epochs, each=True, epoch=0),
+    kit.artifact(schemas.FIGURE9, "Figure 9: firing rate over training, SCNN", _initialized, _steps, layer=1, step=0),
+    Artifact("analytic", "Analytic claims", schemas.ANALYTIC, _analytic),
 )

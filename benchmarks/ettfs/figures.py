@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,9 @@ from benchmarks.tables.claims import is_stand_in
 from benchmarks.tables.columns import titled
 from benchmarks.tables.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH, edges, facets, handle
 
-INITIALIZATIONS = {
-    "kaiming": (VERMILION, "s", "Kaiming (variance 2/N)"),
-    "ettfs": (BLUE, "o", "ETTFS (variance T/N)"),
+INITIALIZATIONS: dict[str, dict[str, Any]] = {
+    "kaiming": {"color": VERMILION, "marker": "s", "label": "Kaiming (variance 2/N)"},
+    "ettfs": {"color": BLUE, "marker": "o", "label": "ETTFS (variance T/N)"},
 }
 RUNS = {
     "both": (BLUE, "o", "ETTFS"),
@@ -174,25 +174,23 @@ def decoders(frame: pd.DataFrame) -> Figure:
         for _, row in rows.iterrows():
             error, low, high = (np.clip(100 - row[name], 0.01, 100) for name in ("snn_metric", "ci95_high", "ci95_low"))
             bars = [[max(error - low, 0)], [max(high - error, 0)]]
-            style = styles[row["decoder"]]
-            axes.errorbar([row["decision_step"]], [error], yerr=bars, capsize=2, linewidth=1.2, markersize=5.5, **style)
+            color, marker = styles[row["decoder"]]
+            style = {"color": color, "marker": marker, "markersize": 5.5, "linewidth": 1.2}
+            axes.errorbar([row["decision_step"]], [error], yerr=bars, capsize=2, **style)
         _accuracy_axis(axes, rows)
         axes.set(title=titled(rows.iloc[0]), xlabel="mean step of the first output spike")
         axes.margins(x=0.15)
     panels[0][0].set_ylabel("accuracy, % (distance to 100 is logarithmic)")
-    handles = [handle(linestyle="", label=name, **style) for name, style in styles.items()]
+    handles = [handle(color=color, marker=marker, linestyle="", label=name) for name, (color, marker) in styles.items()]
     return kit.finished(figure, "Temporal weightings, with 95 % intervals over seeds", handles, 1, "right center")
 
 
-def _decoder_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _decoder_styles(names: Sequence[str]) -> dict[str, tuple[Any, str]]:
     """Exponential weights in blue, the larger the base the darker; each of the others in a colour of its own."""
     bases = sorted((name for name in names if name.startswith("exponential-")), key=lambda name: float(name.partition("-")[2]))
     shades = np.linspace(0.35, 1.0, len(bases)) if len(bases) > 1 else [1.0]
-    styles: dict[str, tuple[Any, str]] = {
-        name: (kit.tint(BLUE, shades[index]), MARKERS[index % 7]) for index, name in enumerate(bases)
-    }
-    styles |= {name: DECODERS.get(name, (GREY, "v")) for name in names if name not in styles}
-    return {name: {"color": color, "marker": marker} for name, (color, marker) in styles.items()}
+    styles = {name: (kit.tint(BLUE, shades[place]), MARKERS[place % 7]) for place, name in enumerate(bases)}
+    return styles | {name: DECODERS.get(name, (GREY, "v")) for name in names if name not in styles}
 
 
 def _accuracy_axis(axes: Axes, rows: pd.DataFrame) -> None:
@@ -213,10 +211,10 @@ def decisions(frame: pd.DataFrame) -> Figure:
     for axes, rows in panels:
         last = int(rows["step"].max())
         for variant, curve in rows.sort_values("step", kind="stable").groupby("variant", sort=False):
-            color, marker, _ = RUNS[str(variant)]
+            color, marker, label = RUNS[str(variant)]
             share = 100 * curve["share"].where(curve["share"] > 0)
             for part in (curve["step"] < last, curve["step"] == last):
-                axes.plot(curve["step"][part], share[part], color=color, marker=marker)
+                axes.plot(curve["step"][part], share[part], color=color, marker=marker, label=label)
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
         axes.set_title(titled(rows.iloc[0]).replace(" on ", "\non "), fontsize=8.5)
@@ -224,9 +222,7 @@ def decisions(frame: pd.DataFrame) -> Figure:
         ticks = [step for step in (1, *range(2, last, 2 if last > 6 else 1)) if step < last - 1]
         axes.set_xticks([*ticks, last], [*map(str, ticks), "none"])
     panels[0][0].set_ylabel("% of test images")
-    used = [RUNS[variant] for variant in frame["variant"].unique()]
-    handles = [handle(color=color, marker=marker, label=label) for color, marker, label in used]
-    return kit.finished(figure, "Step of the first output spike, all seeds together (no marker: no image)", handles)
+    return kit.finished(figure, "Step of the first output spike, all seeds together (no marker: no image)")
 
 
 def curves(frame: pd.DataFrame) -> Figure:
@@ -234,7 +230,7 @@ def curves(frame: pd.DataFrame) -> Figure:
     figure, panels = facets(frame, (0.9, 2.6), across=NETWORK, wrap=3, sharey=True)
     for axes, rows in panels:
         for (method, variant), part in rows.groupby(["method", "variant"], sort=False):
-            color, _, label = _of_run(method, variant)
+            color, _, label = RUNS[str(method if method in RUNS else variant)]
             over_epochs = part.groupby("epoch")["validation_accuracy"]
             _banded(axes, over_epochs.mean(), over_epochs.min(), over_epochs.max(), alpha=0.18, color=color, label=label)
         title = f"{titled(rows.iloc[0])}, {rows['network'].iloc[0]}".replace(" on ", "\non ")
@@ -262,7 +258,7 @@ def runs(frame: pd.DataFrame) -> Figure:
     for axes, rows in panels:
         labels = []
         for place, ((network, method, variant), part) in enumerate(rows.groupby(GROUP, sort=False)):
-            color, _, what = _of_run(method, variant)
+            color, _, what = RUNS[str(method if method in RUNS else variant)]
             values = part.sort_values("seed")["snn_metric"].to_numpy(dtype="float64")
             axes.plot(values, np.full(len(values), place), "o", color=color, alpha=0.55, markeredgewidth=0)
             axes.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=color)
@@ -279,16 +275,12 @@ def runs(frame: pd.DataFrame) -> Figure:
 # ---- helpers ----------------------------------------------------------------------------------------------------------
 
 
-def _of_run(method: Hashable, variant: Hashable) -> tuple[str, str, str]:
-    return RUNS[str(method if method in RUNS else variant)]
-
-
 def _each(frame: pd.DataFrame, over: str, *each: str) -> Iterable[tuple[dict[str, Any], pd.DataFrame]]:
     """Style and sorted rows of each initialisation that is there, Kaiming's first, and of ``each`` within."""
-    for name, (color, marker, _) in INITIALIZATIONS.items():
+    for name, style in INITIALIZATIONS.items():
         rows = frame[frame["initialization"] == name].sort_values(over)
         for _, part in rows.groupby(["initialization", *each]):
-            yield {"color": color, "marker": marker}, part
+            yield style, part
 
 
 def _curves(axes: Axes, frame: pd.DataFrame, over: str, value: str, *each: str, **changes: Any) -> None:
@@ -303,9 +295,6 @@ def _banded(axes: Axes, mean: pd.Series, low: pd.Series, high: pd.Series, *, col
 
 def _headed(figure: Figure, frame: pd.DataFrame, text: str, *extra: Line2D, markers: bool = True) -> Figure:
     """The figure with its heading, and a legend of the initialisations and what is extra."""
-    handles = [
-        handle(color=color, marker=marker if markers else "", label=label)
-        for name, (color, marker, label) in INITIALIZATIONS.items()
-        if (frame["initialization"] == name).any()
-    ]
+    shown = [style for name, style in INITIALIZATIONS.items() if (frame["initialization"] == name).any()]
+    handles = [handle(**style | ({} if markers else {"marker": ""})) for style in shown]
     return kit.finished(figure, f"{text}: {titled(frame.iloc[0])}", [*handles, *extra])

@@ -10,13 +10,12 @@ from pydantic.dataclasses import dataclass
 from benchmarks.checked import CONFIG, Checked, Count, Seeds, Text, known
 from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.methods import direct_method
+from benchmarks.methods import DIRECT_METHODS, direct_method
 from benchmarks.models.layouts import parse_layout
 from benchmarks.profiles import Profile
 from benchmarks.tables import settings as kit
 from benchmarks.tables.settings import NETWORK, NETWORKS, TEXT, Check, list_of, whole, wholes
 from benchmarks.training import recipe
-from snncore.decoding import weights
 
 PAPER = "ettfs"
 INITIALIZATIONS = {"kaiming": "no init", "ettfs": "both"}
@@ -33,6 +32,11 @@ VARIANTS: dict[str, dict[str, str]] = {
 def variant_of(row: int) -> str:
     """The variant in a row of Table III."""
     return list(VARIANTS)[-row]
+
+
+def _is_method(name: str) -> None:
+    if name not in DIRECT_METHODS:
+        direct_method(name)
 
 
 def _with_timesteps(name: str) -> None:
@@ -53,7 +57,7 @@ class Choice(Checked):
     network: Text
     dataset: Annotated[str, known(dataset_spec)]
     layout: Text
-    recipes: dict[Annotated[str, known(direct_method)], Annotated[str, known(_with_timesteps)]]
+    recipes: dict[Annotated[str, known(_is_method)], Annotated[str, known(_with_timesteps)]]
     seeds: dict[str, Seeds]
     validation: Count
     training: Count | None = None
@@ -83,6 +87,8 @@ class Choice(Checked):
 
 
 def _is_decoder(value: Any) -> bool:
+    from snncore.decoding import weights
+
     try:
         return len(weights(value, 2)) == 2
     except (ValueError, TypeError):

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.ettfs import claims, settings
-from benchmarks.ettfs.artifacts import TABLE1, TABLE3
 from benchmarks.ettfs.claims import seed_count, spread
+from benchmarks.ettfs.schemas import TABLE1, TABLE3
 from benchmarks.ettfs.settings import Choice, choices
-from benchmarks.methods import DIRECT_METHODS, DirectMethod, direct_method
+from benchmarks.methods import DIRECT_METHODS, direct_method
 from benchmarks.profiles import Profile
 from benchmarks.tables.columns import accuracy_text
 from benchmarks.tables.markdown import DASH, number, ranges, small
@@ -49,7 +49,7 @@ def deviation(row: pd.Series, before: str) -> str:
 # ---- settings ---------------------------------------------------------------------------------------------------------
 
 
-def methods() -> list[DirectMethod]:
+def methods() -> list[Any]:
     """Methods of direct training."""
     return [direct_method(name) for name in DIRECT_METHODS]
 

@@ -9,41 +9,56 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from importlib import import_module
 from typing import Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from benchmarks.errors import CannotRun
-from benchmarks.harness.commands.check import check_command
-from benchmarks.harness.commands.claims import claims_command
 from benchmarks.harness.commands.common import errors
-from benchmarks.harness.commands.data import data_command
-from benchmarks.harness.commands.listing import list_command
-from benchmarks.harness.commands.report import report_command
-from benchmarks.harness.commands.run import run_command
-from benchmarks.harness.commands.speed import speed_command
-from benchmarks.harness.commands.speed_training import speed_training_command
 
 # Newer versions of typer bring a click of their own; this is the base of the usage errors of either.
 ClickException: Any = typer.BadParameter.__bases__[0].__bases__[0]
 
+COMMANDS = {
+    "list": "listing:list_command",
+    "data": "data:data_command",
+    "run": "run:run_command",
+    "check": "check:check_command",
+    "report": "report:report_command",
+    "claims": "claims:claims_command",
+    "speed": "speed:speed_command",
+    "speed-training": "speed_training:speed_training_command",
+}
+
+
+class Commands(TyperGroup):
+    """``COMMANDS``, each imported when it is asked for: a report needs no torch."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands: Any = dict.fromkeys(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name].partition(":")
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(cmd_name)(getattr(import_module(f"benchmarks.harness.commands.{module}"), function))
+        return typer.main.get_command(alone)
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Reproducible benchmarks for spiking neural networks.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("list")(list_command)
-app.command("data")(data_command)
-app.command("run")(run_command)
-app.command("check")(check_command)
-app.command("report")(report_command)
-app.command("claims")(claims_command)
-app.command("speed")(speed_command)
-app.command("speed-training")(speed_training_command)
-
-
+app.callback()(lambda: None)
 INTERRUPTED = 130
 FAULT = 3
 

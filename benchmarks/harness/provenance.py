@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 import joblib
-import torch
 
 from benchmarks.errors import CannotRun
 from benchmarks.files import atomic_write_bytes, read_written
@@ -72,6 +71,8 @@ def collect(
     root: Path = _ROOT,
 ) -> Record:
     """What stands behind a ``table`` just written, by the commit of ``root``; of paths, only the file names are kept."""
+    import torch
+
     # Before git is asked: on Linux a child's peak counts what it shares with its parent until its exec.
     peak_memory_mb = _peak_memory_mb()
     return {

@@ -6,30 +6,29 @@ module frames them with what all papers need.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.data.registry import DATASETS, dataset_spec, describe_count
+from benchmarks.data.registry import DATASETS, describe_count
 from benchmarks.errors import CannotRun
 from benchmarks.files import atomic_write_bytes, cannot_write
-from benchmarks.harness.provenance import Record, file_hash, read_provenance
+from benchmarks.harness.environments import Records, environments
+from benchmarks.harness.provenance import file_hash, read_provenance
 from benchmarks.harness.results import read_table
 from benchmarks.models.registry import MODELS
 from benchmarks.profiles import Profile
 from benchmarks.tables import markdown
-from benchmarks.tables.artifacts import Artifact, artifacts_of, datasets_of
+from benchmarks.tables.artifacts import Artifact, artifacts_of
 from benchmarks.tables.bounds import checks_of, printed_claims, tolerance
 from benchmarks.tables.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, STAND_IN, STATUSES, Tables, Verdict
 from benchmarks.tables.drawing import svg
 from benchmarks.tables.pages import Page, check_page, environment, tidy
 from benchmarks.tables.status import NOT_RUN, measured, reasons
 
-Records = dict[str, Record]
-"""Provenance by artifact."""
 MARKS = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", NOT_TESTED: markdown.DASH}
 
 
@@ -74,10 +73,10 @@ def compose(paper: str, profile: Profile, results: Path) -> tuple[str, dict[str,
         "stand_ins": any((frame["status"] == "stand-in").any() for frame in tables.values()),
         "networks_used": _networks(tables, records, page.stand_for()),
         "definitions": _definitions(tables),
-        "environments": _environments(records),
+        "environments": environments(records),
         "notes": _notes(artifacts, tables, records, folder),
         "not_run": _not_run(artifacts, tables, paper, profile),
-        "needs_data": any(not dataset_spec(name).embedded for name in datasets_of(profile, [paper])),
+        "needs_data": _needs_data(tables, profile),
     }
     return tidy(environment().get_template(f"{paper}/report.md.j2").render(page.names | frame)), page.drawings
 
@@ -201,70 +200,18 @@ def _weights(prefix: str, known: dict[str, list[str]]) -> str:
     return ", ".join(found) or markdown.DASH
 
 
+def _needs_data(tables: Tables, profile: Profile) -> bool:
+    """Whether there is something to download: for a network of the profile, or behind a table."""
+    names = [*(choice.dataset for choice in profile.networks), *_used(tables)["dataset_used"]]
+    return any(not DATASETS[base].embedded for name in names if (base := name.partition("?")[0]) in DATASETS)
+
+
 def _definitions(tables: Tables) -> list[str]:
     names = dict.fromkeys(_used(tables)["architecture_used"])
     return [f"`{name}`: {MODELS[name].definition}" for name in names if name in MODELS]
 
 
 # ---- provenance -------------------------------------------------------------------------------------------------------
-
-
-def _environments(records: Records) -> list[str]:
-    """On what machine, with which versions and commits tables were measured, and the effort."""
-    if not records:
-        return []
-    longest = max(record["wall_time_s"] for record in records.values())
-    memory = max(record["peak_memory_mb"] or 0.0 for record in records.values())
-    effort = f"The longest run behind these tables took {_duration(longest)} and {memory / 1000:.1f} GB in its largest process."
-    parts = (("Machine", _machine), ("Versions", _versions), ("Code", _commit))
-    return [*(f"{title}: {_groups(part, records)}." for title, part in parts), effort]
-
-
-def _groups(part: Callable[[Record], str], records: Records) -> str:
-    """What all records have in common, or each variant with the tables behind it."""
-    groups: dict[str, list[str]] = {}
-    for name, record in records.items():
-        groups.setdefault(part(record), []).append(f"`{name}`")
-    if len(groups) == 1:
-        return next(iter(groups))
-    return "; ".join(f"{text} ({', '.join(names)})" for text, names in groups.items())
-
-
-def _machine(record: Record) -> str:
-    return _with_earlier(*(_one_machine(each) for each in (record, *reversed(record.get("earlier_machines", [])))))
-
-
-def _one_machine(record: Mapping[str, Any]) -> str:
-    cpu = record["cpu"]
-    gpu = ", ".join(record["gpu"]) or "no GPU"
-    return f"{cpu['model']}, {markdown.count(cpu['cores'], 'core')}, {cpu['capability']}, {gpu}, {record['system']}"
-
-
-def _versions(record: Record) -> str:
-    packages = [f"{name} {version}" for name, version in record["packages"].items() if version]
-    return f"Python {record['python']}, {', '.join(packages)}"
-
-
-def _commit(record: Record) -> str:
-    git = record["git"]
-    return "commit " + _with_earlier(*(_one_commit(each) for each in (git, *reversed(git.get("earlier", [])))))
-
-
-def _with_earlier(now: str, *earlier: str) -> str:
-    return now + (f", earlier rows {markdown.enumeration(earlier)}" if earlier else "")
-
-
-def _one_commit(git: Mapping[str, Any]) -> str:
-    if not git["commit"]:
-        return "unknown"
-    return f"`{git['commit'][:10]}`" + (" with uncommitted changes" if git["dirty"] else "")
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 2:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _notes(artifacts: dict[str, Artifact], tables: Tables, records: Records, folder: Path) -> list[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.measurements.lab import Lab
 from benchmarks.profiles import NetworkChoice
+
+if TYPE_CHECKING:
+    from benchmarks.measurements.lab import Lab
 
 Arrays = dict[str, NDArray[Any]]
 

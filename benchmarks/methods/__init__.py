@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import importlib
 from importlib.metadata import entry_points
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.methods.base import Method, Steps, threshold_rule
-from benchmarks.methods.direct import DirectMethod
+from benchmarks.lazily import lazily
+from benchmarks.methods.calibrations import check_calibration, threshold_rule
+
+if TYPE_CHECKING:
+    from benchmarks.methods.base import Method, Steps
+    from benchmarks.methods.direct import DirectMethod
+else:
+    __getattr__ = lazily(__name__, base="Method Steps", direct="DirectMethod")
 
 Kind = TypeVar("Kind")
 METHODS = {
@@ -80,6 +86,7 @@ __all__ = [
     "DirectMethod",
     "Method",
     "Steps",
+    "check_calibration",
     "direct_method",
     "method",
     "threshold_rule",
@@ -93,11 +100,15 @@ def method(name: str) -> Method:
         NotAvailable: no method of that name (other rows of a table go on).
         CannotRun: an import path that leads nowhere or not to a ``Method``.
     """
+    from benchmarks.methods.base import Method
+
     return _found(name, METHODS, Method)
 
 
 def direct_method(name: str) -> DirectMethod:
     """The method of direct training of that name; raises as ``method`` does."""
+    from benchmarks.methods.direct import DirectMethod
+
     return _found(name, DIRECT_METHODS | DEEP_METHODS, DirectMethod)
 
 

@@ -9,18 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from benchmarks.errors import CannotRun, NotAvailable
-from snncore.conversion import (
-    Calibration,
-    ConversionError,
-    ConversionMethod,
-    LeastSquares,
-    Maximum,
-    Percentile,
-    SpikingNetwork,
-    ThresholdRule,
-    convert,
-)
+from benchmarks.errors import NotAvailable
+from benchmarks.methods.calibrations import CALIBRATIONS, threshold_rule
+from snncore.conversion import Calibration, ConversionError, ConversionMethod, SpikingNetwork, ThresholdRule, convert
 
 Images = Callable[[int | None], Iterable[Tensor]]
 """Batches of the first training images, so many at most or all of the calibration's."""
@@ -115,19 +106,4 @@ class Method:
         return convert(calibration.network, calibration, self.conversion(threshold, **options), timesteps)
 
 
-THRESHOLD_RULES: dict[str, ThresholdRule] = {
-    "percentile-99.9": Percentile(99.9),
-    "percentile-99.99": Percentile(99.99),
-    "percentile-99.999": Percentile(99.999),
-    "percentile-99.9-positive": Percentile(99.9, positive_only=True),
-    "percentile-99.99-positive": Percentile(99.99, positive_only=True),
-    "maximum": Maximum(),
-    "least-squares": LeastSquares(),
-}
-
-
-def threshold_rule(name: str) -> ThresholdRule:
-    """The calibration option of that name. Raises CannotRun for an unknown one, listing the known."""
-    if name not in THRESHOLD_RULES:
-        raise CannotRun(f"unknown calibration {name!r}; known: {', '.join(THRESHOLD_RULES)}")
-    return THRESHOLD_RULES[name]
+THRESHOLD_RULES = {name: threshold_rule(name) for name in CALIBRATIONS}

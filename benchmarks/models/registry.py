@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from types import MappingProxyType
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.models.fastestdet import FastestDet
-from benchmarks.models.imagenet import torchvision_model
-from benchmarks.models.resnet_cifar import ResNet
-from benchmarks.models.vgg_cifar import VGG16
-from benchmarks.models.vit import VisionTransformer
+
+if TYPE_CHECKING:
+    from torch import nn
 
 WIDTHS, THIN_WIDTHS = (64, 128, 256, 512), (8, 16, 32, 64)
 
@@ -44,6 +42,14 @@ class ModelSpec:
         return int(number)
 
 
+def _from(module: str, name: str) -> Callable[..., nn.Module]:
+    """What makes networks, imported when one is made: to know of networks takes no torch."""
+    return lambda *given, **options: getattr(import_module(f"benchmarks.models.{module}"), name)(*given, **options)
+
+
+FastestDet, VisionTransformer = _from("fastestdet", "FastestDet"), _from("vit", "VisionTransformer")
+ResNet, VGG16 = _from("resnet_cifar", "ResNet"), _from("vgg_cifar", "VGG16")
+torchvision_model = _from("imagenet", "torchvision_model")
 _VGG = "CIFAR form: 13 3x3 convolutions of 2x64, 2x128, 3x256, 3x512 and 3x512 channels with BatchNorm, "
 _SPECS = (
     ModelSpec(

@@ -16,9 +16,9 @@ from pydantic.dataclasses import dataclass
 from benchmarks.checked import CONFIG, Checked, Count, known
 from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable, refuse_broken_link
-from benchmarks.methods import threshold_rule
+from benchmarks.methods import check_calibration
 from benchmarks.models import model_spec
-from benchmarks.training import quantizer, recipe
+from benchmarks.training import parse_quantizer, recipe
 
 SEE = "see benchmarks/profiles/embedded.toml"
 
@@ -43,7 +43,7 @@ def _check_folder(name: str) -> None:
 
 
 Recipe = Annotated[str, known(recipe)]
-Quantizer = Annotated[str, known(quantizer)]
+Quantizer = Annotated[str, known(parse_quantizer)]
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -71,6 +71,8 @@ class NetworkChoice(Checked):
     @property
     def levels(self) -> int | None:
         """Levels above 0 of the quantised activations; None for full precision."""
+        from benchmarks.training.quantized import quantizer
+
         return None if self.quantizer is None else quantizer(self.quantizer)(1.0).levels
 
     @property
@@ -113,7 +115,7 @@ class Profile(Checked):
 
     name: Annotated[str, known(_check_folder)]
     title: str
-    calibration: Annotated[str, known(threshold_rule)]
+    calibration: Annotated[str, known(check_calibration)]
     calibration_images: Count
     batch: Count
     shard: Count

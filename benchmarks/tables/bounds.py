@@ -25,7 +25,7 @@ from benchmarks.published import read_published
 from benchmarks.tables.analytic import analytic, parameters
 from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, brief, claim, is_stand_in, judge, table_of
 from benchmarks.tables.columns import accuracy_text, loss_text, marked, printed_loss
-from benchmarks.tables.markdown import enumeration, number, small
+from benchmarks.tables.markdown import enumeration, number, sentence, small
 from benchmarks.tables.status import NOT_RUN, measured
 
 MOST = 4  # cases or pairs that are named one by one
@@ -68,8 +68,8 @@ def _of_rows(tables: Tables, said: Said) -> Verdict:
 def judged_rows(tables: Tables, table: str, numbers: list[int], held: Callable[[pd.DataFrame], list[bool]]) -> Verdict:
     """The verdict on rows of a table by number, with their losses as evidence: ``held(rows)`` of those that were measured."""
     rows, missing = chosen_rows(tables, table, numbers)
-    evidence = "; ".join([*(evidence_of(row) for _, row in rows.iterrows()), *missing])
-    return judge(held(rows), is_stand_in(rows), f"{evidence[0].upper()}{evidence[1:]}.", complete=not missing)
+    evidence = sentence(*(evidence_of(row) for _, row in rows.iterrows()), *missing)
+    return judge(held(rows), is_stand_in(rows), evidence, complete=not missing)
 
 
 def _of_pairs(tables: Tables, said: Said) -> Verdict:
@@ -86,7 +86,7 @@ def _of_pairs(tables: Tables, said: Said) -> Verdict:
         inside = worse["loss"].between(worse["other_loss_ci95_low"], worse["other_loss_ci95_high"])
         inside &= worse["other_loss"].between(worse["loss_ci95_low"], worse["loss_ci95_high"])
         evidence += f"; {sum(inside)} of {len(worse)} with each loss inside the other's 95 % interval"
-    return judge(held, is_stand_in(pairs), f"{evidence[0].upper()}{evidence[1:]}.")
+    return judge(held, is_stand_in(pairs), sentence(evidence))
 
 
 def _measured(rows: pd.DataFrame, said: Said, limits: Any) -> tuple[pd.Series, list[bool]]:
@@ -128,7 +128,7 @@ def _of_conditions(tables: Tables, said: Said) -> Verdict:
         values, within = _measured(rows, said, limits.loc[condition])
         held += within
         evidence.append(f"{_named(rows, said['measure'])}: {_ends(values)}")
-    return judge(held, is_stand_in(frame), f"{evidence[0][0].upper()}{'; '.join(evidence)[1:]}.")
+    return judge(held, is_stand_in(frame), sentence(*evidence))
 
 
 def _named(rows: pd.DataFrame, measure: str) -> str:

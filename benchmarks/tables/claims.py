@@ -64,6 +64,16 @@ def is_stand_in(*frames: pd.DataFrame) -> bool:
     return any((rows["status"] == "stand-in").any() for rows in frames)
 
 
+def checks(claims: dict[str, Check], name: str) -> Callable[[Check], Check]:
+    """Enter a check among the ``claims`` of a room, by the name of its claim; see ``claim``."""
+
+    def entered(check: Check) -> Check:
+        claims[name] = claim(check)
+        return claims[name]
+
+    return entered
+
+
 def claim(check: Check) -> Check:
     """Turn ``NotTested`` in a check into the verdict of that name."""
 

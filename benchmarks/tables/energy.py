@@ -5,7 +5,6 @@ from __future__ import annotations
 from benchmarks.measurements import Arrays
 from benchmarks.tables.artifacts import Values
 from benchmarks.tables.schema import Column
-from snncore.energy import TMN_TABLE, Operations
 
 SPIKES = Column("spikes_per_neuron", "float", decimals=4, minimum=0, doc="per image, over all steps")
 ACS = Column("acs", "sci", decimals=4, minimum=0, doc="accumulates per image")
@@ -22,6 +21,8 @@ def negative_share(decimals: int, atol: float) -> Column:
 
 def counted(arrays: Arrays) -> Values:
     """What ``ConversionLoss`` counted, per image, under the names of these columns."""
+    from snncore.energy import TMN_TABLE, Operations
+
     images = len(arrays["each_ann"])
     acs, macs, once = (float(arrays[name]) / images for name in ("acs", "macs_every_step", "macs"))
     return {

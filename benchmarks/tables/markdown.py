@@ -60,6 +60,12 @@ def enumeration(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
 
 
+def sentence(*parts: str) -> str:
+    """Parts as one sentence, with semicolons between them."""
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def ranges(numbers: Iterable[int]) -> str:
     """``1-3, 7``: sorted whole numbers with runs joined."""
     runs: list[list[int]] = []

@@ -118,6 +118,11 @@ def table_of(known: Callable[[str], bool], value: Check, words: str) -> Check:
     return check
 
 
+def hundredths(above: float, most: float) -> Callable[[Any], bool]:
+    """Whether a value is a number above one and at most another that two decimals, as tables print, hold exactly."""
+    return lambda value: type(value) in (int, float) and above < value <= most and round(value, 2) == value
+
+
 def is_whole(value: Any, least: int) -> bool:
     """Whether a value is a whole number (and no truth value) of at least ``least``."""
     return type(value) is int and value >= least

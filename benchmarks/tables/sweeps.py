@@ -8,8 +8,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.errors import NotAvailable
-from benchmarks.measurements import Arrays, ConversionLoss, Measurement, ResidualPotential
-from benchmarks.measurements.residual_potential import SCOPES
+from benchmarks.measurements import Arrays, Measurement
 from benchmarks.methods import method
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.published import read_published
@@ -104,6 +103,8 @@ def conversion(
     profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None, count: bool = False
 ) -> tuple[Fill, Measurement]:
     """Accuracies, with their steps; what was adjusted, and what was counted if ``count``."""
+    from benchmarks.measurements import ConversionLoss
+
     steps, options = setting.together or (setting.timesteps,), tuple(setting.options.items())
     rule = setting.key.get("calibration", profile.calibration)
     measurement = ConversionLoss(choice, rule, limit, setting.method, options, steps, count=count)
@@ -138,6 +139,8 @@ def loss_row(
 
 def residuals(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
     """Sizes of what is left on the membranes, of all neurons or of those in the ``scope`` that the key names."""
+    from benchmarks.measurements.residual_potential import SCOPES, ResidualPotential
+
     options, scope = tuple(setting.options.items()), SCOPES.index(setting.key.get("scope", "all"))
     measurement = ResidualPotential(choice, profile.calibration, limit, setting.method, options, setting.timesteps)
     return partial(_left_over, choice, scope), measurement

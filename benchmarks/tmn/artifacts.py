@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import product
 from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.measurements import Arrays, EncodingError, Measurement
-from benchmarks.measurements.residual_potential import BIN_WIDTH, SCOPES, density
+from benchmarks.measurements import Arrays, Measurement
 from benchmarks.methods import method
 from benchmarks.profiles import NetworkChoice, Profile
 from benchmarks.tables.analytic import ANALYTIC, analytic_rows
 from benchmarks.tables.artifacts import CORRECT, STATUS_COLUMNS, Artifact, Row, Values
 from benchmarks.tables.columns import ACCURACY_COLUMNS, CONTROLS_SCHEMA, STEP_COLUMNS, control_rows, ran_on
-from benchmarks.tables.energy import ACS, ENERGY, ENERGY_ONCE, MACS, MACS_ONCE, SPIKES, negative_share
+from benchmarks.tables.energy import ACS, ENERGY, ENERGY_ONCE, MACS, MACS_ONCE, SPIKES
+from benchmarks.tables.runs import schema
 from benchmarks.tables.schema import Column, TableSchema, published_keys
-from benchmarks.tables.sweeps import Fill, Measure, Setting, conversion, loss_row, printed_rows, residuals, row_of, swept
+from benchmarks.tables.sweeps import Fill, Setting, conversion, loss_row, printed_rows, row_of
 from benchmarks.tmn import analytic
+from benchmarks.tmn import figure_rows as of
+from benchmarks.tmn.conversions import NETWORK_KEYS, filled
 from benchmarks.tmn.detection import DETECTION, PICTURE, detection, picture
+from benchmarks.tmn.figure_rows import METHOD, TIMESTEPS, size
 from benchmarks.tmn.settings import PAPER, settings_of
 from benchmarks.tmn.transformers import TRANSFORMERS, transformers
 from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, Operations
 
-filled = partial(Column, nullable=False)
-DATASET, ARCHITECTURE, METHOD = (filled(name, "text") for name in ("dataset", "architecture", "method"))
-TIMESTEPS = filled("timesteps", "int", minimum=1)
-MEASURED = (Column("n_test", "int", minimum=1), Column("seeds", "text"), *STATUS_COLUMNS)
-size = partial(Column, kind="sci", decimals=4, minimum=0)
-
 PRINTED = published_keys(PAPER, "table2", filled=("row", "dataset", "method", "architecture"))
-TABLE2 = TableSchema("table2", 1, PRINTED, (*STEP_COLUMNS, *ACCURACY_COLUMNS, *STATUS_COLUMNS))
+TABLE2 = schema("table2", PRINTED, *STEP_COLUMNS, *ACCURACY_COLUMNS)
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {("COS", "ImageNet"): {"presimulation": 8}}  # Hao et al. 2023: 4 on CIFAR
 """What a method's own paper sets for a data set, where it is not the method's default."""
 CONTROLS = {
@@ -99,8 +94,8 @@ def _network(profile: Profile, key: Values, name: str) -> NetworkChoice:
     return choice if method(name).traits().full_precision else choice.quantized_for(name)
 
 
-CURVE_KEYS = (DATASET, ARCHITECTURE, METHOD, filled("calibration", "text"), TIMESTEPS)
-CURVES = TableSchema("timesteps", 1, CURVE_KEYS, (*STEP_COLUMNS, *ACCURACY_COLUMNS[1:], *STATUS_COLUMNS))
+CURVE_KEYS = (*NETWORK_KEYS, METHOD, filled("calibration", "text"), TIMESTEPS)
+CURVES = schema("timesteps", CURVE_KEYS, *STEP_COLUMNS, *ACCURACY_COLUMNS[1:])
 
 
 def timesteps_curve(profile: Profile) -> list[Row]:
@@ -135,12 +130,11 @@ PRICES = (
     PRESIMULATED,
     ENERGY_ONCE,
     size("energy_ternary_spike_mj", doc="mJ by Ternary Spike's constants, first layer once"),
-    *STATUS_COLUMNS,
 )
-ENERGIES = TableSchema("energy", 1, (DATASET, METHOD, TIMESTEPS), PRICES)
+ENERGIES = schema("energy", (NETWORK_KEYS[0], METHOD, TIMESTEPS), *PRICES)
 PRICED = published_keys(PAPER, "table3", filled=("row", "dataset", "method"))
 OF_SPIKES = {*STEP_COLUMNS, *ACCURACY_COLUMNS[2:4], *ACCURACY_COLUMNS[5:9], SPIKES, PRESIMULATED}
-TABLE3 = TableSchema("table3", 3, PRICED, PRICES, optional=tuple(each.name for each in PRICES if each in OF_SPIKES))
+TABLE3 = schema("table3", PRICED, *PRICES, version=3, optional=tuple(each.name for each in PRICES if each in OF_SPIKES))
 
 
 def table3(profile: Profile) -> list[Row]:
@@ -193,130 +187,6 @@ def _prices(choice: NetworkChoice, trained: bool, fill: Fill, arrays: list[Array
     return [values if choice.paper_architecture == PRICED_ARCHITECTURE else values | {"status": "stand-in"}]
 
 
-FIGURE1D = TableSchema(
-    "figure1d",
-    1,
-    (filled("code", "text", choices=tuple(analytic.CAPACITIES)), TIMESTEPS),
-    (
-        Column("capacity", "int", minimum=1, doc="number of values, by formula"),
-        Column("enumerated", "int", minimum=1, doc="number of values over all spike trains"),
-        filled("status", "text"),
-    ),
-)
-
-
-def figure1d(profile: Profile) -> list[Row]:
-    """Distinguishable values of each code, by formula and by enumerating every spike train."""
-    keys: list[Values] = [{"code": code, "timesteps": t} for code in analytic.CAPACITIES for t in range(1, 11)]
-    return [Row(number, key, partial(_capacity, *key.values())) for number, key in enumerate(keys, start=1)]
-
-
-def _capacity(code: str, timesteps: int, _: list[Arrays]) -> list[Values]:
-    enumerated = len(analytic.enumerate_values(code, timesteps))
-    return [{"capacity": analytic.CAPACITIES[code](timesteps), "enumerated": enumerated, "status": "measured"}]
-
-
-FIGURE4A = TableSchema(
-    "figure4a",
-    1,
-    (filled("predictive_spiking", "text", choices=("yes", "no")), filled("precharge_steps", "int", minimum=0), TIMESTEPS),
-    (
-        STEP_COLUMNS[2],
-        *ACCURACY_COLUMNS[1:],
-        Column("spike_rate", "float", decimals=5, minimum=0, maximum=1, doc="mean |s| per neuron and step"),
-        *(negative_share(5, atol=1e-4), ACS, MACS, ENERGY, ENERGY_ONCE),
-        *STATUS_COLUMNS,
-    ),
-)
-FIGURE4B = TableSchema(
-    "figure4b",
-    1,
-    (
-        filled("tmn_timesteps", "int", minimum=1, doc="T of the comparison"),
-        METHOD,
-        filled("timesteps", "int", minimum=1, doc="T for TMN, 2**T for rate coding"),
-        filled("depth", "int", minimum=0, doc="spiking layer, 1 is the first; 0 if not run"),
-    ),
-    (size("mse", doc="mean squared error of decoded activations over threshold**2"), *MEASURED),
-)
-RATIO = filled("ratio", "float", minimum=0, maximum=1, doc="predictive over full threshold")
-FIGURE4C = TableSchema(
-    "figure4c",
-    1,
-    (RATIO, filled("scope", "text", choices=SCOPES, doc="all neurons, or those that spiked for the image")),
-    (
-        size("mean_abs", doc="mean |u[T]| over the full threshold"),
-        size("mean_square", doc="mean u[T]**2 over the full threshold squared"),
-        size("share_above_half", doc="share with |u[T]| above half", atol=1e-4),
-        *MEASURED,
-    ),
-)
-FIGURE4C_DENSITY = TableSchema(
-    "figure4c_density",
-    1,
-    (RATIO, filled("residual", "float", doc="middle of the bin; the last bin is open")),
-    (Column("density", "float", decimals=4, minimum=0, rtol=5e-2, atol=2e-2), *STATUS_COLUMNS),
-)
-
-
-def _on_one_network(
-    artifact: str, measure: Measure, varied: Callable[[dict[str, Any]], Iterable[Setting]], unmeasured: Values | None = None
-) -> Callable[[Profile], list[Row]]:
-    """Rows of all settings that the section of an artifact asks for, on the network that it names."""
-
-    def rows(profile: Profile) -> list[Row]:
-        if not (section := settings_of(profile, artifact)):
-            raise CannotRun(f"profile {profile.name} lacks network in [papers.tmn.{artifact}]; see the profiles of the project")
-        limit = section.get("test_images")
-        return swept(profile, [section["network"]], varied(section), measure, limit, unmeasured, named=False)
-
-    return rows
-
-
-def _predictive(section: dict[str, Any]) -> Iterable[Setting]:
-    for predictive, precharge, t in product((True, False), section["precharge"], section["timesteps"]):
-        key = {"predictive_spiking": "yes" if predictive else "no", "precharge_steps": precharge, "timesteps": t}
-        yield Setting(key, t, "TMN", {"precharge": precharge, "ratio": 0.5 if predictive else 1.0, "ternary": predictive})
-
-
-def _exponential(section: dict[str, Any]) -> Iterable[Setting]:
-    for exponent, name in product(section["timesteps"], ("TMN", "rate", "OPI")):
-        t = exponent if name == "TMN" else 2**exponent
-        yield Setting({"tmn_timesteps": exponent, "method": name, "timesteps": t}, t, name)
-
-
-def _encoded(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
-    measurement = EncodingError(choice, profile.calibration, limit, setting.method, (), (setting.timesteps,))
-    return partial(_depth_profile, choice), measurement
-
-
-def _depth_profile(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
-    errors = arrays[0]["squared_error"].reshape(-1, arrays[0]["values"].size)[0] / arrays[0]["values"]
-    known = {"n_test": int(arrays[0]["images"])} | ran_on(choice)
-    return [{"depth": depth, "mse": float(error)} | known for depth, error in enumerate(errors, start=1)]
-
-
-def _ratios(section: dict[str, Any], *scopes: str) -> Iterable[Setting]:
-    for ratio, *scope in product(section["ratios"], *([scopes] if scopes else [])):
-        key = {"ratio": ratio} | dict(zip(("scope",), scope, strict=False))
-        yield Setting(key, section["timesteps"], "TMN", {"ratio": float(ratio)})
-
-
-def _spread(profile: Profile, choice: NetworkChoice, setting: Setting, limit: int | None) -> tuple[Fill, Measurement]:
-    return partial(_densities, choice), residuals(profile, choice, setting, limit)[1]
-
-
-def _densities(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
-    bins = enumerate(density(arrays[0]))
-    return [{"residual": (index + 0.5) * BIN_WIDTH, "density": float(value)} | ran_on(choice) for index, value in bins]
-
-
-figure4a = _on_one_network("figure4a", partial(conversion, count=True), _predictive)
-figure4b = _on_one_network("figure4b", _encoded, _exponential, {"depth": 0})
-figure4c = _on_one_network("figure4c", residuals, lambda section: _ratios(section, *SCOPES))
-figure4c_density = _on_one_network("figure4c", _spread, _ratios, {"residual": 0.0})
-
-
 OTHER_TASKS = published_keys(PAPER, "table4", filled=("row", "task", "dataset", "method"))
 TABLE4 = TableSchema("table4", 1, OTHER_TASKS, STATUS_COLUMNS)
 
@@ -340,11 +210,11 @@ ARTIFACTS = (
     Artifact("transformers", "Transformers: accuracy before and after conversion (not printed)", TRANSFORMERS, transformers),
     Artifact("detection", "Detection: precision before and after conversion (not printed)", DETECTION, detection),
     Artifact("detection_picture", "Detection: the boxes of one picture (not printed)", PICTURE, picture),
-    Artifact("figure1d", "Figure 1(d): coding capacity", FIGURE1D, figure1d),
-    Artifact("figure4a", "Figure 4(a): pre-charge and predictive spiking", FIGURE4A, figure4a),
-    Artifact("figure4b", "Figure 4(b): encoding error over depth", FIGURE4B, figure4b),
-    Artifact("figure4c", "Figure 4(c): residual potential over the predictive threshold", FIGURE4C, figure4c),
-    Artifact("figure4c_density", "Figure 4(c): its distribution over neurons", FIGURE4C_DENSITY, figure4c_density),
+    Artifact("figure1d", "Figure 1(d): coding capacity", of.FIGURE1D, of.figure1d),
+    Artifact("figure4a", "Figure 4(a): pre-charge and predictive spiking", of.FIGURE4A, of.figure4a),
+    Artifact("figure4b", "Figure 4(b): encoding error over depth", of.FIGURE4B, of.figure4b),
+    Artifact("figure4c", "Figure 4(c): residual potential over the predictive threshold", of.FIGURE4C, of.figure4c),
+    Artifact("figure4c_density", "Figure 4(c): its distribution over neurons", of.FIGURE4C_DENSITY, of.figure4c_density),
     Artifact("timesteps", "Loss over timesteps and calibrations (not printed)", CURVES, timesteps_curve),
     Artifact("analytic", "Analytic claims", ANALYTIC, lambda profile: analytic_rows(analytic.CASES)),
 )

@@ -12,9 +12,10 @@ import pandas as pd
 
 from benchmarks.tables.analytic import analytic
 from benchmarks.tables.bounds import chosen_rows, judged_rows
-from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, claim, is_stand_in, judge, table_of
+from benchmarks.tables.claims import Check, NotTested, Tables, Verdict, checks, is_stand_in, judge, table_of
 from benchmarks.tables.markdown import count, enumeration, number, ranges, small
 
+CLAIMS: dict[str, Check] = {}
 CALIBRATION = "percentile-99.99"  # the paper's, App. D
 RESIDUALS = {"mean_abs": "mean |u|", "mean_square": "E[u²]"}
 SCOPE_NAMES = {"all": "all neurons", "spiking": "neurons that spiked"}
@@ -30,18 +31,18 @@ def _bases(tables: Tables, name: str) -> list[pd.DataFrame]:
     return parts
 
 
-@claim
+@checks(CLAIMS, "T01")
 def momentum_is_weighting(tables: Tables) -> Verdict:
-    """T01: equal in integers at beta = 2; within 1e-5 at other beta, where the largest current is of order 10."""
+    """Equal in integers at beta = 2; within 1e-5 at other beta, where the largest current is of order 10."""
     whole, other = _bases(tables, "T01")
     worst = [f"{small(part['value'].max())} in {what} (T = {ranges(part['timesteps'])})"
              for what, part in (("integers at β = 2", whole), ("float64 at β = 1.5", other))]  # fmt: skip
     return judge([*(whole["value"] == 0), *(other["value"] <= 1e-5)], False, f"Largest difference {', '.join(worst)}.")
 
 
-@claim
+@checks(CLAIMS, "T23")
 def gate_is_relu(tables: Tables) -> Verdict:
-    """T23: no mismatch over all 3^T trains at base 2, at least one at base 1.5."""
+    """No mismatch over all 3^T trains at base 2, at least one at base 1.5."""
     exact, inexact = _bases(tables, "T23")
     last = inexact.iloc[-1]
     evidence = f"{exact['value'].sum():.0f} mismatches over all 3^T trains at base 2 (T = {ranges(exact['timesteps'])})"
@@ -49,9 +50,9 @@ def gate_is_relu(tables: Tables) -> Verdict:
     return judge([bool((exact["value"] == 0).all() and (inexact["value"] > 0).any())], False, evidence)
 
 
-@claim
+@checks(CLAIMS, "T02")
 def half_threshold_is_best(tables: Tables) -> Verdict:
-    """T02: every minimum lies at 0.50; on a network for both means and both scopes, in the toy model for E[u²]."""
+    """Every minimum lies at 0.50; on a network for both means and both scopes, in the toy model for E[u²]."""
     rows = table_of(tables, "figure4c")
     minima: dict[str, Any] = {}
     for scope, words in SCOPE_NAMES.items():
@@ -75,9 +76,9 @@ def toy_grid(tables: Tables) -> pd.DataFrame:
     return cases.astype({"ratio": float}).pivot(index="ratio", columns="spread", values="value")
 
 
-@claim
+@checks(CLAIMS, "T03")
 def lower_error_than_rate(tables: Tables) -> Verdict:
-    """T03: for every T, below rate coding from an empty membrane at every depth; from half the threshold beside it."""
+    """For every T, below rate coding from an empty membrane at every depth; from half the threshold beside it."""
     rows = table_of(tables, "figure4b")
     zero, half = error_ratios(rows, "rate"), error_ratios(rows, "OPI")
     if zero.empty:
@@ -99,9 +100,9 @@ def error_ratios(rows: pd.DataFrame, rate: str) -> pd.Series:
     return (errors["TMN"] / errors[rate]).dropna()
 
 
-@claim
+@checks(CLAIMS, "T04")
 def shorter_precharge_suffices(tables: Tables) -> Verdict:
-    """T04: for some L and k >= 1, at no T more than 0.1 points below. Matching at least half of the T is partly."""
+    """For some L and k >= 1, at no T more than 0.1 points below. Matching at least half of the T is partly."""
     rows = table_of(tables, "figure4a")
     curves = rows.pivot(index="timesteps", columns=["predictive_spiking", "precharge_steps"], values="snn_metric")
     lengths = sorted(rows["precharge_steps"].unique())
@@ -123,9 +124,9 @@ def shorter_precharge_suffices(tables: Tables) -> Verdict:
     return judge(gain >= -0.1, is_stand_in(rows), evidence)
 
 
-@claim
+@checks(CLAIMS, "T15")
 def imagenet_resnet(tables: Tables) -> Verdict:
-    """T15: TMN (row 29) loses at most 0.6 points and less than SNN Calibration (row 26)."""
+    """TMN (row 29) loses at most 0.6 points and less than SNN Calibration (row 26)."""
     chosen_rows(tables, "table2", [29])
 
     def held(rows: pd.DataFrame) -> list[bool]:
@@ -135,9 +136,9 @@ def imagenet_resnet(tables: Tables) -> Verdict:
     return judged_rows(tables, "table2", [29, 26], held)
 
 
-@claim
+@checks(CLAIMS, "T19")
 def operations(tables: Tables) -> Verdict:
-    """T19: MACs of row 4 within 1 %, ACs within 25 %; only where the row was measured on the paper's network."""
+    """MACs of row 4 within 1 %, ACs within 25 %; only where the row was measured on the paper's network."""
     rows, _ = chosen_rows(tables, "table3", [4])
     acs, macs = rows[["acs", "macs"]].iloc[0]
     if is_stand_in(rows):
@@ -146,9 +147,9 @@ def operations(tables: Tables) -> Verdict:
     return judge(held, False, f"{acs / 1e6:.2f}M ACs and {macs / 1e6:.2f}M MACs per image.")
 
 
-@claim
+@checks(CLAIMS, "T08")
 def two_precharge_steps_for_transformers(tables: Tables) -> Verdict:
-    """T08: at each T, accuracy at L = 2 minus that at L = 1 at least 0, and at L = 3 minus that at L = 2 within 0.1 points.
+    """At each T, accuracy at L = 2 minus that at L = 1 at least 0, and at L = 3 minus that at L = 2 within 0.1 points.
 
     Always on a stand-in: the paper's Transformers are larger and quantised to 32 levels.
     """
@@ -164,15 +165,3 @@ def two_precharge_steps_for_transformers(tables: Tables) -> Verdict:
         raise NotTested("`transformers` lacks a T with 1, 2 and 3 pre-charge steps.")
     evidence = f"From L = 1 to 2 and from 2 to 3: {enumeration(said)}; {rows.iloc[0]['n_test']:,} images, full precision."
     return judge(held, True, evidence)
-
-
-CLAIMS: dict[str, Check] = {
-    "T01": momentum_is_weighting,
-    "T02": half_threshold_is_best,
-    "T03": lower_error_than_rate,
-    "T04": shorter_precharge_suffices,
-    "T08": two_precharge_steps_for_transformers,
-    "T15": imagenet_resnet,
-    "T19": operations,
-    "T23": gate_is_relu,
-}

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
@@ -98,7 +97,7 @@ def depth(frame: pd.DataFrame, subject: str) -> Figure:
         axes.set_xlabel("spiking layer")
         axes.tick_params(labelbottom=True)
     text = f"Encoding error over depth: {subject}"
-    handles = [Line2D([], [], color=color, marker=marker, label=label) for color, marker, label in METHODS.values()]
+    handles = [drawing.handle(color=color, marker=marker, label=label) for color, marker, label in METHODS.values()]
     if not (spare := figure.axes[len(panels) :]):
         return drawing.finished(figure, text, handles, 3)
     spare[-1].legend(handles=handles, loc="center")

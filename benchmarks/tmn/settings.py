@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.methods import METHODS, method, threshold_rule
+from benchmarks.methods import METHODS, check_calibration, method
 from benchmarks.profiles import Profile
 from benchmarks.tables import settings as kit
-from benchmarks.tables.settings import LIMITS, NETWORK, Check, is_text, list_of, must, table_of, whole, wholes
-from benchmarks.training import quantizer
+from benchmarks.tables.settings import LIMITS, NETWORK, Check, hundredths, is_text, list_of, must, table_of, whole, wholes
+from benchmarks.training import parse_quantizer
 
 PAPER = "tmn"
 
@@ -29,11 +29,6 @@ def settings_of(profile: Profile, artifact: str) -> dict[str, Any]:
     return section
 
 
-def _is_ratio(value: Any) -> bool:
-    # The table prints two decimals.
-    return type(value) in (int, float) and 0 < value <= 1 and round(value, 2) == value
-
-
 def _is_method(name: str) -> bool:
     try:
         return method(name) is not None
@@ -44,7 +39,7 @@ def _is_method(name: str) -> bool:
 
 def _is_conversion(value: Any) -> bool:
     """Whether a network can be converted so: a calibration, pre-charge steps, T."""
-    known = isinstance(value, list) and len(value) == 3 and is_text(value[0]) and bool(threshold_rule(value[0]))
+    known = isinstance(value, list) and len(value) == 3 and is_text(value[0]) and check_calibration(value[0])
     return known and kit.is_whole(value[1], 0) and kit.is_whole(value[2], 1)
 
 
@@ -59,7 +54,7 @@ COUNT, STEPS = whole(1), wholes(1)
 METHOD_STEPS = table_of(_is_method, STEPS, "a table of method = timesteps, e.g. { TMN = [4, 8] }")
 IMAGES = table_of(_is_method, COUNT, "a table of method = test images, e.g. { TSC = 1000 }")
 LONG: dict[str, Check] = {"long": LIMITS, "images": IMAGES}
-RULES = list_of(lambda rule: is_text(rule) and bool(threshold_rule(rule)), "calibrations, see: snnbench list calibrations")
+RULES = list_of(lambda rule: is_text(rule) and check_calibration(rule), "calibrations, see: snnbench list calibrations")
 CALIBRATION: dict[str, Check] = {"rules": RULES, "timesteps": STEPS, "test_images": COUNT}
 FIGURE: dict[str, Check] = {"network": NETWORK, "test_images": COUNT}
 CONVERSIONS = list_of(_is_conversion, '[calibration, pre-charge steps, T], e.g. [["percentile-99.99", 1, 8]]')
@@ -69,7 +64,7 @@ SECTIONS: dict[str, dict[str, Check]] = {
     "table2": LONG | {"added": list_of(_is_row, ADDED)},
     "table3": {
         "architectures": table_of(is_text, kit.TEXT, ARCHITECTURES),
-        "quantizer": must(lambda name: is_text(name) and quantizer(name) is not None, "the name of a quantiser, e.g. uniform-3"),
+        "quantizer": must(lambda name: is_text(name) and bool(parse_quantizer(name)), "the name of a quantiser, e.g. uniform-3"),
         "test_images": COUNT,
     },
     "energy": {"timesteps": METHOD_STEPS, "test_images": COUNT},
@@ -78,5 +73,5 @@ SECTIONS: dict[str, dict[str, Check]] = {
     "transformers": {"networks": kit.NETWORKS, "conversions": CONVERSIONS, "test_images": COUNT},
     "figure4a": FIGURE | {"timesteps": STEPS, "precharge": wholes(0)},
     "figure4b": FIGURE | {"timesteps": STEPS},
-    "figure4c": FIGURE | {"timesteps": COUNT, "ratios": list_of(_is_ratio, "numbers above 0, up to 1, with two decimals")},
+    "figure4c": FIGURE | {"timesteps": COUNT, "ratios": list_of(hundredths(0, 1), "numbers above 0, up to 1, with two decimals")},
 }

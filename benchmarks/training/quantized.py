@@ -25,6 +25,7 @@ from benchmarks.training.cache import TrainedNetwork
 from benchmarks.training.fit import Learner, Progress, fit
 from benchmarks.training.optimization import device_of, threads
 from benchmarks.training.processes import across_processes
+from benchmarks.training.quantizer_names import parse_quantizer
 from benchmarks.training.recipes import Recipe, content, recipe
 from benchmarks.training.source_digest import code_digest, import_closure
 from benchmarks.training.store import stored
@@ -32,12 +33,11 @@ from benchmarks.training.streamed import StreamedBatches
 from snncore.conversion import RecordedNetwork, quantize, record
 from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU, UniformQuantizer
 
-_QUANTIZERS: dict[str, tuple[type[ClipFloorShift] | type[UniformQuantizer] | type[ClippedReLU], int]] = {
-    "qcfs": (ClipFloorShift, 255),
-    "uniform": (UniformQuantizer, 8),
-    "clip": (ClippedReLU, 4096),
+_QUANTIZERS: dict[str, type[ClipFloorShift] | type[UniformQuantizer] | type[ClippedReLU]] = {
+    "qcfs": ClipFloorShift,
+    "uniform": UniformQuantizer,
+    "clip": ClippedReLU,
 }
-"""Class, and the largest number that it takes here."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,8 @@ def quantizer(name: str) -> Callable[[float], ActivationQuantizer]:
     Raises:
         CannotRun: no such name.
     """
-    kind, _, number = name.partition("-")
-    made, largest = _QUANTIZERS.get(kind, (ClipFloorShift, 0))
-    if not number.isdecimal() or not 1 <= int(number) <= largest:
-        known = ", ".join(f"{kind}-1 to {kind}-{largest}" for kind, (_, largest) in _QUANTIZERS.items())
-        raise CannotRun(f"there is no quantiser called {name!r}; known: {known}")
-    return partial(made, int(number))
+    kind, number = parse_quantizer(name)
+    return partial(_QUANTIZERS[kind], number)
 
 
 def quantized_network(

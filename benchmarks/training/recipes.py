@@ -6,14 +6,16 @@ import tomllib
 from dataclasses import field, fields
 from functools import cache
 from importlib import resources
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 from pydantic import Field, StrictBool, StrictFloat
 from pydantic.dataclasses import dataclass
 
 from benchmarks.checked import CONFIG, Checked, Count, Natural
 from benchmarks.errors import CannotRun
+
+if TYPE_CHECKING:
+    import torch
 
 Fraction = Annotated[StrictFloat, Field(ge=0, lt=1)]
 """In [0, 1)."""
@@ -72,6 +74,8 @@ class Recipe(Checked):
     @property
     def dtype(self) -> torch.dtype:
         """Of the weights."""
+        import torch
+
         return torch.float64 if self.precision == "float64" else torch.float32
 
 

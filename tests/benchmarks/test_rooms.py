@@ -2,6 +2,8 @@
 
 import csv
 import re
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -25,6 +27,18 @@ MEASURED_KEYS = {("ettfs", "figure2")}  # a measurement fills keys of its own
 ARTIFACTS = [(paper, name) for paper in PAPERS for name in artifacts_of(paper)]
 RESULTS = Path(__file__).parents[2] / "results"
 STORED = sorted(path.relative_to(RESULTS).as_posix() for path in RESULTS.glob("*/*/*.csv"))
+WITHOUT_TORCH = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+from benchmarks.harness.cli import main
+main()
+"""
 each_paper = pytest.mark.parametrize("paper", PAPERS)
 each_artifact = pytest.mark.parametrize(("paper", "name"), ARTIFACTS)
 
@@ -154,6 +168,13 @@ def test_stored_reports_say_what_tables_texts_and_recipes_say(folder: str) -> No
     again = f"render it again: snnbench report {paper} --profile {profile}"
     assert text == (reports / f"{folder}.md").read_text(encoding="utf-8"), again
     assert set(figures) == {path.stem for path in (reports / folder).glob("*.svg")}, again
+
+
+def test_a_report_is_rendered_without_torch(tmp_path: Path) -> None:
+    asked = ["report", "css", "--results", RESULTS, "--reports", tmp_path]
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *asked], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "embedded/css.md").read_text() == (RESULTS.parent / "reports/embedded/css.md").read_text()
 
 
 @pytest.mark.parametrize("stored", STORED)

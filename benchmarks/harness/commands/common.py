@@ -10,20 +10,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import joblib
-import torch
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from benchmarks.errors import CannotRun
 from benchmarks.harness.progress import LogLines
-from benchmarks.harness.run import Execution
-from benchmarks.measurements.lab import Lab
 from benchmarks.profiles import load_profile
 from benchmarks.tables.artifacts import PAPERS
+
+if TYPE_CHECKING:
+    from benchmarks.harness.run import Execution
+    from benchmarks.measurements.lab import Lab
 
 LAST_ROW = 100_000
 """More than any table has; keeps a mistyped range from filling the memory."""
@@ -48,6 +49,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 
 def make_lab(profile: str, weights: list[str] | None, offline: bool, device: str = "cpu") -> Lab:
     """A lab for a profile by name. Raises CannotRun for a --weights that is not NAME=FILE, and a GPU that is not there."""
+    import torch
+
+    from benchmarks.measurements.lab import Lab
+
     if device not in ("cpu", "cuda"):
         raise CannotRun(f"unknown device {device!r}; known: cpu, cuda")
     if device == "cuda" and not torch.cuda.is_available():
@@ -96,6 +101,8 @@ def parse_rows(text: str) -> set[int] | None:
 @contextmanager
 def progress(jobs: int, backend: str, quiet: bool) -> Iterator[Execution]:
     """An execution that shows what runs, how far it is and how long it will take."""
+    from benchmarks.harness.run import Execution
+
     # No threads: torch.fx patches nn.Module for the whole process while it records a network.
     if backend not in ("loky", "multiprocessing", "dask"):
         raise CannotRun(f"unknown backend {backend!r}; known: loky, multiprocessing, dask")

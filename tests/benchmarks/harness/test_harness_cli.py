@@ -108,6 +108,7 @@ def test_a_fault_of_ours_is_neither_a_difference_nor_a_refusal(bench: Any) -> No
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("rpeort", "css"), "No such command 'rpeort'. Did you mean 'report'?"),
         (("run", "cns"), "unknown paper 'cns'; known: css, ettfs, ternary_spike, tmn"),
         (("report", "cns"), "unknown paper 'cns'"),
         (("check", "cns"), "unknown paper 'cns'"),

@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.tables.claims import NOT_REPRODUCED, REPRODUCED, STAND_IN, Verdict, brief, judge
+from benchmarks.tables.claims import (
+    NOT_REPRODUCED,
+    NOT_TESTED,
+    REPRODUCED,
+    STAND_IN,
+    Check,
+    Tables,
+    Verdict,
+    brief,
+    checks,
+    judge,
+    table_of,
+)
 
 
 def test_a_verdict_needs_a_known_status() -> None:
@@ -32,3 +44,13 @@ def test_a_brief_status_has_the_reason_without_the_advice() -> None:
 def test_judging_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         judge([], False, "")
+
+
+def test_a_check_stands_among_the_claims_of_its_room() -> None:
+    claims: dict[str, Check] = {}
+
+    @checks(claims, "A01")
+    def found(tables: Tables) -> Verdict:
+        return judge([len(table_of(tables, "table1")) > 0], False, "")
+
+    assert list(claims) == ["A01"] and claims["A01"]({}).status == NOT_TESTED

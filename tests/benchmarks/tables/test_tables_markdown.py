@@ -46,3 +46,8 @@ def test_ranges_name_exactly_the_given_numbers(numbers: set[int]) -> None:
         low, _, high = part.partition("-")
         named |= set(range(int(low), int(high or low) + 1))
     assert named == numbers
+
+
+def test_a_sentence_begins_with_a_capital_and_ends_with_a_stop() -> None:
+    assert markdown.sentence("row 7: loss 0.1", "row 8: not run") == "Row 7: loss 0.1; row 8: not run."
+    assert markdown.sentence("β = 2") == "Β = 2."

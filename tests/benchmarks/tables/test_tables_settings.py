@@ -15,6 +15,7 @@ from benchmarks.tables.settings import (
     TEXT,
     Check,
     check_table,
+    hundredths,
     is_whole,
     list_of,
     must,
@@ -43,6 +44,7 @@ def profile(papers: dict[str, Any]) -> Profile:
         (NETWORK, [["CIFAR-10", "VGG-16"]], [["CIFAR-10"], ["CIFAR-10", ""], ["CIFAR-10", 16], ["a", "b", "c"], "ab", None]),
         (NETWORKS, [[["a", "b"]], [["a", "b"], ["a", "c"]]], [[], ["ab"], [["a", "b"], ["a", "b"]], [["a"]]]),
         (list_of(lambda value: value in (1, 2.0), "of them"), [[1], [2, 1]], [[1, 1.0], [3], [[1]]]),
+        (list_of(hundredths(0, 1), "of them"), [[0.01, 1], [1.0]], [[0], [1.01], [0.401], [True], ["1"], 0.5]),
         (must(lambda value: value == 3, "three"), [3], [4]),
     ],
 )

@@ -9,9 +9,10 @@ import torch
 
 from benchmarks.errors import CannotRun
 from benchmarks.methods import direct_method
-from benchmarks.training import Recipe, recipe, train
+from benchmarks.training import Recipe, recipe
 from benchmarks.training.batches import Batches
 from benchmarks.training.spiking import Split, TrainingFailed, split, train_spiking
+from benchmarks.training.train import train
 
 
 @pytest.fixture

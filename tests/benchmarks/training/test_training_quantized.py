@@ -12,9 +12,10 @@ from torch import nn
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models import build_model, read_metadata
-from benchmarks.training import QuantizedTask, Recipe, channel_statistics, quantized_network, quantizer, recipe_names, train
+from benchmarks.training import QuantizedTask, Recipe, quantized_network, quantizer, recipe_names
 from benchmarks.training import recipe as recipe_of
 from benchmarks.training.randomness import initialize
+from benchmarks.training.train import channel_statistics, train
 from snncore.conversion import quantize, record
 from snncore.quantization import ActivationQuantizer, ClipFloorShift, UniformQuantizer
 

@@ -15,8 +15,9 @@ from torch import nn
 
 from benchmarks.data import load
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.training import Recipe, channel_statistics, recipe, train
+from benchmarks.training import Recipe, recipe
 from benchmarks.training.optimization import learning_rate, round_significant
+from benchmarks.training.train import channel_statistics, train
 
 NET = "resnet20-thin"
 train_module = importlib.import_module("benchmarks.training.train")
