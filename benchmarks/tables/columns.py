@@ -214,4 +214,6 @@ def footnotes(paper: str, name: str, frame: pd.DataFrame) -> list[str]:
             for _, row in used.iterrows()
         )
         notes.append(f"† Stand-ins, not the setting of the printed row: {'; '.join(listed)}.")
+    remarks = {name: dataset_spec(name).remark for name in ran["dataset_used"].unique()}
+    notes += [f"*{name}*: {remark}." for name, remark in remarks.items() if remark]
     return notes
