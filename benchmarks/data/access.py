@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from benchmarks.data.boxes import BoxSet, load_boxes
 from benchmarks.data.event_sets import events_folder, load_events
 from benchmarks.data.hub import hub_files, load_hub, mirror_files
-from benchmarks.data.imagenet import IMAGENET, folder_from_environment, open_imagenet
+from benchmarks.data.imagenet import IMAGENET, folder_from_environment, open_imagenet, open_sample
 from benchmarks.data.images import ImageSet
-from benchmarks.data.registry import check_split, dataset_spec
+from benchmarks.data.registry import IMAGENET_SAMPLE, check_split, dataset_spec
 from benchmarks.data.stream import ImageStream
 from benchmarks.errors import CannotRun
 from benchmarks.paths import mirror_folder
@@ -33,7 +33,7 @@ def load(name: str, split: str, offline: bool = False) -> ImageSet:
     """
     spec = dataset_spec(name)
     check_split(name, split)
-    if name == IMAGENET or spec.boxes:
+    if name in (IMAGENET, IMAGENET_SAMPLE) or spec.boxes:
         raise CannotRun(f"{name} is not held in memory; open it with open_images, which reads it batch by batch")
     if spec.framing:
         return load_events(spec, split)
@@ -52,6 +52,8 @@ def open_images(name: str, split: str, offline: bool = False) -> ImageSet | Imag
         return open_images(spec.trained_on, split, offline)
     if spec.boxes:
         return load_boxes(spec, split)
+    if name == IMAGENET_SAMPLE:
+        return open_sample(split)
     return open_imagenet(split) if name == IMAGENET else load(name, split, offline)
 
 
@@ -65,7 +67,7 @@ def locate(name: str, split: str) -> Located:
     check_split(name, split)
     if spec.embedded:
         return Located(True, "inside scikit-learn", spec.how_to_get)
-    if spec.boxes:
+    if spec.boxes or name == IMAGENET_SAMPLE:
         stands = dataset_spec(spec.trained_on) if split == "train" and spec.trained_on else spec
         folder = mirror_folder(stands.name)
         return Located(folder is not None, str(folder or ""), stands.how_to_get)

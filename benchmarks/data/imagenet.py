@@ -6,22 +6,28 @@ before. It is never downloaded from here: that would fetch all 150 GB, also wher
 set are enough.
 
 The "test" split is the validation set, on which the papers report.
+
+``imagenet-sample-1000`` is one training image per class, ``val/<synset>/*.JPEG`` in the mirror: ordered by the digest of the
+synset, the first 200 calibrate ("train") and the other 800 are the test.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.data.decoding import check_labels, one_line
 from benchmarks.data.hub import check_columns, hub_files, library_mode, mirror_files
-from benchmarks.data.registry import check_split, dataset_spec, describe_found
+from benchmarks.data.registry import IMAGENET_SAMPLE, DatasetSpec, check_split, dataset_spec, describe_found
 from benchmarks.data.stream import Entry, ImageStream, Source, in_order
 from benchmarks.errors import CannotRun, refuse_broken_link, unreadable
 from benchmarks.files import read_given
+from benchmarks.paths import data_mirror, mirror_folder
 
 IMAGENET = "ILSVRC/imagenet-1k"
 
@@ -55,6 +61,31 @@ def from_folder(folder: Path, split: str, classes: int = 1000) -> ImageStream:
 
     CannotRun where the folders are not ``classes`` synsets (n01440764, ...), since labels would be wrong.
     """
+    return _stream(dataset_spec(IMAGENET), *_listed(folder, classes), split, "image folder")
+
+
+def open_sample(split: str) -> ImageStream:
+    """``imagenet-sample-1000``'s ``split`` ("train" or "test"); CannotRun where it is missing or not one image per class."""
+    spec, root = dataset_spec(IMAGENET_SAMPLE), mirror_folder(IMAGENET_SAMPLE)
+    if root is None:
+        raise CannotRun(f"{spec.name} was not found below SNNBENCH_DATA={data_mirror() or ''}; {spec.how_to_get}")
+    return sample_from_folder(root / "val", split, spec)
+
+
+def sample_from_folder(folder: Path, split: str, spec: DatasetSpec) -> ImageStream:
+    """The images of a ``split`` of ``folder/<synset>/``, one in each; CannotRun where a class has none or several."""
+    entries, read = _listed(folder, spec.classes)
+    synsets = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    label, images = Counter(entry.label for entry in entries).most_common(1)[0]
+    if images > 1:
+        raise CannotRun(f"{folder / synsets[label]} holds {images} images, but {spec.name} has one of each class; keep one")
+    ordered = in_order(replace(entry, file_name=synsets[entry.label]) for entry in entries)
+    first = spec.count("train")
+    return _stream(spec, ordered[:first] if split == "train" else ordered[first:], read, split, "image folder")
+
+
+def _listed(folder: Path, classes: int) -> tuple[list[Entry], Source]:
+    """Entries and reader of ``folder/<synset>/``; raises as ``from_folder``."""
     from torchvision.datasets import ImageFolder
 
     advice = f"it must hold {classes:,} folders named by synset (n01440764, ...), each with its images"
@@ -77,7 +108,7 @@ def from_folder(folder: Path, split: str, classes: int = 1000) -> ImageStream:
     def read(place: int) -> tuple[bytes, str]:
         return read_given(paths[place]), str(paths[place])
 
-    return _stream(entries, read, split, "image folder")
+    return entries, read
 
 
 def _size(path: Path) -> int:
@@ -113,7 +144,7 @@ def from_tables(files: Sequence[Path], split: str, where: str) -> ImageStream:
         image = encoded[place].column(0)[0].as_py()
         return image["bytes"], f"{files[0].parent}, {image['path']}"
 
-    return _stream(entries, read, split, where)
+    return _stream(spec, entries, read, split, where)
 
 
 def _mapped_rows(files: Sequence[Path]) -> Any:
@@ -130,8 +161,7 @@ def _mapped_rows(files: Sequence[Path]) -> Any:
             ) from error
 
 
-def _stream(entries: Iterable[Entry], reader: Source, split: str, where: str) -> ImageStream:
-    spec = dataset_spec(IMAGENET)
+def _stream(spec: DatasetSpec, entries: Iterable[Entry], reader: Source, split: str, where: str) -> ImageStream:
     ordered = in_order(entries)
     if not ordered:
         raise CannotRun(f"{spec.name}: the {split} split is empty ({where}); {spec.how_to_get}")

@@ -9,6 +9,7 @@ from benchmarks.errors import CannotRun
 
 SPLITS = ("train", "test")
 DIGIT_EVENTS, NMNIST_SUBSET, CIFAR10_DVS = "sklearn/digit-events", "nmnist-subset", "cifar10-dvs"
+IMAGENET_SAMPLE = "imagenet-sample-1000"
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class DatasetSpec:
     ``size`` is (height, width) in pixels; ``channels`` is 1 (greyscale) or 3 (RGB); labels are 0 ..
     ``classes`` - 1. ``train_count`` and ``test_count`` are the official numbers of images. ``test_split`` is the Hub's
     name of the split that papers test on. ``own_way`` is how to get a data set that is not fetched as the others are.
-    ``trained_on`` names the data set whose training images stand for its own, which are not at hand.
+    ``trained_on`` names the data set whose training images stand for its own, which are not at hand. ``remark``: what a reader of
+    its rows must know.
     ``splits``: of event recordings, what the option ``split`` may be (see ``benchmarks.data.event_sets``), the default first;
     ``framing``: their options, as the name has them.
     """
@@ -37,6 +39,7 @@ class DatasetSpec:
     test_split: str = "test"
     boxes: bool = False
     trained_on: str = ""
+    remark: str = ""
     splits: tuple[str, ...] = ()
     framing: Framing | None = None
 
@@ -82,6 +85,11 @@ _IMAGENET = (
     " hf download ILSVRC/imagenet-1k --repo-type dataset"
     ' --include "data/validation-*" --local-dir $SNNBENCH_DATA/ILSVRC/imagenet-1k'
 )
+_SAMPLE = (
+    f"copy the 1,000 images of https://github.com/EliSchwartz/imagenet-sample-images, one per class, to"
+    f" $SNNBENCH_DATA/{IMAGENET_SAMPLE}/val/<synset>/, where <synset> begins the name of each (n01440764)"
+)
+_SAMPLE_REMARK = "1,000 training images of ImageNet, one per class, of which 200 calibrate and 800 are the test"
 _INSIDE = "nothing to get: it ships inside scikit-learn"
 _GENERATED = "nothing to get: it is generated from the digits inside scikit-learn"
 _SIMULATED = "nothing to get: it is simulated from the digits inside scikit-learn"
@@ -115,6 +123,18 @@ _SPECS = (
     DatasetSpec("uoft-cs/cifar100", "CIFAR-100", 100, 3, (32, 32), 50000, 10000, _KRIZHEVSKY, "", "img", "fine_label"),
     DatasetSpec(
         "ILSVRC/imagenet-1k", "ImageNet", 1000, 3, (224, 224), 1281167, 50000, _TERMS, _IMAGENET, test_split="validation"
+    ),
+    DatasetSpec(
+        IMAGENET_SAMPLE,
+        "ImageNet (1,000 training images)",
+        1000,
+        3,
+        (224, 224),
+        200,
+        800,
+        _TERMS,
+        _SAMPLE,
+        remark=_SAMPLE_REMARK,
     ),
     DatasetSpec(
         "coco-val-128",

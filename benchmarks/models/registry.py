@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +22,8 @@ WIDTHS, THIN_WIDTHS = (64, 128, 256, 512), (8, 16, 32, 64)
 class ModelSpec:
     """One network: ``build(num_classes, in_channels)`` makes it, ``definition`` says in a sentence what it is.
 
-    ``paper_name``: what papers print. ``metadata``: what holds where a checkpoint does not say it.
+    ``paper_name``: what papers print. ``metadata``: what holds where a checkpoint does not say it. ``depth``: weight layers one
+    after the other, where the name has no number.
     """
 
     name: str
@@ -29,13 +31,16 @@ class ModelSpec:
     definition: str
     build: Callable[[int, int], nn.Module]
     metadata: dict[str, str] = field(default_factory=dict)
+    depth: int = 0
 
     @property
     def layers(self) -> int:
         """The number in the papers' name, which latency formulas use; it can differ from the number of weight layers.
 
-        NotAvailable where the name has none.
+        ``depth`` where the name has none, NotAvailable without it.
         """
+        if self.depth:
+            return self.depth
         number = self.paper_name.rpartition("-")[2]
         if not number.isdigit():
             raise NotAvailable(f"{self.name} has no number of layers in its name, which formulas of latency need")
@@ -130,6 +135,15 @@ _SPECS = (
         "VGG-16",
         "torchvision.models.vgg16_bn, with BatchNorm, max pooling; public weights: VGG16_BN_Weights.IMAGENET1K_V1.",
         partial(torchvision_model, "vgg16_bn"),
+    ),
+    ModelSpec(
+        "torchvision/squeezenet1_1",
+        "SqueezeNet 1.1",
+        "torchvision.models.squeezenet1_1, ReLUs and max pooling, dropout before the last convolution; public weights: "
+        "SqueezeNet1_1_Weights.IMAGENET1K_V1.",
+        partial(torchvision_model, "squeezenet1_1"),
+        {"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"},  # as torchvision normalises
+        depth=18,  # two convolutions, and two in a row in each of eight fire modules
     ),
     ModelSpec(
         "resnet20-thin",

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from benchmarks.checked import CONFIG, Checked, Count, known
 from benchmarks.data import dataset_spec
 from benchmarks.errors import CannotRun, NotAvailable, refuse_broken_link
-from benchmarks.methods import check_calibration
+from benchmarks.methods import check_calibration, method
 from benchmarks.models import model_spec
 from benchmarks.training import parse_quantizer, recipe
 
@@ -34,7 +34,9 @@ def _as_written(entry: Any) -> Any:
         raise CannotRun(f"[[networks]]: quantizers must be a table, got {quantizers!r}")
     if ("quantizers" in entry) != ("fine_tuning" in entry):
         raise CannotRun("[[networks]]: must have both quantizers and fine_tuning, or neither")
-    return entry | {"quantizers": tuple(quantizers.items())}
+    if not isinstance(images := entry.get("images", {}), dict):
+        raise CannotRun(f"[[networks]]: images must be a table of method = test images, got {images!r}")
+    return entry | {"quantizers": tuple(quantizers.items()), "images": tuple(images.items())}
 
 
 def _check_folder(name: str) -> None:
@@ -52,7 +54,8 @@ class NetworkChoice(Checked):
 
     ``weights`` names a checkpoint, ``recipe`` trains where there is none; ``seed`` is the training seed. ``quantizers`` names
     the quantiser of the network for each method that a table runs on a quantised one (or ``default``), ``fine_tuning`` the
-    recipe that adapts the network to it, and ``quantizer`` the one in use: none for full precision.
+    recipe that adapts the network to it, and ``quantizer`` the one in use: none for full precision. ``images``: the methods whose
+    rows of full precision alone it is for, and their test images; all rows unless given.
     """
 
     WHERE: ClassVar[str] = "[[networks]]: "
@@ -66,6 +69,7 @@ class NetworkChoice(Checked):
     seed: StrictInt = 0
     fine_tuning: Recipe | None = None
     quantizers: tuple[tuple[str, Quantizer], ...] = ()
+    images: tuple[tuple[Annotated[str, known(method)], Count], ...] = ()
     quantizer: Quantizer | None = None
 
     @property
@@ -84,7 +88,7 @@ class NetworkChoice(Checked):
     def unnamed(self) -> NetworkChoice:
         """What is run, without what it stands for: two papers' networks may be one stand-in."""
         run = self.full_precision if self.quantizer is None else self
-        return replace(run, paper_dataset="", paper_architecture="")
+        return replace(run, paper_dataset="", paper_architecture="", images=())
 
     def quantized_for(self, method: str) -> NetworkChoice:
         """The quantised network on which that method runs. Raises NotAvailable where the profile names none."""
@@ -126,14 +130,18 @@ class Profile(Checked):
     precision: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
-        named = [f"{choice.paper_dataset} {choice.paper_architecture}" for choice in self.networks]
+        named = [f"{c.paper_dataset} {c.paper_architecture}{' by method' * bool(c.images)}" for c in self.networks]
         if twice := [name for name in named if named.count(name) > 1]:
             raise CannotRun(f"it names two networks for {twice[0]}; keep one")
 
-    def network(self, dataset: str, architecture: str) -> NetworkChoice:
-        """The network that stands for a paper's dataset and architecture. Raises NotAvailable with the reason."""
-        for choice in self.networks:
-            if (choice.paper_dataset, choice.paper_architecture) == (dataset, architecture):
+    def network(self, dataset: str, architecture: str, method: str = "") -> NetworkChoice:
+        """The network that stands for a paper's dataset and architecture. Raises NotAvailable with the reason.
+
+        For a row of full precision that of its ``method``, where there is one.
+        """
+        for choice in sorted(self.networks, key=lambda choice: not choice.images):
+            named = (choice.paper_dataset, choice.paper_architecture) == (dataset, architecture)
+            if named and (not choice.images or method in dict(choice.images)):
                 return choice
         default = f"profile {self.name} names no network for {dataset} {architecture}"
         raise NotAvailable(self.missing.get(f"{dataset} {architecture}", self.missing.get(dataset, default)))

@@ -204,7 +204,7 @@ def footnotes(paper: str, name: str, frame: pd.DataFrame) -> list[str]:
     """Below a printed table: rows that are still to come, that ran on few images, and what stands for what."""
     notes = rows_to_come(paper, name, frame)
     ran = measured(frame)
-    most = ran.groupby("dataset_used")["n_test"].transform("max")
+    most = ran["dataset_used"].map(lambda name: dataset_spec(name).count("test"))
     if not (few := ran[ran["n_test"] < most]).empty:
         counts = [f"{ranges(map(int, part['row']))} on the first {n:,}" for n, part in few.groupby("n_test", sort=True)]
         notes.append(f"Rows that ran on fewer test images, for time: {'; '.join(counts)}.")
@@ -214,4 +214,6 @@ def footnotes(paper: str, name: str, frame: pd.DataFrame) -> list[str]:
             for _, row in used.iterrows()
         )
         notes.append(f"† Stand-ins, not the setting of the printed row: {'; '.join(listed)}.")
+    remarks = {name: dataset_spec(name).remark for name in ran["dataset_used"].unique()}
+    notes += [f"*{name}*: {remark}." for name, remark in remarks.items() if remark]
     return notes

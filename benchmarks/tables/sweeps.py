@@ -67,7 +67,7 @@ def swept(
     for dataset, architecture in networks:
         for setting in listed:
             key = ({"dataset": dataset, "architecture": architecture} if named else {}) | setting.key
-            network = partial(profile.network, dataset, architecture)
+            network = partial(profile.network, dataset, architecture, setting.method)
             rows.append(row_of(profile, len(rows) + 1, key, setting, measure, limit, unmeasured, network))
     return rows
 
@@ -85,7 +85,8 @@ def row_of(
     """The row of a setting, or why it cannot be run, on ``network()`` (or NotAvailable) or else the one that its key names."""
     known = unmeasured or {}
     try:
-        choice = network() if network else profile.network(key["dataset"], key["architecture"])
+        choice = network() if network else profile.network(key["dataset"], key["architecture"], setting.method)
+        limit = min(filter(None, (limit, dict(choice.images).get(setting.method))), default=None)
         method(setting.method).check(choice.levels, max(setting.together, default=setting.timesteps), **setting.options)
         fill, measurement = measure(profile, choice, setting, limit)
         return Row(number, key, fill, (measurement,), unmeasured=known)

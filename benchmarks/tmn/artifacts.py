@@ -88,10 +88,10 @@ def _conversion_row(profile: Profile, number: int, key: Values, control: str = "
 
 def _network(profile: Profile, key: Values, name: str) -> NetworkChoice:
     """The network of a row, quantised as its method needs it, or else as ``name`` does, its control."""
-    choice = profile.network(key["dataset"], key["architecture"])
+    where = key["dataset"], key["architecture"]
     if key.get("no_quant") == "no":
-        return choice.quantized_for(method(key["method"]).name)
-    return choice if method(name).traits().full_precision else choice.quantized_for(name)
+        return profile.network(*where).quantized_for(method(key["method"]).name)
+    return profile.network(*where, name) if method(name).traits().full_precision else profile.network(*where).quantized_for(name)
 
 
 CURVE_KEYS = (*NETWORK_KEYS, METHOD, filled("calibration", "text"), TIMESTEPS)

@@ -56,9 +56,21 @@ def test_the_paper_profile_runs_what_the_papers_name() -> None:
 
 def test_on_a_workstation_data_are_the_papers_but_for_imagenet_and_only_resnet_20_stands_for_others() -> None:
     for choice in load_profile("workstation").networks:
-        on = "CIFAR-100" if choice.paper_dataset == "ImageNet" else choice.paper_dataset
+        on = choice.paper_dataset
+        if on == "ImageNet":
+            on = "ImageNet (1,000 training images)" if choice.images else "CIFAR-100"
         assert dataset_spec(choice.dataset).paper_name == on
         assert choice.stand_in == (choice.paper_architecture not in ("ResNet-20", "FastestDet", "ViT"))
+
+
+@pytest.mark.parametrize(("paper", "lost"), [("tmn", {25, 26, 27, 28}), ("css", {11, 12, 13, 14, 15, 16, 18})])
+def test_imagenet_rows_of_full_precision_run_on_imagenet_unless_their_trains_are_too_long(paper: str, lost: set[int]) -> None:
+    rows = [row for row in artifacts_of(paper)["table2"].rows(load_profile("workstation")) if row.key["dataset"] == "ImageNet"]
+    ran = {row.number: row.measurements[0] for row in rows}
+    on_sample = {number for number, measurement in ran.items() if measurement.network.dataset == "imagenet-sample-1000"}
+    assert on_sample == {row.number for row in rows if row.key.get("no_quant", "yes") == "yes"} - lost
+    assert {ran[number].test_images for number in on_sample} == ({200} if paper == "css" else {800})
+    assert all(ran[number].network.dataset == "uoft-cs/cifar100" for number in set(ran) - on_sample)
 
 
 def test_a_network_that_is_not_there_is_named() -> None:
@@ -97,6 +109,30 @@ def test_files_that_are_no_profile(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "own.toml").write_bytes(content)
     with pytest.raises(CannotRun, match=r"own\.toml"):
         load_profile(str(tmp_path / "own.toml"))
+
+
+def test_a_network_may_be_for_some_methods_and_their_images_only(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[3] / "benchmarks" / "profiles" / "embedded.toml"
+    entry = '[[networks]]\npaper_dataset = "CIFAR-10"\npaper_architecture = "ResNet-20"\ndataset = "sklearn/digit-pairs"\n'
+    entry += 'architecture = "resnet20-thin"\nrecipe = "digit-pairs"\nimages = { TMN = 30 }\n\n'
+    text = shipped.read_text(encoding="utf-8").replace('name = "embedded"', 'name = "own"')
+    own = tmp_path / "own.toml"
+    first, last = "\n[[networks]]\n", "\n[papers.tmn.table2]\n"
+    for before in (first, last):  # the order of entries is of no account
+        written = text.replace(before, f"\n{entry}{before[1:]}", 1)
+        assert written != text
+        own.write_text(written, encoding="utf-8")
+        rows = {row.number: row for row in artifacts_of("tmn")["table2"].rows(load_profile(str(own)))}
+        used = {number: (row.measurements[0].network.dataset, row.measurements[0].test_images) for number, row in rows.items()}
+        assert used[7] == ("sklearn/digit-pairs", 30)  # TMN on ResNet-20
+        assert used[1][0] == "sklearn/digits"  # OPI on ResNet-20
+    for images, why in (('"all"', "images must be a table"), ("{ TMN = 0 }", "greater than or equal to 1"), ("{ X = 1 }", "not available yet: X")):
+        own.write_text(written.replace("{ TMN = 30 }", images), encoding="utf-8")
+        with pytest.raises(CannotRun, match=why):
+            load_profile(str(own))
+    own.write_text(written.replace(last, f"\n{entry}{last[1:]}", 1), encoding="utf-8")
+    with pytest.raises(CannotRun, match="it names two networks for CIFAR-10 ResNet-20 by method; keep one"):
+        load_profile(str(own))
 
 
 QUANTIZED = 'fine_tuning = "digits-quantized"\nquantizers = { default = "qcfs-4", TMN = "uniform-3" }\n'

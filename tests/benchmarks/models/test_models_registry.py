@@ -9,9 +9,12 @@ from torch import nn
 
 from benchmarks.errors import CannotRun, NotAvailable
 from benchmarks.models import MODELS, build_model, load_checkpoint, model_spec
+from benchmarks.models.checkpoint_files import write_checkpoint
 from benchmarks.models.resnet_cifar import PadShortcut
+from snncore import convert, tmn
 
 OTHERS = ("fastestdet", "vit-small-images", "vit-thin")  # have tests of their own
+DEPTHS = {"torchvision/squeezenet1_1": 18}  # networks whose names have no number of layers, and their weight layers in a row
 CLASSIFIERS = [name for name in MODELS if name not in OTHERS]
 SMALL = [name for name in CLASSIFIERS if not name.startswith("torchvision/")]
 ANY_SIZE = [name for name in SMALL if not name.startswith("vgg16") or name.endswith("-thin")]
@@ -63,6 +66,7 @@ def test_sizes_are_those_of_the_definition(name: str, millions_of_parameters: fl
         ("torchvision/resnet50", 25_557_032),
         ("torchvision/vgg16", 138_357_544),
         ("torchvision/vgg16_bn", 138_365_992),
+        ("torchvision/squeezenet1_1", 1_235_496),
     ],
 )
 def test_imagenet_networks_are_torchvisions(name: str, parameters: int) -> None:
@@ -75,8 +79,14 @@ def test_imagenet_networks_are_torchvisions(name: str, parameters: int) -> None:
 def test_layers_is_the_number_in_the_name(name: str) -> None:
     spec = model_spec(name)
     assert spec.name == name
-    assert spec.paper_name.endswith(f"-{spec.layers}")
+    assert spec.layers == DEPTHS.get(name) or spec.paper_name.endswith(f"-{spec.layers}")
     assert spec.definition.endswith(".")
+
+
+@pytest.mark.parametrize(("name", "depth"), DEPTHS.items())
+def test_depth_is_the_longest_way_through_layers_of_weights(name: str, depth: int) -> None:
+    spiking = convert(build_model(name, 1000).eval(), [torch.rand(1, 3, 64, 64)], tmn(), timesteps=4)
+    assert spiking.latency == 4 + depth == 4 + model_spec(name).layers
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -128,6 +138,25 @@ def test_resnet20_takes_the_public_checkpoints(checkpoint: str, classes: int) ->
     metadata = load_checkpoint(model, path)
     assert {"mean", "std"} <= set(metadata)
     assert model.bn1.num_batches_tracked > 0
+
+
+def test_squeezenet_takes_the_public_weights_in_half_precision_and_refuses_others(tmp_path: Path) -> None:
+    name, path = "torchvision/squeezenet1_1", tmp_path / "imagenet_squeezenet1_1.safetensors"
+    torch.manual_seed(0)
+    halved = build_model(name, 1000).half()
+    write_checkpoint(path, halved.state_dict(), {})
+    model = build_model(name, 1000)
+    assert load_checkpoint(model, path) == {} and {"mean", "std"} == set(model_spec(name).metadata)
+    assert all(value.dtype == torch.float32 for value in model.state_dict().values())
+    assert torch.equal(model.features[0].weight, halved.features[0].weight.float())
+    for changed, said in (
+        ({"classifier.1.bias": torch.zeros(10, dtype=torch.half)}, r"classifier\.1\.bias \[10\] instead of \[1000\]"),
+        ({"features.0.bias": torch.full((64,), torch.inf, dtype=torch.half)}, r"features\.0\.bias holds values that are not finite"),
+    ):
+        write_checkpoint(path, halved.state_dict() | changed, {})
+        with pytest.raises(CannotRun, match=said) as caught:
+            load_checkpoint(model, path, name)
+        assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones() -> None:

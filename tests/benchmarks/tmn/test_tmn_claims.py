@@ -255,6 +255,14 @@ def test_t15_compares_with_snn_calibration(tables: Tables, tmn: float, calibrati
     assert verdict("T15", given_rows).status == status
 
 
+def test_t15_does_not_compare_losses_of_different_networks(tables: Tables) -> None:
+    both = filled(filled(tables, 29, 0.3), 26, 0.1)
+    elsewhere = both["table2"]["architecture_used"].mask(both["table2"]["row"] == 26, "resnet20")
+    found = verdict("T15", both | {"table2": both["table2"].assign(architecture_used=elsewhere)})
+    assert found.status == PARTLY and "row 26: it ran on another network" in found.evidence
+    assert verdict("T15", both).status == NOT_REPRODUCED
+
+
 def test_t15_without_tmn_is_not_tested(tables: Tables) -> None:
     assert verdict("T15", filled(tables, 26, 1.0)).status == NOT_TESTED
 
