@@ -24,13 +24,13 @@ class Operation(nn.Module):
 
     def __init__(self, node: Node, tensors: dict[str, Tensor]) -> None:
         super().__init__()
-        self.node = node
+        self.node, self.inputs = node, node.inputs
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor.detach())
 
     def forward(self, *given: Tensor) -> Any:
         """The result for values of ``node.inputs``."""
-        return self.node.run(dict(zip(self.node.inputs, given, strict=True)), self.__getattr__)
+        return self.node.run(dict(zip(self.inputs, given, strict=True)), self.__getattr__)
 
     def extra_repr(self) -> str:
         """Parameters shown by ``print``."""
@@ -149,13 +149,13 @@ class MaxPool(nn.Module):
     def forward(self, trains: Tensor) -> Tensor:
         """Spikes or currents of all steps, ``[T*B, C, ...]`` to ``[T*B, C, ...]``."""
         state = self.start(trains)
-        return torch.cat([self.step(step, state)[0] for step in trains.unflatten(0, (self.timesteps, -1))])
+        return torch.cat([self.update(step, state)[0] for step in trains.unflatten(0, (self.timesteps, -1))])
 
     def start(self, x: Tensor) -> tuple[list[Any], list[Any]]:
         """State before the first step: the sums of the inputs and of the output."""
         return [0.0] * len(self.recurrences), [0.0] * len(self.recurrences)
 
-    def step(self, x: Tensor, state: tuple[list[Any], list[Any]]) -> tuple[Tensor, tuple[list[Any], list[Any]]]:
+    def update(self, x: Tensor, state: Any, out: None = None) -> tuple[Tensor, Any]:
         """One timestep ``[B, C, ...]``; changes ``state`` in place."""
         sums, passed = state
         for k, beta in enumerate(self.recurrences):
