@@ -14,14 +14,14 @@ import torch
 from torch import nn
 
 from snncore.conversion.graph import ACTIVATIONS, ConversionError, Node, RecordedNetwork, Value, mixes, names_in, needed
-from snncore.conversion.operations import Estimating, Evaluation, PresentEstimates
+from snncore.conversion.operations import Estimating, Evaluation, PresentConstant
 from snncore.conversion.rewriting import BUSY, LAYERS, RULES, NeuronFactory, found, refusal
 from snncore.conversion.rules.functions import FUNCTIONS
 from snncore.conversion.rules.products import ELEMENTWISE, PRODUCTS, factors, is_product
 from snncore.conversion.rules.shapes import MOVES
 from snncore.conversion.signals import Kind, Layout, Program, Step
 
-MASKS = {"masked_fill": "mask", "where": "condition", "attention_mask": "mask"}
+MASKS = {"masked_fill": "mask", "where": "condition"}
 """Operations that choose by an argument which must not depend on any neuron."""
 LINEAR = {*RULES, "mul", *MASKS} - {*ACTIVATIONS, *LAYERS}
 MATRIX_PRODUCTS = set(PRODUCTS) - {"mul"}
@@ -45,7 +45,7 @@ def is_estimated(network: RecordedNetwork) -> bool:
 
     def asks(node: Node) -> bool:
         late = node.name in last and node.operation not in MATRIX_PRODUCTS
-        given = node.operation in (*FUNCTIONS, "embedding", "attention_mask") or is_product(node) or divides_by_signal(node)
+        given = node.operation in (*FUNCTIONS, "embedding") or is_product(node) or divides_by_signal(node)
         return given and not late
 
     return any(asks(node) for node in network.nodes.values())
@@ -156,7 +156,7 @@ def spiking_program(placement: Placement, neuron: NeuronFactory, frames: int) ->
     def shown(name: str) -> str:
         if kinds.get(name, "analog") != "analog":
             return name
-        layer = PresentEstimates(frames, placement.layouts[name])
+        layer = PresentConstant(frames, placement.layouts[name])
         return emit(f"present_{name}", layer, [name], "current", network.nodes[name])
 
     for node in network.nodes.values():

@@ -100,9 +100,6 @@ class Node:
             return given["self"].expand(self.sizes(len(given["images"]) * self.parts))
         if self.operation == "image_numbers":
             return torch.arange(len(given["images"]), device=given["images"].device)
-        if self.operation == "attention_mask":
-            scores, mask = given["self"], given["mask"]
-            return scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
         if self.operation == "affine":
             return given["self"] * given["scale"] + given["shift"]
         result = getattr(getattr(torch.ops.aten, self.operation), self.overload)(**given)

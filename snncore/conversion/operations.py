@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from snncore.conversion.graph import ConversionError, Node
@@ -38,7 +37,7 @@ class Operation(nn.Module):
 
 
 class Sum(Operation):
-    """A sum of spikes over dimensions; also a mean, whose division is left to the amplitude."""
+    """A sum of spikes over dimensions or windows; also a mean, whose division is left to the amplitude."""
 
 
 class Synapses(Operation):
@@ -101,31 +100,6 @@ class AddSpikes(nn.Module):
         return f"amplitude={self.amplitude:g}"
 
 
-class SumPool(nn.Module):
-    """Sum over windows: average pooling of spikes whose division is left to the amplitude, so that it only counts.
-
-    Args:
-        kernel, stride, padding: one number for each dimension that is pooled, one to three, the last ones.
-    """
-
-    def __init__(self, kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...]) -> None:
-        super().__init__()
-        self.kernel, self.stride, self.padding = kernel, stride, padding
-
-    def forward(self, spikes: Tensor) -> Tensor:
-        """``[B, C, ...]`` to ``[B, C, ...]``."""
-        if len(self.kernel) == 3:
-            return F.avg_pool3d(spikes, self.kernel, self.stride, self.padding, divisor_override=1)
-        if len(self.kernel) == 2:
-            return F.avg_pool2d(spikes, self.kernel, self.stride, self.padding, divisor_override=1)
-        window = (1, *self.kernel), (1, *self.stride), (0, *self.padding)
-        return F.avg_pool2d(spikes.unsqueeze(2), *window, divisor_override=1).squeeze(2)
-
-    def extra_repr(self) -> str:
-        """Parameters shown by ``print``."""
-        return f"kernel={self.kernel}"
-
-
 class MaxPool(nn.Module):
     """Max-pooling of what trains stand for, not of the trains: the largest sum so far, less what was passed on before.
 
@@ -167,15 +141,20 @@ class MaxPool(nn.Module):
 
 
 class PresentConstant(nn.Module):
-    """Shows an analog input at every timestep: ``[B, ...]`` to ``[T*B, ...]`` (direct coding)."""
+    """Shows an analog input at every timestep, or in every frame of estimates: direct coding.
 
-    def __init__(self, timesteps: int) -> None:
+    Args:
+        timesteps: how often.
+        layout: where the images are.
+    """
+
+    def __init__(self, timesteps: int, layout: Layout = Layout()) -> None:
         super().__init__()
-        self.timesteps = timesteps
+        self.timesteps, self.layout = timesteps, layout
 
     def forward(self, x: Tensor) -> Tensor:
         """Repeat over the timesteps."""
-        return x.expand(self.timesteps, *x.shape).flatten(0, 1)
+        return self.layout.repeated(x, self.timesteps)
 
     def at(self, x: Tensor, timestep: int) -> Tensor:
         """What is shown at a timestep."""
@@ -247,18 +226,6 @@ class Estimating(SpikingLayer):
     def _frames(self, x: Tensor) -> Tensor:
         given = self.layout.frames(x, 1 if self.constant else self.estimator.frames)
         return given.expand(self.estimator.frames, *given.shape[1:])
-
-
-class PresentEstimates(PresentConstant):
-    """Shows an analog value in every frame: a constant counts in full from the first step."""
-
-    def __init__(self, frames: int, layout: Layout) -> None:
-        super().__init__(frames)
-        self.layout = layout
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Repeat over the frames."""
-        return self.layout.repeated(x, self.timesteps)
 
 
 class Evaluation(Operation):
