@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from snncore.conversion.graph import ACTIVATIONS, ConversionError, Node, RecordedNetwork, Value, mixes, names_in, needed
+from snncore.conversion.graph import ACTIVATIONS, ConversionError, Node, RecordedNetwork, Value, mixes, names_in
 from snncore.conversion.operations import Estimating, Evaluation, PresentConstant
 from snncore.conversion.rewriting import BUSY, LAYERS, RULES, NeuronFactory, found, refusal
 from snncore.conversion.rules.functions import FUNCTIONS
@@ -182,6 +182,4 @@ def spiking_program(placement: Placement, neuron: NeuronFactory, frames: int) ->
         raise ConversionError("the network has nothing to replace by spiking neurons: there is nothing to convert")
     if any(kinds.get(name, "analog") == "analog" for name in ends) or not ends:
         raise ConversionError("an output of the network does not depend on any neuron: there is nothing to convert")
-    order = needed({step.name: step.inputs for step in steps.values()}, ends)
-    chosen = {name: modules[name] for name in order}
-    return Program([steps[name] for name in order], chosen, network.outputs, network.inputs, layouts)
+    return Program.of(steps, modules, network.outputs, network.inputs, layouts)

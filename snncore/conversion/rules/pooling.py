@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from snncore.conversion.graph import Node
 from snncore.conversion.operations import MaxPool, Operation, Sum
-from snncore.conversion.rewriting import Rewriter, rule
+from snncore.conversion.rewriting import MAX_POOLS, Rewriter, rule
 from snncore.conversion.signals import Signal
 
 
-@rule("avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
+@rule(*(f"{kind}avg_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3)))
 def average_pool(rewriter: Rewriter, node: Node) -> Signal:
     """A sum over equal windows; where the divisor varies from window to window, currents are pooled."""
     source = rewriter.signals[node.source]
@@ -48,7 +48,7 @@ def _each(value: int | list[int] | tuple[int, ...], n: int) -> tuple[int, ...]:
     return given * n if len(given) == 1 else given
 
 
-@rule("max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
+@rule(*MAX_POOLS)
 def max_pool(rewriter: Rewriter, node: Node) -> Signal:
     """The largest decoded value of a window, as a train; see ``MaxPool``."""
     source = rewriter.signals[node.source]
