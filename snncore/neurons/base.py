@@ -80,7 +80,9 @@ class SpikingNeuron(nn.Module):
         state = self.start(currents[0])
         for t in range(self.code.timesteps + self.delay):
             current, out = currents[t] if t < self.code.timesteps else None, spikes[t - self.delay] if t >= self.delay else None
-            _, state = (update or self.update)(current, state, out)
+            fired, state = (update or self.update)(current, state, out)
+            if out is not None and fired is not None and fired is not out:
+                out.copy_(fired)
         return state
 
     def start(self, like: Tensor) -> Any:
@@ -100,9 +102,11 @@ class SpikingNeuron(nn.Module):
         raise NotImplementedError
 
     def update(self, current: Tensor | None, state: Any, out: Tensor | None = None) -> tuple[Tensor | None, Any]:
-        """``step`` with a state that is not needed any more and may be changed; the spikes are written to ``out`` if given."""
-        spikes, state = self.step(current, state)
-        return spikes if spikes is None or out is None else out.copy_(spikes), state
+        """``step`` with a state that is not needed any more and may be changed; spikes may be written to ``out``.
+
+        By default neither is used: a state may keep its currents, which ``out`` may be.
+        """
+        return self.step(current, state)
 
     def residual(self, state: Any) -> Tensor:
         """Membrane potential that was left uncoded, ``[B, ...]`` in units of ``v``."""
