@@ -17,7 +17,7 @@ from benchmarks.crosscheck.syops_side import counted, engine
 from benchmarks.errors import CannotRun
 from snncore import SpikingNetwork
 from snncore.conversion import OperationCounter
-from snncore.conversion.operations import SpikingLayer, Sum, SumPool, Synapses
+from snncore.conversion.operations import SpikingLayer, Sum, Synapses
 
 TOLERANCE = 1e-3
 """Largest relative difference behind the corrections."""
@@ -59,7 +59,7 @@ def _module(layer: Synapses) -> nn.Module:
 def _is_pooled(network: SpikingNetwork, name: str) -> bool:
     """Whether the spikes of a step come out of a pooling."""
     module = network.layers[name]
-    if isinstance(module, (SumPool, Sum)):
+    if isinstance(module, Sum):
         return True
     inputs = next(step.inputs for step in network.steps if step.name == name)
     return not isinstance(module, SpikingLayer) and any(n in network.layers and _is_pooled(network, n) for n in inputs)

@@ -3,53 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import torch
-
-from snncore.conversion.graph import Node, Stored, Value
+from torch import Tensor
 
 
 def attention(
-    emit: Callable[..., Value],
-    store: Callable[[str, Any], Stored],
-    name: str,
-    given: dict[str, Any],
-    nodes: dict[str, Node],
-    described: tuple[Any, ...],
-) -> Value:
-    """``softmax(scale q k^T + mask) v`` as nodes of its own.
-
-    Args:
-        emit, store: make a node and a tensor of the recorded network.
-        name: of the result.
-        given: query ``[..., L, E]``, key ``[..., S, E]``, value ``[..., S, V]`` and the options, as ATen has them.
-        nodes: those before, by name.
-        described: the last fields of the result's node.
-    """
-    (*heads, length, _), origin, *place = described
-    query, key, value = (given[argument] for argument in ("query", "key", "value"))
-    (*kv_heads, keys, width), rank = nodes[key.name].shape, len(heads) + 3
-    scale = given["scale"] if given["scale"] is not None else 1 / math.sqrt(nodes[query.name].shape[-1])
-
-    def made(part: str, operation: str, overload: str, shape: tuple[int, ...], **arguments: Any) -> Value:
-        return emit(f"{name}_{part}", operation, overload, arguments, shape, origin, *place)
-
-    if given["enable_gqa"] and kv_heads != heads:
-        repeats, dim = heads[-1] // kv_heads[-1], rank - 3
-        shape = (*heads, keys, width)
-        key = made("keys", "repeat_interleave", "self_int", shape, self=key, repeats=repeats, dim=dim)
-        shape = (*heads, keys, nodes[value.name].shape[-1])
-        value = made("values", "repeat_interleave", "self_int", shape, self=value, repeats=repeats, dim=dim)
-    turned = made("transposed", "transpose", "int", (*heads, width, keys), self=key, dim0=rank - 2, dim1=rank - 1)
-    square = (*heads, length, keys)
-    scores = made("product", "matmul", "default", square, self=query, other=turned)
-    scores = made("scores", "mul", "Scalar", square, self=scores, other=scale)
-    mask = given["attn_mask"]
-    if given["is_causal"]:
-        mask = store(f"{name}_causal", torch.ones(length, keys, dtype=torch.bool).tril())
-    if mask is not None:
-        scores = made("masked", "attention_mask", "", square, self=scores, mask=mask)
-    weights = made("softmax", "softmax", "int", square, self=scores, dim=-1)
-    return emit(name, "matmul", "default", {"self": weights, "other": value}, *described)
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """``softmax(scale q k^T + mask) v`` of query ``[..., L, E]``, key ``[..., S, E]`` and value ``[..., S, V]``."""
+    if enable_gqa and key.shape[-3] != query.shape[-3]:
+        repeats = query.shape[-3] // key.shape[-3]
+        key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
+    scores = query @ key.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    if is_causal:
+        attn_mask = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril()
+    if attn_mask is not None:
+        scores = scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
+    return scores.softmax(-1) @ value

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from snncore.coding import Code
 from snncore.conversion.network import SpikingNetwork
-from snncore.conversion.operations import AddSpikes, ChannelAffine, Evaluation, Operation, SpikingLayer, Sum, SumPool, Synapses
+from snncore.conversion.operations import AddSpikes, ChannelAffine, Evaluation, Operation, SpikingLayer, Sum, Synapses
 from snncore.conversion.rewriting import LAYERS
 from snncore.conversion.rules.products import PRODUCTS
 from snncore.conversion.signals import Step
@@ -135,7 +135,7 @@ class OperationCounter:
             add(layer.multiplications, t, float(operations * self._batch))
 
 
-SYNAPTIC = (Synapses, ChannelAffine, SumPool, Sum, AddSpikes)
+SYNAPTIC = (Synapses, ChannelAffine, Sum, AddSpikes)
 _PER_INPUT = ("avg_pool", "max_pool", "mean", "sum")
 _PER_OUTPUT = ("mul", "div")
 

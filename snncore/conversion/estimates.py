@@ -13,15 +13,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from snncore.conversion.graph import ACTIVATIONS, ConversionError, Node, RecordedNetwork, Value, mixes, names_in, needed
-from snncore.conversion.operations import Estimating, Evaluation, PresentEstimates
+from snncore.conversion.graph import ACTIVATIONS, ConversionError, Node, RecordedNetwork, Value, mixes, names_in
+from snncore.conversion.operations import Estimating, Evaluation, PresentConstant
 from snncore.conversion.rewriting import BUSY, LAYERS, RULES, NeuronFactory, found, refusal
 from snncore.conversion.rules.functions import FUNCTIONS
 from snncore.conversion.rules.products import ELEMENTWISE, PRODUCTS, factors, is_product
 from snncore.conversion.rules.shapes import MOVES
 from snncore.conversion.signals import Kind, Layout, Program, Step
 
-MASKS = {"masked_fill": "mask", "where": "condition", "attention_mask": "mask"}
+MASKS = {"masked_fill": "mask", "where": "condition"}
 """Operations that choose by an argument which must not depend on any neuron."""
 LINEAR = {*RULES, "mul", *MASKS} - {*ACTIVATIONS, *LAYERS}
 MATRIX_PRODUCTS = set(PRODUCTS) - {"mul"}
@@ -45,7 +45,7 @@ def is_estimated(network: RecordedNetwork) -> bool:
 
     def asks(node: Node) -> bool:
         late = node.name in last and node.operation not in MATRIX_PRODUCTS
-        given = node.operation in (*FUNCTIONS, "embedding", "attention_mask") or is_product(node) or divides_by_signal(node)
+        given = node.operation in (*FUNCTIONS, "embedding") or is_product(node) or divides_by_signal(node)
         return given and not late
 
     return any(asks(node) for node in network.nodes.values())
@@ -156,7 +156,7 @@ def spiking_program(placement: Placement, neuron: NeuronFactory, frames: int) ->
     def shown(name: str) -> str:
         if kinds.get(name, "analog") != "analog":
             return name
-        layer = PresentEstimates(frames, placement.layouts[name])
+        layer = PresentConstant(frames, placement.layouts[name])
         return emit(f"present_{name}", layer, [name], "current", network.nodes[name])
 
     for node in network.nodes.values():
@@ -182,6 +182,4 @@ def spiking_program(placement: Placement, neuron: NeuronFactory, frames: int) ->
         raise ConversionError("the network has nothing to replace by spiking neurons: there is nothing to convert")
     if any(kinds.get(name, "analog") == "analog" for name in ends) or not ends:
         raise ConversionError("an output of the network does not depend on any neuron: there is nothing to convert")
-    order = needed({step.name: step.inputs for step in steps.values()}, ends)
-    chosen = {name: modules[name] for name in order}
-    return Program([steps[name] for name in order], chosen, network.outputs, network.inputs, layouts)
+    return Program.of(steps, modules, network.outputs, network.inputs, layouts)

@@ -16,9 +16,6 @@ from snncore.conversion.signals import Program, Step
 class EstimatingNetwork(SpikingNetwork):
     """A converted Transformer: between neurons, the trained network's operations on T - L estimates of each signal.
 
-    ``mode="multi-step"`` runs all estimates in one batch of each operation; ``mode="single-step"`` one after another, with memory
-    that does not grow with T. The spikes are the same.
-
     Attributes:
         frames: T - L, how often each operation is evaluated whose input changes.
     """

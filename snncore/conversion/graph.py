@@ -93,24 +93,23 @@ class Node:
 
     def run(self, values: dict[str, Any], tensor: Callable[[str], Any]) -> Any:
         """The result on the values of other nodes and on stored tensors, both by name; of several results the first."""
-
-        def look_up(leaf: Any) -> Any:
-            return values[leaf.name] if isinstance(leaf, Value) else tensor(leaf.name) if isinstance(leaf, Stored) else leaf
-
-        given = tree_map(look_up, self.arguments)
+        given = {name: _look_up(leaf, values, tensor) for name, leaf in self.arguments.items()}
         if self.operation == "reshape":
             return given["self"].reshape(self.sizes(-1))
         if self.operation == "every_image":
             return given["self"].expand(self.sizes(len(given["images"]) * self.parts))
         if self.operation == "image_numbers":
             return torch.arange(len(given["images"]), device=given["images"].device)
-        if self.operation == "attention_mask":
-            scores, mask = given["self"], given["mask"]
-            return scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
         if self.operation == "affine":
             return given["self"] * given["scale"] + given["shift"]
         result = getattr(getattr(torch.ops.aten, self.operation), self.overload)(**given)
         return result[0] if isinstance(result, (tuple, list)) else result
+
+
+def _look_up(leaf: Any, values: dict[str, Any], tensor: Callable[[str], Any]) -> Any:
+    if isinstance(leaf, list):
+        return [_look_up(each, values, tensor) for each in leaf]
+    return values[leaf.name] if isinstance(leaf, Value) else tensor(leaf.name) if isinstance(leaf, Stored) else leaf
 
 
 def names_in(outputs: Any) -> set[str]:

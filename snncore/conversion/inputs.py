@@ -66,7 +66,14 @@ class Inputs:
         values = dict(zip(keys, tensors_of(given), strict=True))
         found = {name: values[key] for name, key in self.keys.items()}
         for name, value in found.items():
-            check_images(value, self.shapes[name])
+            shape, expected = tuple(value.shape), self.shapes[name]
+            if shape == expected:
+                raise ValueError(f"got one image {list(shape)} without the dimension of the batch; pass images[None]")
+            if shape[1:] != expected:
+                raise ValueError(
+                    f"the network was recorded for images [B, {', '.join(map(str, expected))}] and got {list(shape)}; "
+                    "calibrate and convert it with images of this size"
+                )
         return found
 
     def example(self, like: Tensor) -> Given:
@@ -77,14 +84,3 @@ class Inputs:
             return {str(key): zeros[name] for name, key in self.keys.items()}
         parts = tuple(zeros.values())
         return parts[0] if None in self.keys.values() else parts
-
-
-def check_images(images: Tensor, expected: tuple[int, ...]) -> None:
-    """Raise ValueError unless ``images`` is a batch of images of the shape that the network was recorded with."""
-    if tuple(images.shape) == expected:
-        raise ValueError(f"got one image {list(images.shape)} without the dimension of the batch; pass images[None]")
-    if tuple(images.shape[1:]) != expected:
-        raise ValueError(
-            f"the network was recorded for images [B, {', '.join(map(str, expected))}] and got {list(images.shape)}; "
-            "calibrate and convert it with images of this size"
-        )

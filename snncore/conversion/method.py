@@ -104,13 +104,12 @@ def neurons_of(calibration: Calibration, method: ConversionMethod, timesteps: in
     neurons = {node.name: _neuron(node, calibration, method, timesteps) for node in calibration.network.activations}
     if calibration.placement is None:
         return neurons
-    first = next(iter(calibration.placement.sites.values()), None)
+    place = next((node.origin for node in calibration.placement.sites.values()), "the network")
     if method.signed is None:
-        place = first.origin if first else "the network"
         raise ConversionError(f"{place}: needs signed neurons, which {method.name} does not have; convert with tmn()")
     if method.neuron(1.0, timesteps).delay == timesteps:
         why = f"a pre-charge of {timesteps} steps leaves none of T = {timesteps} to be read"
-        raise ConversionError(f"{first.origin if first else 'the network'}: {why}; use a pre-charge of at most T - 1")
+        raise ConversionError(f"{place}: {why}; use a pre-charge of at most T - 1")
     for name in calibration.placement.sites:
         key = f"{name}_spikes"
         neurons[key] = method.signed(_threshold(key, calibration, method, timesteps), timesteps)

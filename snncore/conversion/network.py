@@ -53,12 +53,16 @@ class SpikingNetwork(nn.Module):
         self._decoded = [step for step in self.steps if step.kind == "decoded"]
         self._read_late = {name for step in self._decoded for name in step.inputs} | names_in(self.outputs)
         self._tapped = {name for name in self._read_late if self.kind(name) in ("spikes", "current")}  # what is decoded
-        # Global timestep at which a step's inputs for its first timestep are all there, and at which it answers: neurons lag.
+        # Global timestep at which a step's inputs for its first timestep are all there, at which it answers (neurons lag), and
+        # at which the last one that reads it does.
         self._arrivals: dict[str, int] = {}
         self._starts: dict[str, int] = {}
+        self._reads: dict[str, int] = {}
         for step in self.steps:
             self._arrivals[step.name] = max((self._starts.get(name, 0) for name in step.inputs), default=0)
-            self._starts[step.name] = self._arrivals[step.name] + self._delay(step)
+            self._starts[step.name] = self._arrivals[step.name] + getattr(_holder(self.layers[step.name]), "delay", 0)
+            for name in (*step.inputs, step.name):
+                self._reads[name] = max(self._arrivals[step.name], self._starts.get(name, 0), self._reads.get(name, 0))
         self.latency = max(self._starts[name] for name in self._tapped) + code.timesteps
         self.eval()
 
@@ -172,43 +176,39 @@ class SpikingNetwork(nn.Module):
         as long as the difference, whatever T is.
         """
         moving = [step for step in self.steps if step.kind in ("spikes", "current")]
-        arrivals = {step.name: [self._arrivals[u.name] for u in moving if step.name in u.inputs] for step in moving}
         analog, held, states = dict(values), dict[tuple[str, int], Tensor](), dict[str, Any]()
         for now in range(self.latency):
             for step in moving:
-                index = now - self._arrivals[step.name]
-                value = self._step_of(step, index, analog, held, states)
+                at = now - self._starts[step.name]
+                value = self._step_of(step, now - self._arrivals[step.name], at, analog, held, states)
                 if value is None:
                     continue
-                at = now - self._starts[step.name]
                 if self.observer is not None:
                     self.observer(step, value, at)
                 held[step.name, at] = value
                 if step.name in self._tapped:
                     yield step.name, value
             for step in moving:
-                held.pop((step.name, now - max(arrivals[step.name], default=self._starts[step.name])), None)
-
-    def _delay(self, step: Step) -> int:
-        return getattr(_holder(self.layers[step.name]), "delay", 0)
+                held.pop((step.name, now - self._reads[step.name]), None)
 
     def _step_of(
-        self, step: Step, index: int, analog: dict[str, Any], held: dict[tuple[str, int], Tensor], states: dict[str, Any]
+        self, step: Step, index: int, at: int, analog: dict[str, Any], held: dict[tuple[str, int], Tensor], states: dict[str, Any]
     ) -> Any:
-        """Output of ``step`` at its own timestep ``index``, or None while it is not its turn."""
-        layer, end = self.layers[step.name], self.frames + self._delay(step)
-        if not 0 <= index < end:
+        """Output ``at`` a timestep of ``step``, by its own timestep ``index``; None while it is not its turn."""
+        if index < 0 or at >= self.frames:
             return None
+        layer: Any = self.layers[step.name]
         given = [analog[name] if name in analog else held[name, index] for name in step.inputs if index < self.frames]
         if isinstance(layer, (InputEncoder, PresentConstant)):
             return layer.at(given[0], index)
         if not isinstance(layer, (SpikingLayer, MaxPool)):
             return layer(*given)
         stepper: Any = layer.stepper if isinstance(layer, SpikingLayer) else layer
-        current = given.pop() if given else None
+        current = given[0] if given else None
         state = states.pop(step.name) if index else stepper.start(current)
-        value, state = stepper.step(current, state)
-        if index < end - 1:
+        scratch = current if getattr(layer, "scratch", False) and not layer.constant else None
+        value, state = stepper.update(current, state, scratch)
+        if at < self.frames - 1:
             states[step.name] = state
         return value
 

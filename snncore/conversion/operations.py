@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from snncore.conversion.graph import ConversionError, Node
@@ -24,13 +23,13 @@ class Operation(nn.Module):
 
     def __init__(self, node: Node, tensors: dict[str, Tensor]) -> None:
         super().__init__()
-        self.node = node
+        self.node, self.inputs = node, node.inputs
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor.detach())
 
     def forward(self, *given: Tensor) -> Any:
         """The result for values of ``node.inputs``."""
-        return self.node.run(dict(zip(self.node.inputs, given, strict=True)), self.__getattr__)
+        return self.node.run(dict(zip(self.inputs, given, strict=True)), self.__getattr__)
 
     def extra_repr(self) -> str:
         """Parameters shown by ``print``."""
@@ -38,7 +37,7 @@ class Operation(nn.Module):
 
 
 class Sum(Operation):
-    """A sum of spikes over dimensions; also a mean, whose division is left to the amplitude."""
+    """A sum of spikes over dimensions or windows; also a mean, whose division is left to the amplitude."""
 
 
 class Synapses(Operation):
@@ -101,31 +100,6 @@ class AddSpikes(nn.Module):
         return f"amplitude={self.amplitude:g}"
 
 
-class SumPool(nn.Module):
-    """Sum over windows: average pooling of spikes whose division is left to the amplitude, so that it only counts.
-
-    Args:
-        kernel, stride, padding: one number for each dimension that is pooled, one to three, the last ones.
-    """
-
-    def __init__(self, kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...]) -> None:
-        super().__init__()
-        self.kernel, self.stride, self.padding = kernel, stride, padding
-
-    def forward(self, spikes: Tensor) -> Tensor:
-        """``[B, C, ...]`` to ``[B, C, ...]``."""
-        if len(self.kernel) == 3:
-            return F.avg_pool3d(spikes, self.kernel, self.stride, self.padding, divisor_override=1)
-        if len(self.kernel) == 2:
-            return F.avg_pool2d(spikes, self.kernel, self.stride, self.padding, divisor_override=1)
-        window = (1, *self.kernel), (1, *self.stride), (0, *self.padding)
-        return F.avg_pool2d(spikes.unsqueeze(2), *window, divisor_override=1).squeeze(2)
-
-    def extra_repr(self) -> str:
-        """Parameters shown by ``print``."""
-        return f"kernel={self.kernel}"
-
-
 class MaxPool(nn.Module):
     """Max-pooling of what trains stand for, not of the trains: the largest sum so far, less what was passed on before.
 
@@ -149,13 +123,13 @@ class MaxPool(nn.Module):
     def forward(self, trains: Tensor) -> Tensor:
         """Spikes or currents of all steps, ``[T*B, C, ...]`` to ``[T*B, C, ...]``."""
         state = self.start(trains)
-        return torch.cat([self.step(step, state)[0] for step in trains.unflatten(0, (self.timesteps, -1))])
+        return torch.cat([self.update(step, state)[0] for step in trains.unflatten(0, (self.timesteps, -1))])
 
     def start(self, x: Tensor) -> tuple[list[Any], list[Any]]:
         """State before the first step: the sums of the inputs and of the output."""
         return [0.0] * len(self.recurrences), [0.0] * len(self.recurrences)
 
-    def step(self, x: Tensor, state: tuple[list[Any], list[Any]]) -> tuple[Tensor, tuple[list[Any], list[Any]]]:
+    def update(self, x: Tensor, state: Any, out: None = None) -> tuple[Tensor, Any]:
         """One timestep ``[B, C, ...]``; changes ``state`` in place."""
         sums, passed = state
         for k, beta in enumerate(self.recurrences):
@@ -167,15 +141,20 @@ class MaxPool(nn.Module):
 
 
 class PresentConstant(nn.Module):
-    """Shows an analog input at every timestep: ``[B, ...]`` to ``[T*B, ...]`` (direct coding)."""
+    """Shows an analog input at every timestep, or in every frame of estimates: direct coding.
 
-    def __init__(self, timesteps: int) -> None:
+    Args:
+        timesteps: how often.
+        layout: where the images are.
+    """
+
+    def __init__(self, timesteps: int, layout: Layout = Layout()) -> None:
         super().__init__()
-        self.timesteps = timesteps
+        self.timesteps, self.layout = timesteps, layout
 
     def forward(self, x: Tensor) -> Tensor:
         """Repeat over the timesteps."""
-        return x.expand(self.timesteps, *x.shape).flatten(0, 1)
+        return self.layout.repeated(x, self.timesteps)
 
     def at(self, x: Tensor, timestep: int) -> Tensor:
         """What is shown at a timestep."""
@@ -247,18 +226,6 @@ class Estimating(SpikingLayer):
     def _frames(self, x: Tensor) -> Tensor:
         given = self.layout.frames(x, 1 if self.constant else self.estimator.frames)
         return given.expand(self.estimator.frames, *given.shape[1:])
-
-
-class PresentEstimates(PresentConstant):
-    """Shows an analog value in every frame: a constant counts in full from the first step."""
-
-    def __init__(self, frames: int, layout: Layout) -> None:
-        super().__init__(frames)
-        self.layout = layout
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Repeat over the frames."""
-        return self.layout.repeated(x, self.timesteps)
 
 
 class Evaluation(Operation):

@@ -72,7 +72,7 @@ def record(ann: nn.Module, images: Given | None) -> RecordedNetwork:
         with _EXPORTING, torch.no_grad(), recording(), _silence():
             exported = export(entry, given, dynamic_shapes=sizes, strict=False)
             if not _is_plain(exported):
-                exported = exported.run_decompositions({})
+                exported = exported.run_decompositions({_ATEN.scaled_dot_product_attention.default: attention})
     except Exception as error:  # export meets arbitrary user code
         raise why(error, entry, type(ann).__name__, given, (images,) if alone else called(images)) from error
     return _Reader(exported, entry, images).network(fingerprint)
@@ -244,8 +244,6 @@ class _Reader:
             return given["self"]
         source = self.nodes.get(getattr(given.get("self", given.get("input")), "name", ""))
         unchanged = source is not None and (source.shape, source.parts, source.dim) == (shaped[0], *shaped[-2:])
-        if operation == "scaled_dot_product_attention":
-            return attention(self._emit, self._store, node.name, given, self.nodes, shaped)
         found = canonical(operation, target._overloadname, given, unchanged, self.nodes, self.tensors)
         return found if isinstance(found, Value) else self._emit(node.name, *found, *shaped)
 

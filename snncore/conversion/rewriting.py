@@ -39,6 +39,12 @@ def rule(*operations: str) -> Callable[[Rule], Rule]:
     return register
 
 
+def refusal(node: Node, why: str, advice: str | None = None) -> ConversionError:
+    """The error that tells the user's source line, what is wrong and what can be done."""
+    advice = advice or "replace it by operations that have one, such as ReLU, and train again"
+    return ConversionError(f"{node.origin}: '{node.operation}' (node {node.name}) {why}; {advice}")
+
+
 LAYERS = (*(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3)), "linear", "matmul", "mm", "addmm")
 MAX_POOLS = tuple(f"{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))
 BUSY = (*ACTIVATIONS, *LAYERS, *MAX_POOLS)
@@ -82,12 +88,12 @@ class Rewriter:
             raise ConversionError("an output of the network does not depend on any ReLU: there is nothing to convert")
         names = {Value(name): Value(self.current(signal, f"output_{name}").step) for name, signal in ends.items()}
         outputs = tree_map(lambda leaf: names[leaf] if isinstance(leaf, Value) else leaf, self.network.outputs)
-        order = needed({step.name: step.inputs for step in self.steps.values()}, names_in(outputs))
-        readers = Counter([*names_in(outputs), *(source for inputs in order.values() for source in inputs)])
-        for name, (source, *_) in order.items():
-            _mark_scratch(self.modules[name], self.modules.get(source), readers[source] == 1)
-        steps, modules = [self.steps[name] for name in order], {name: self.modules[name] for name in order}
-        return Program(steps, modules, outputs, self.network.inputs)
+        program = Program.of(self.steps, self.modules, outputs, self.network.inputs)
+        readers = Counter([*names_in(outputs), *(source for step in program.steps for source in step.inputs)])
+        for step in program.steps:
+            source = step.inputs[0]
+            _mark_scratch(self.modules[step.name], self.modules.get(source), readers[source] == 1)
+        return program
 
     # ---- what rules call ------------------------------------------------------------------------------------------
 
@@ -161,9 +167,7 @@ class Rewriter:
 
         return node.run(values, tensor)  # type: ignore[no-any-return]
 
-    def refuse(self, node: Node, why: str, advice: str | None = None) -> ConversionError:
-        """The error that tells the user's source line, what is wrong and what can be done."""
-        return refusal(node, why, advice)
+    refuse = staticmethod(refusal)
 
     def activation(self, node: Node, source: Signal) -> Signal:
         """The neuron of an activation with this input, or the input where that is spikes that are not negative."""
@@ -218,12 +222,6 @@ class Rewriter:
                 if not (self.pools_spikes and spiking):
                     found[pool.name] = relu.name
         return found
-
-
-def refusal(node: Node, why: str, advice: str | None = None) -> ConversionError:
-    """See ``Rewriter.refuse``."""
-    advice = advice or "replace it by operations that have one, such as ReLU, and train again"
-    return ConversionError(f"{node.origin}: '{node.operation}' (node {node.name}) {why}; {advice}")
 
 
 def found(network: RecordedNetwork, holds: Callable[[list[Node], set[str]], bool]) -> set[str]:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from snncore.conversion.graph import names_in, needed
 from snncore.conversion.inputs import Inputs
 
 Kind = Literal["analog", "spikes", "current", "decoded"]
@@ -89,3 +90,9 @@ class Program:
     outputs: Any
     inputs: Inputs
     layouts: dict[str, Layout] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, steps: dict[str, Step], modules: dict[str, nn.Module], outputs: Any, *others: Any) -> Program:
+        """The steps that the outputs depend on."""
+        order = needed({step.name: step.inputs for step in steps.values()}, names_in(outputs))
+        return cls([steps[name] for name in order], {name: modules[name] for name in order}, outputs, *others)

@@ -22,7 +22,7 @@ class SpikingNeuron(nn.Module):
     ``delay`` calls the spikes are None (the neuron charges); after the T input steps ``current`` is None.
     Multi-step: ``forward(currents [T, B, ...]) -> spikes [T, B, ...]``, the whole train at once. Both give the same spikes.
 
-    A new neuron writes ``start``, ``step`` and ``residual``; ``_run`` only where a loop in place pays.
+    A new neuron writes ``start``, ``step`` and ``residual``; ``update`` only where memory that is used again pays.
 
     Attributes:
         threshold: full threshold ``v``: what a spike removes from the membrane, and the amplitude with which it is read.
@@ -72,16 +72,17 @@ class SpikingNeuron(nn.Module):
             self.observer(self, spikes, residual)
         return spikes
 
-    def _run(self, currents: Tensor, spikes: Tensor) -> Any:
+    def _run(self, currents: Tensor, spikes: Tensor, update: Callable[..., Any] | None = None) -> Any:
         """Write all ``spikes [T, B, ...]``, which may share memory with the currents; return the state after the last step.
 
         The spikes of step t - delay overwrite currents that have been read already.
         """
         state = self.start(currents[0])
         for t in range(self.code.timesteps + self.delay):
-            fired, state = self.step(currents[t] if t < self.code.timesteps else None, state)
-            if fired is not None:
-                spikes[t - self.delay] = fired
+            current, out = currents[t] if t < self.code.timesteps else None, spikes[t - self.delay] if t >= self.delay else None
+            fired, state = (update or self.update)(current, state, out)
+            if out is not None and fired is not None and fired is not out:
+                out.copy_(fired)
         return state
 
     def start(self, like: Tensor) -> Any:
@@ -99,6 +100,13 @@ class SpikingNeuron(nn.Module):
             spikes ``[B, ...]``, or None while the neuron charges, and the state after the step.
         """
         raise NotImplementedError
+
+    def update(self, current: Tensor | None, state: Any, out: Tensor | None = None) -> tuple[Tensor | None, Any]:
+        """``step`` with a state that is not needed any more and may be changed; spikes may be written to ``out``.
+
+        By default neither is used: a state may keep its currents, which ``out`` may be.
+        """
+        return self.step(current, state)
 
     def residual(self, state: Any) -> Tensor:
         """Membrane potential that was left uncoded, ``[B, ...]`` in units of ``v``."""

@@ -48,6 +48,11 @@ class Estimator:
             raise ValueError(f"precharge = {neuron.delay} leaves no step of T = {self.timesteps} to be read; use at most T - 1")
 
     @property
+    def _least(self) -> int | None:
+        """The smallest value that is coded, in units of the last step's spike; None for all."""
+        return 0 if self.neuron.gate == "tsa-relu" else self.neuron.least
+
+    @property
     def unit(self) -> float:
         """What the last step's spike stands for."""
         return self.neuron.threshold / self.neuron.code.total
@@ -56,24 +61,27 @@ class Estimator:
         """Before the first step; ValueError for more timesteps than the numbers of ``like`` can tell apart."""
         if self.timesteps > (most := most_timesteps(self.neuron.beta, 0, like.dtype)):
             raise ValueError(f"T = {self.timesteps} needs more digits than {like.dtype} has; use at most T = {most}")
-        return EstimateState(torch.empty_like(like), torch.zeros_like(like), like.new_empty(0))
+        return EstimateState(torch.empty_like(like), torch.zeros_like(like), torch.empty_like(like))
 
-    def step(self, given: Tensor | None, state: EstimateState) -> tuple[Tensor | None, EstimateState]:
-        """One firing step: an estimate ``[B, ...]`` read, or None once the last was; ``E_out`` and the state.
+    def update(
+        self, given: Tensor | None, state: EstimateState, out: Tensor | None = None
+    ) -> tuple[Tensor | None, EstimateState]:
+        """One firing step: an estimate ``[B, ...]`` read, or None once the last was; ``E_out`` and the state, changed in place.
 
         ``E_out[1..L]`` is None: nothing behind this neuron reads it.
         """
-        neuron, steps = self.neuron, state.steps + 1
-        x = state.given if given is None else given / self.unit
-        low = self._least()
-        target = x if low is None and neuron.most is None else x.clamp(low, neuron.most)
-        weight = neuron.beta ** (self.timesteps - steps)
-        spikes = neuron._spikes(target - state.coded, amplitude=weight)
-        coded = torch.add(state.coded, spikes, alpha=weight)
-        shown = coded
-        if neuron._signed:
-            spikes, shown = spikes * (coded >= 0), coded.clamp(min=0)
-        return None if steps <= neuron.delay else shown * self.unit, EstimateState(x, coded, spikes, steps)
+        neuron, (target, coded, fired, steps) = self.neuron, state
+        if given is not None:
+            torch.div(given, self.unit, out=target)
+            if self._least is not None or neuron.most is not None:
+                target.clamp_(self._least, neuron.most)
+        weight = neuron.beta ** (self.timesteps - 1 - steps)
+        neuron._spikes(torch.sub(target, coded, out=fired), fired, weight)
+        coded.add_(fired, alpha=weight)
+        state = EstimateState(target, coded, fired, steps + 1)
+        if steps < neuron.delay:
+            return None, state
+        return torch.mul(coded.clamp(min=0) if neuron._signed else coded, self.unit, out=out), state
 
     def __call__(self, given: Tensor, spikes: Tensor | None = None) -> Tensor:
         """``E_out[L+1..T]`` of ``E_in[L+1..T]``, both ``[T-L, B, ...]``.
@@ -90,22 +98,10 @@ class Estimator:
         return out
 
     def _run(self, given: Tensor, made: Tensor, trains: Tensor | None) -> None:
-        """``step`` for all steps in place, ``[T-L, N]``; spikes are told from the first-spike gate only where they are kept."""
-        neuron, (target, coded, _, _) = self.neuron, self.start(given[0])
-        low, fired = self._least(), torch.empty_like(coded)
+        """All steps, ``[T-L, N]``."""
+        state = self.start(given[0])
         for i in range(self.timesteps):
-            weight = neuron.beta ** (self.timesteps - 1 - i)
-            if i < self.frames:
-                torch.div(given[i], self.unit, out=target)
-                if low is not None or neuron.most is not None:
-                    target.clamp_(low, neuron.most)
-            neuron._spikes(torch.sub(target, coded, out=fired), out=fired, amplitude=weight)
-            coded.add_(fired, alpha=weight)
+            out = made[i - self.neuron.delay] if i >= self.neuron.delay else None
+            _, state = self.update(given[i] if i < self.frames else None, state, out)
             if trains is not None:
-                trains[i] = fired * (coded >= 0) if neuron._signed else fired
-            if (shown := i - neuron.delay) >= 0:
-                torch.mul(coded.clamp(min=0) if neuron._signed else coded, self.unit, out=made[shown])
-
-    def _least(self) -> int | None:
-        """The smallest value that is coded, in units of the last step's spike; None for all."""
-        return 0 if self.neuron.gate == "tsa-relu" else self.neuron.least
+                trains[i] = state.fired * (state.coded >= 0) if self.neuron._signed else state.fired

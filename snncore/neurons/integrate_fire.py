@@ -75,25 +75,18 @@ class IntegrateFireNeuron(SpikingNeuron):
 
     def step(self, current: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
         """Integrate, fire, reset; see the module docstring."""
-        u = state if current is None else state + current + _spread(self.current, state)
-        s = (u >= self.threshold).to(u.dtype)
-        return s, torch.sub(u, s, alpha=self.threshold) if self.reset == "soft" else u * (1 - s)
+        return self.update(current, state.clone())
 
-    def _run(self, currents: Tensor, spikes: Tensor) -> Tensor:
-        """``step`` for all steps in place."""
-        u, own = self.start(currents[0]), None
-        if isinstance(self.current, Tensor) or self.current:
-            own = torch.zeros_like(u).add_(_spread(self.current, u))
-        for z, s in zip(currents, spikes, strict=True):
-            u.add_(z)
-            if own is not None:
-                u.add_(own)
-            torch.ge(u, self.threshold, out=s)
-            if self.reset == "soft":
-                u.sub_(s, alpha=self.threshold)
-            else:
-                u.addcmul_(u, s, value=-1)
-        return u
+    def update(self, current: Tensor | None, state: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """``step`` in place."""
+        if current is not None:
+            state.add_(current)
+            if isinstance(self.current, Tensor) or self.current:
+                state.add_(_spread(self.current, state))
+        spikes = torch.ge(state, self.threshold, out=torch.empty_like(state) if out is None else out)
+        if self.reset == "soft":
+            return spikes, state.sub_(spikes, alpha=self.threshold)
+        return spikes, state.addcmul_(state, spikes, value=-1)
 
     def residual(self, state: Tensor) -> Tensor:
         """``u[T] / v``."""

@@ -25,7 +25,8 @@ no gate).
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -147,25 +148,36 @@ class MomentumNeuron(SpikingNeuron):
 
     def step(self, current: Tensor | None, state: MomentumState) -> tuple[Tensor | None, MomentumState]:
         """One step of the equations in the module docstring; no spikes during the pre-charge."""
+        u, memory, steps = state
+        return self.update(current, MomentumState(u.clone(), None if memory is None else memory.clone(), steps))
+
+    def update(
+        self, current: Tensor | None, state: MomentumState, out: Tensor | None = None
+    ) -> tuple[Tensor | None, MomentumState]:
+        """``step`` in place."""
+        spikes, state = self._fired(current, state, out)
+        if spikes is not None and self._signed and state.memory is not None:
+            spikes.mul_(_not_negative(state.memory))
+        return spikes, state
+
+    def _fired(self, current: Tensor | None, state: MomentumState, out: Tensor | None) -> tuple[Tensor | None, MomentumState]:
+        """The spikes of a step before the first-spike gate; changes the state in place."""
         u, memory, steps = state.potential, state.memory, state.steps + 1
-        u = u * self.beta if current is None else torch.add(current, u, alpha=self.beta)
+        u = u.mul_(self.beta) if current is None else torch.add(current, u, alpha=self.beta, out=u)
         if steps <= self.delay:
             return None, MomentumState(u, memory, steps)
+        rest = torch.empty_like(u) if out is None else out  # what the spikes are to code
         floor, cap = self._bounds(steps)
-        if self.gate == "tsa-relu":
-            h, g = u, memory * self.beta  # type: ignore[operator]
-            s = self._spikes(h.clamp(0, cap * self.reset) - g)
-            return s, MomentumState(h, torch.add(g, s, alpha=self.reset), steps)
-        if not self._saturates or memory is None:
-            s = self._spikes(u)
-        else:
-            coded = memory * self.beta
-            s = self._spikes(torch.clamp(u, (floor - coded) * self.reset, (cap - coded) * self.reset))
-        u = torch.sub(u, s, alpha=self.reset)
-        if memory is not None:
-            memory = torch.add(s, memory, alpha=self.beta)
-            s = s * _not_negative(memory) if self._signed else s
-        return s, MomentumState(u, memory, steps)
+        if memory is not None and self.gate == "tsa-relu":  # the potential is h, the memory g
+            s = self._spikes(torch.clamp(u, 0, cap * self.reset, out=rest).sub_(memory.mul_(self.beta)), rest)
+            return s, MomentumState(u, memory.add_(s, alpha=self.reset), steps)
+        if memory is not None and self._saturates:
+            left = torch.mul(memory, -self.beta, out=rest)
+            low = None if self.least is None else (left + floor).mul_(self.reset)
+            torch.clamp(u, low, left.add_(cap).mul_(self.reset), out=rest)
+        s = self._spikes(rest if self._saturates else u, rest)
+        u.sub_(s, alpha=self.reset)
+        return s, MomentumState(u, memory if memory is None else torch.add(s, memory, alpha=self.beta, out=memory), steps)
 
     @property
     def _signed(self) -> bool:
@@ -182,47 +194,20 @@ class MomentumNeuron(SpikingNeuron):
         floor = -math.inf if self.least is None else self.least * weight
         return floor, math.inf if self.most is None else self.most * weight
 
-    def _spikes(self, potential: Tensor, out: Tensor | None = None, amplitude: float | None = None) -> Tensor:
+    def _spikes(self, potential: Tensor, out: Tensor, amplitude: float | None = None) -> Tensor:
         """Spikes of potentials, in units in which the reset is ``amplitude``."""
         theta = self.ratio * (amplitude or self.reset)
         if not self.ternary:
-            return (potential >= theta).to(potential.dtype) if out is None else torch.ge(potential, theta, out=out)
+            return torch.ge(potential, theta, out=out)
         # hardshrink zeroes |u| <= lambda, but a potential that equals the threshold must fire.
-        least = largest_below(theta, potential.dtype)
-        hardshrink = torch.ops.aten.hardshrink
-        return (hardshrink(potential, least) if out is None else hardshrink.out(potential, least, out=out)).sign_()
+        return torch.ops.aten.hardshrink.out(potential, largest_below(theta, potential.dtype), out=out).sign_()
 
-    def _run(self, currents: Tensor, spikes: Tensor) -> MomentumState:
-        """``step`` for all steps in place, with the first-spike gate applied to the finished train: its sign is final."""
-        u, memory, _ = self.start(currents[0])
-        tsa = self.gate == "tsa-relu"
-        rest = u if not tsa and not self._saturates else torch.empty_like(u)  # what the spikes are to code
-        for t in range(self.code.timesteps + self.delay):
-            if t < self.code.timesteps:
-                torch.add(currents[t], u, alpha=self.beta, out=u)
-            else:
-                u.mul_(self.beta)
-            if t < self.delay:
-                continue
-            s, (floor, cap) = spikes[t - self.delay], self._bounds(t + 1)
-            if tsa and memory is not None:
-                torch.clamp(u, 0, cap * self.reset, out=rest).sub_(memory.mul_(self.beta))
-            elif self._saturates and memory is not None:
-                coded = torch.mul(memory, -self.beta, out=rest)
-                if self.least is None:
-                    torch.minimum(u, coded.add_(cap).mul_(self.reset), out=rest)
-                else:
-                    torch.clamp(u, (coded + floor) * self.reset, (coded + cap) * self.reset, out=rest)
-            self._spikes(rest, out=s)
-            if tsa and memory is not None:
-                memory.add_(s, alpha=self.reset)
-            else:
-                u.sub_(s, alpha=self.reset)
-                if memory is not None:
-                    torch.add(s, memory, alpha=self.beta, out=memory)
-        if self._signed and memory is not None:
-            spikes.mul_(_not_negative(memory))
-        return MomentumState(u, memory, self.code.timesteps + self.delay)
+    def _run(self, currents: Tensor, spikes: Tensor, update: Callable[..., Any] | None = None) -> MomentumState:
+        """The first-spike gate is applied to the finished train: the sign of the memory is final."""
+        state: MomentumState = super()._run(currents, spikes, self._fired)
+        if self._signed and state.memory is not None:
+            spikes.mul_(_not_negative(state.memory))
+        return state
 
     def residual(self, state: MomentumState) -> Tensor:
         """``u[T] / (beta**L v)``; with the tsa-relu gate ``(max(h, 0) - g) / (beta**L v)``."""

@@ -5,7 +5,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from snncore.conversion.operations import SumPool, Synapses
+from snncore.conversion.operations import Sum, Synapses
 
 
 def images(size: int = 5) -> Tensor:
@@ -26,8 +26,8 @@ def by_loops(module: nn.Module, spikes: Tensor) -> float:
             total += _windows(sample, *window) * (len(module.weight) // node["groups"])
         elif operation == "conv_transpose2d":
             total += _windows_of_inputs(sample, module) * module.weight.shape[1]
-        elif isinstance(module, SumPool):
-            total += _windows(sample, module.kernel, module.stride, module.padding, (1, 1))
+        elif isinstance(module, Sum) and "pool" in module.node.operation:
+            total += _windows(sample, *(module.node[name] for name in ("kernel_size", "stride", "padding")), (1, 1))
         elif isinstance(module, nn.Linear) or operation in ("linear", "matmul"):
             outputs = module.out_features if isinstance(module, nn.Linear) else module.node.shape[-1]
             total += sum(value for value in sample for _ in range(outputs))

@@ -23,7 +23,7 @@ from torch import nn
 
 from snncore import ConversionMethod, SpikingNetwork, calibrate, convert, opi, rate, tmn, tsa
 from snncore.conversion import Maximum
-from snncore.conversion.operations import ChannelAffine, Operation, Sum, SumPool, Synapses
+from snncore.conversion.operations import ChannelAffine, Operation, Sum, Synapses
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no calibration image activates")
 
@@ -57,8 +57,8 @@ def counts_behind(network: SpikingNetwork, name: str) -> int:
     steps = {step.name: step for step in network.steps}
     step, layer = steps[name], layer_of(network, name)
     below = [counts_behind(network, n) for n in step.inputs if network.kind(n) == "spikes"]
-    if isinstance(layer, SumPool):
-        return below[0] * math.prod(layer.kernel)
+    if isinstance(layer, Sum) and "pool" in layer.node.operation:
+        return below[0] * math.prod(layer.node["kernel_size"])
     if isinstance(layer, Sum):
         return below[0] * math.prod(steps[step.inputs[0]].shape) // math.prod(step.shape)
     if isinstance(layer, Operation) and layer.node.operation == "add":

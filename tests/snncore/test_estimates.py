@@ -149,7 +149,7 @@ def test_neurons_stand_before_operations_with_synapses_and_behind_relus() -> Non
     assert gates.count("first-spike") == 1 and gates.count("none") == 8  # norm, q, k, v, softmax, norm, class, gelu
     assert isinstance(snn, EstimatingNetwork) and snn.frames == 3
     assert snn.latency == 5 + 2 * 7  # norm, q|k|v, softmax, norm, ReLU, class, GELU one behind the other
-    assert [name.partition("_")[0] for name in snn.dense_layers] == ["scaled", "layer", "layer", "gelu"]
+    assert [name.partition("_")[0] for name in snn.dense_layers] == ["softmax", "layer", "layer", "gelu"]
     with pytest.raises(ValueError, match="makes no output at its first steps"):
         snn(points(), every_step=True)
 
@@ -159,7 +159,7 @@ def test_spikes_are_accumulates_and_functions_are_counted_as_often_as_they_are_e
     with OperationCounter(snn) as counts:
         snn(x)
     multiplications, images = counts.current_multiplications, len(x)
-    assert multiplications["scaled_dot_product_attention_softmax"] == 3 * images * 4 * 4
+    assert multiplications["softmax"] == 3 * images * 4 * 4
     assert multiplications["layer_norm_1"] == 3 * images * 4 * 6
     assert multiplications["gelu"] == 3 * images * 6
     assert set(multiplications) == {*snn.dense_layers}
@@ -169,7 +169,7 @@ def test_spikes_are_accumulates_and_functions_are_counted_as_often_as_they_are_e
     fired = {name: sum(each) for name, each in counts.spikes.items()}
     assert fired == pytest.approx(by_name)
     names = list(spikes)  # norm, q, k, softmax, v, norm, ReLU, class token, gelu
-    product = counts.layers["scaled_dot_product_attention_product"]
+    product = counts.layers["matmul"]
     queries, keys = (by_name[name] for name in names[1:3])
     assert sum(product.accumulates) == pytest.approx(4 * (queries + keys))  # each reaches four of the other side
     assert product.synapses == 2 * product.dense == 2 * 4 * 4 * 6

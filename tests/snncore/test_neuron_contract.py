@@ -1,6 +1,7 @@
 """The contract of neurons: a step is pure; layouts, updates in place and streaming change the speed, never the spikes."""
 
 import copy
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -100,6 +101,21 @@ def test_multi_step_single_step_and_inplace_give_the_same_spikes(
     assert torch.equal(neuron(z), spikes)  # no state survives
     overwritten = z.clone()
     assert torch.equal(neuron(overwritten, inplace=True), spikes)
+
+
+@pytest.mark.parametrize("default", [False, True])
+@pytest.mark.parametrize("name", sorted(NEURONS))
+def test_an_update_that_overwrites_its_current_fires_the_spikes_of_pure_steps(name: str, default: bool) -> None:
+    neuron, z = NEURONS[name](4), currents((4, 2, 3))
+    update = functools.partial(SpikingNeuron.update, neuron) if default else neuron.update
+    state, trains = neuron.start(z[0]), []
+    for t in range(4 + neuron.delay):
+        current = z[t].clone() if t < 4 else None
+        spikes, state = update(current, state, current)
+        if spikes is not None:
+            assert current is None or (spikes is current) != default
+            trains.append(spikes)
+    assert torch.equal(torch.stack(trains), stepwise(neuron, z))
 
 
 @pytest.mark.parametrize("inplace", [False, True])

@@ -33,12 +33,6 @@ def addition(rewriter: Rewriter, node: Node) -> Signal:
     return rewriter.linear(node)
 
 
-@rule("sub", "rsub", "neg")
-def difference(rewriter: Rewriter, node: Node) -> Signal:
-    """A difference or the opposite, of currents."""
-    return rewriter.linear(node)
-
-
 @rule("mul", "div")
 def scaling(rewriter: Rewriter, node: Node) -> Signal:
     """A product with a constant or a quotient by one: another amplitude, where it is the same in each channel."""

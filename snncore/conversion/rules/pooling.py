@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from snncore.conversion.graph import Node
-from snncore.conversion.operations import MaxPool, Operation, Sum, SumPool
-from snncore.conversion.rewriting import Rewriter, rule
+from snncore.conversion.operations import MaxPool, Operation, Sum
+from snncore.conversion.rewriting import MAX_POOLS, Rewriter, rule
 from snncore.conversion.signals import Signal
 
 
-@rule("avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
+@rule(*(f"{kind}avg_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3)))
 def average_pool(rewriter: Rewriter, node: Node) -> Signal:
     """A sum over equal windows; where the divisor varies from window to window, currents are pooled."""
     source = rewriter.signals[node.source]
@@ -20,22 +20,27 @@ def average_pool(rewriter: Rewriter, node: Node) -> Signal:
     window = _window(node, source.shape[1:])
     if window is None or len(source.shape) != dimensions + 1 or not _alike(source, range(2, dimensions + 2)):
         return rewriter.linear(node)
-    amplitude = source.amplitude / math.prod(window.kernel)
-    return rewriter.emit(node.name, window, [source], "spikes", node.shape, amplitude=amplitude, signed=source.signed)
+    one, none = (1,) * (2 - dimensions), (0,) * (2 - dimensions)  # channels of a series are the rows of a plane
+    kernel, stride, padding = one + window[0], one + window[1], none + window[2]
+    arguments = {"self": node["self"], "kernel_size": kernel, "stride": stride, "padding": padding, "divisor_override": 1}
+    summed = replace(node, operation=f"avg_pool{len(kernel)}d", overload="default", arguments=arguments)
+    amplitude = source.amplitude / math.prod(kernel)
+    return rewriter.operation(summed, [source], "spikes", Sum, amplitude=amplitude, signed=source.signed)
 
 
-def _window(node: Node, before: tuple[int, ...]) -> SumPool | None:
+def _window(node: Node, before: tuple[int, ...]) -> tuple[tuple[int, ...], ...] | None:
+    """Kernel, stride and padding of windows that are all alike, or None."""
     n = int(node.operation[-2])
     if node.operation.startswith("adaptive"):
         if len(before) != n or any(b % a for b, a in zip(before, node.shape[1:], strict=True)):
             return None
         kernel = tuple(b // a for b, a in zip(before, node.shape[1:], strict=True))
-        return SumPool(kernel, kernel, (0,) * n)
+        return kernel, kernel, (0,) * n
     kernel = _each(node["kernel_size"], n)
     padding = _each(node.get("padding") or 0, n)
     if (any(padding) and not node["count_include_pad"]) or node["ceil_mode"] or node.get("divisor_override"):
         return None
-    return SumPool(kernel, _each(node.get("stride") or kernel, n), padding)
+    return kernel, _each(node.get("stride") or kernel, n), padding
 
 
 def _each(value: int | list[int] | tuple[int, ...], n: int) -> tuple[int, ...]:
@@ -43,7 +48,7 @@ def _each(value: int | list[int] | tuple[int, ...], n: int) -> tuple[int, ...]:
     return given * n if len(given) == 1 else given
 
 
-@rule("max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
+@rule(*MAX_POOLS)
 def max_pool(rewriter: Rewriter, node: Node) -> Signal:
     """The largest decoded value of a window, as a train; see ``MaxPool``."""
     source = rewriter.signals[node.source]

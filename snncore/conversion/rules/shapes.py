@@ -1,4 +1,4 @@
-"""Operations that move values without changing them, and interpolation."""
+"""Operations that move values without changing them, and those that are linear and nothing else."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MOVES = (
     *(f"{kind}_pad{n}d" for kind in ("reflection", "replication") for n in (1, 2, 3)),
     *(f"{kind}{n}d" for kind in ("upsample_nearest", "_upsample_nearest_exact") for n in (1, 2, 3)),
 )
-INTERPOLATIONS = (
-    *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"),
+rule(  # differences, and weighted means of neighbours: on currents
+    *("sub", "rsub", "neg", "upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"),
     *("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
-)
+)(Rewriter.linear)
 
 
 @rule(*MOVES)
@@ -48,12 +48,6 @@ def _amplitude(rewriter: Rewriter, node: Node, source: Signal) -> Tensor | None:
 def constant(rewriter: Rewriter, node: Node) -> Signal:
     """A constant that is joined to every image, such as a class token."""
     return rewriter.operation(node, [Signal(node["images"].name, "analog", rewriter.network.image)], "analog")
-
-
-@rule(*INTERPOLATIONS)
-def interpolate(rewriter: Rewriter, node: Node) -> Signal:
-    """Weighted means of neighbours: linear, on currents."""
-    return rewriter.linear(node)
 
 
 def _check_images_apart(rewriter: Rewriter, node: Node) -> None:

@@ -13,16 +13,10 @@ from snncore.conversion.rewriting import Rewriter, rule
 from snncore.conversion.signals import Signal
 
 
-@rule("conv1d", "conv2d", "conv3d", "linear")
+@rule(*(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3)), "linear")
 def layer(rewriter: Rewriter, node: Node) -> Signal:
-    """Weights ``[out, in / groups, ...]`` of a convolution; ``[out, in]``, on the last dimension."""
-    return _layer(rewriter, node, inputs_at=1)
-
-
-@rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def transposed_convolution(rewriter: Rewriter, node: Node) -> Signal:
-    """Weights ``[in, out / groups, ...]``."""
-    return _layer(rewriter, node, inputs_at=0)
+    """Weights ``[out, in / groups, ...]``, transposed ``[in, out / groups, ...]``; ``[out, in]``, on the last dimension."""
+    return _layer(rewriter, node, inputs_at=0 if "transpose" in node.operation else 1)
 
 
 @rule("matmul", "mm")
