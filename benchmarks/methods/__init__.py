@@ -13,6 +13,7 @@ from benchmarks.methods.direct import DirectMethod
 Kind = TypeVar("Kind")
 METHODS = {
     "TMN": "tmn:TMN",
+    "ST-BIF": "st_bif:STBIF",
     "TSA": "tsa:TSA",
     "rate": "rate:Rate",
     "SpikeNorm": "spike_norm:SpikeNorm",
