@@ -50,6 +50,10 @@ class STBIFNeuron(SpikingNeuron):
         super().__init__(step * timesteps, RateCode(timesteps))  # a spike at each step is worth T steps
         self.size, self.least, self.most = float(step), least, most
 
+    def extra_repr(self) -> str:
+        """Parameters shown by ``print``."""
+        return f"step={self.size:g}, timesteps={self.code.timesteps}, least={self.least}, most={self.most}"
+
     def start(self, like: Tensor) -> STBIFState:
         """See ``SpikingNeuron.start``."""
         return STBIFState(torch.full_like(like, 0.5), torch.zeros_like(like))

@@ -65,15 +65,20 @@ def _answers(choice: NetworkChoice, arrays: list[Arrays]) -> list[Values]:
     return [known | {CORRECT: (found["each_ann"], found["each_snn"])} | ran_on(choice)]
 
 
-shown = View(
-    TRANSFORMERS,
-    ("T", "timesteps"),
-    ("L", "precharge_steps"),
-    ("Calibration", "calibration"),
-    ("Latency", "latency"),
-    ("ANN → SNN, %", lambda row: f"{number(row['ann_metric'])} → {number(row['snn_metric'])}"),
-    ("Loss [95 %]", loss_text),
-    ("Agreement, %", "agreement"),
-    ("Error of the logits", "logit_error"),
-    ours=5,
-)
+def _view(schema: TableSchema, *named: tuple[str, str]) -> View:
+    return View(
+        schema,
+        *named,
+        ("T", "timesteps"),
+        ("L", "precharge_steps"),
+        ("Latency", "latency"),
+        ("ANN → SNN, %", lambda row: f"{number(row['ann_metric'])} → {number(row['snn_metric'])}"),
+        ("Loss [95 %]", loss_text),
+        ("Agreement, %", "agreement"),
+        ("Error of the logits", "logit_error"),
+        ours=4 + len(named),
+    )
+
+
+shown = _view(TRANSFORMERS, ("Calibration", "calibration"))
+quantized_shown = _view(QUANTIZED, ("Method", "method"), ("Images", "n_test"))
