@@ -11,7 +11,12 @@ does. ``c`` (lambda in QCFS, alpha in Fast-SNN) is trained. The derivative of th
     dq/dx = 1 for 0 <= x <= c, else 0
     dq/dc = (q - x) / c for 0 <= x <= c, 1 above, 0 below
 
-which is what the public code of both papers computes. Without rounding,
+which is what the public code of both papers computes. Signals of either sign, as Transformers have them, get half of the values
+below 0:
+
+    q(x) = c / L * floor(clip(L x / c, -(L+1), L) + 1/2)
+
+which is LSQ (Esser et al., ICLR 2020) with the step ``c / L``, and what SpikeZIP-TF quantises by. Without rounding,
 
     q(x) = clip(x, 0, c)                                        clipped ReLU (Ho and Chang, 2021), ``c`` trained
 
@@ -72,10 +77,13 @@ class ActivationQuantizer(nn.ReLU):
 
     Attributes:
         clip: ``c [1]``, a parameter.
+        least: smallest value in units of a level.
 
     Raises:
         ValueError: an argument out of range.
     """
+
+    least: int = 0
 
     def __init__(self, levels: int, clip: float = 1.0) -> None:
         super().__init__()
@@ -95,7 +103,7 @@ class ActivationQuantizer(nn.ReLU):
         if getattr(_THREAD, "recording", False):
             recorded: Tensor = torch.ops.snncore.quantize(input, self.clip)
             return recorded
-        scaled = (input / self.clip).clamp(0, 1) * self.levels
+        scaled = (input / self.clip).clamp(self.least / self.levels, 1) * self.levels
         level: Tensor = _StraightThrough.apply(scaled, self)
         return level * (self.clip / self.levels)
 
@@ -118,6 +126,15 @@ class ClipFloorShift(ActivationQuantizer):
     def rounded(self, x: Tensor) -> Tensor:
         """Half-way goes up."""
         return torch.floor(x + 0.5)
+
+
+class SignedQuantizer(ClipFloorShift):
+    """Quantises signals of either sign: ``levels`` values above 0, and one more below. No ReLU, though of that class."""
+
+    @property
+    def least(self) -> int:  # type: ignore[override]
+        """Smallest value in units of a level."""
+        return -(self.levels + 1)
 
 
 class UniformQuantizer(ActivationQuantizer):

@@ -19,6 +19,7 @@ else:
 Kind = TypeVar("Kind")
 METHODS = {
     "TMN": "tmn:TMN",
+    "ST-BIF": "st_bif:STBIF",
     "TSA": "tsa:TSA",
     "rate": "rate:Rate",
     "SpikeNorm": "spike_norm:SpikeNorm",

@@ -22,7 +22,7 @@ from benchmarks.tmn.conversions import NETWORK_KEYS, filled
 from benchmarks.tmn.detection import DETECTION, PICTURE, detection, picture
 from benchmarks.tmn.figure_rows import METHOD, TIMESTEPS, size
 from benchmarks.tmn.settings import PAPER, settings_of
-from benchmarks.tmn.transformers import TRANSFORMERS, transformers
+from benchmarks.tmn.transformers import QUANTIZED, TRANSFORMERS, quantized_transformers, transformers
 from snncore.energy import TERNARY_SPIKE_TABLE, TMN_TABLE, Operations
 
 PRINTED = published_keys(PAPER, "table2", filled=("row", "dataset", "method", "architecture"))
@@ -208,6 +208,7 @@ ARTIFACTS = (
     Artifact("energy", "Energy over accuracy on the network of Table 3 (not printed)", ENERGIES, energy_curve),
     Artifact("table4", "Table 4: detection, Transformers, language", TABLE4, table4),
     Artifact("transformers", "Transformers: accuracy before and after conversion (not printed)", TRANSFORMERS, transformers),
+    Artifact("quantized_transformers", "Quantised Transformers (not printed)", QUANTIZED, quantized_transformers),
     Artifact("detection", "Detection: precision before and after conversion (not printed)", DETECTION, detection),
     Artifact("detection_picture", "Detection: the boxes of one picture (not printed)", PICTURE, picture),
     Artifact("figure1d", "Figure 1(d): coding capacity", of.FIGURE1D, of.figure1d),

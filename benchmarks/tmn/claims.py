@@ -170,3 +170,22 @@ def two_precharge_steps_for_transformers(tables: Tables) -> Verdict:
         raise NotTested("`transformers` lacks a T with 1, 2 and 3 pre-charge steps.")
     evidence = f"From L = 1 to 2 and from 2 to 3: {enumeration(said)}; {rows.iloc[0]['n_test']:,} images, full precision."
     return judge(held, True, evidence)
+
+
+@checks(CLAIMS, "T21")
+def quantised_transformer(tables: Tables) -> Verdict:
+    """TMN at T = 5 loses at most 0.3 points, and at most 0.3 more than ST-BIF at T = 64 on the same quantised network.
+
+    At L = 2, the paper's choice for Transformers. Always on a stand-in: the paper's network is a ViT-Small on ImageNet.
+    """
+    rows = table_of(tables, "quantized_transformers")
+    held, said = [], []
+    for (_, architecture), part in rows.groupby(["dataset", "architecture"], sort=False):
+        losses = part.set_index(["method", "precharge_steps", "timesteps"])["loss"]
+        ours, other = losses.get(("TMN", 2, 5)), losses.get(("ST-BIF", 0, 64))
+        if ours is not None and other is not None:
+            held.append(ours <= 0.3 and ours <= other + 0.3)
+            said.append(f"{architecture}: TMN {number(ours)} points at T = 5, L = 2, ST-BIF {number(other)} at T = 64")
+    if not held:
+        raise NotTested("`quantized_transformers` lacks TMN at T = 5 with 2 pre-charge steps or ST-BIF at T = 64.")
+    return judge(held, True, f"Loss against the quantised network: {enumeration(said)}.")

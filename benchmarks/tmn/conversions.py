@@ -26,6 +26,7 @@ MISSING: dict[str, dict[str, Any]] = {
         "picture": 1,
     },
     "transformers": {"networks": [["CIFAR-10", "ViT"]], "conversions": [["percentile-99.9", 2, 5]]},
+    "quantized_transformers": {"networks": [["CIFAR-10", "ViT"]], "conversions": [["TMN", 2, 5]]},
 }
 """What a profile without such networks does not run."""
 

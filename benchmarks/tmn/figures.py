@@ -204,6 +204,23 @@ def energies(frame: pd.DataFrame) -> Figure:
     return drawing.finished(figure, "Conversion loss over energy; numbers: timesteps T", ncols=2)
 
 
+def answers(frame: pd.DataFrame) -> Figure:
+    """Accuracy of the converted network, and agreement with the quantised one, over timesteps, by method and pre-charge."""
+    figure, panels = facets(frame, (0.9, 3.0), across=["dataset", "architecture"], sharey=True)
+    for axes, network in panels:
+        for index, ((name, length), rows) in enumerate(network.groupby(["method", "precharge_steps"], sort=False)):
+            label = f"{name}, L = {length}" if name == "TMN" else str(name)
+            style: dict[str, Any] = {"color": RULES[index % 7], "marker": MARKERS[index % 7]}
+            axes.plot(rows["timesteps"], rows["snn_metric"], label=f"{label}: accuracy", **style)
+            axes.plot(rows["timesteps"], rows["agreement"], label="agreement", linestyle="--", markerfacecolor="none", **style)
+        axes.axhline(network["ann_metric"].iloc[0], color=GREY, linewidth=1.0, linestyle=":", label="quantised network")
+        axes.set(title=titled(network.iloc[0]), xlabel="timesteps T")
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter(lambda steps, _: f"{steps:g}")
+        edges(axes, left="%")
+    return drawing.finished(figure, "Quantised Transformers over timesteps", ncols=3)
+
+
 def boxes(rows: pd.DataFrame) -> Figure:
     """What the trained and the converted network find on one picture; dashed: the objects."""
     figure = Figure(figsize=(WIDTH, 4.4))

@@ -43,6 +43,12 @@ def _is_conversion(value: Any) -> bool:
     return known and kit.is_whole(value[1], 0) and kit.is_whole(value[2], 1)
 
 
+def _is_quantized_conversion(value: Any) -> bool:
+    """Whether a quantised network can be converted so: a method, pre-charge steps (0 of other methods than TMN), T."""
+    known = isinstance(value, list) and len(value) == 3 and is_text(value[0]) and _is_method(value[0])
+    return known and kit.is_whole(value[1], 0) and kit.is_whole(value[2], 1) and (value[0] == "TMN" or value[1] == 0)
+
+
 def _is_row(value: Any) -> bool:
     """Whether Table 2 can have such a row: a method, data set and architecture of the paper, T."""
     of_texts = isinstance(value, list) and len(value) == 4 and all(map(is_text, value[:3]))
@@ -71,6 +77,11 @@ SECTIONS: dict[str, dict[str, Check]] = {
     "timesteps": {"networks": kit.NETWORKS, "methods": METHOD_STEPS, "calibration": kit.TABLE} | LONG,
     "detection": {"networks": kit.NETWORKS, "conversions": CONVERSIONS, "picture": COUNT},
     "transformers": {"networks": kit.NETWORKS, "conversions": CONVERSIONS, "test_images": COUNT},
+    "quantized_transformers": {
+        "networks": kit.NETWORKS,
+        "conversions": list_of(_is_quantized_conversion, '[method, pre-charge steps, T], e.g. [["TMN", 2, 5]]'),
+        "images": IMAGES,
+    },
     "figure4a": FIGURE | {"timesteps": STEPS, "precharge": wholes(0)},
     "figure4b": FIGURE | {"timesteps": STEPS},
     "figure4c": FIGURE | {"timesteps": COUNT, "ratios": list_of(hundredths(0, 1), "numbers above 0, up to 1, with two decimals")},

@@ -1,7 +1,8 @@
 """Quantised networks: a trained network whose ReLUs become quantisers, fine-tuned and kept in the user's cache folder.
 
 The clips start at the least squared error over training images (``calibration_images`` of the recipe); then all weights and
-clips are trained together, with batch normalisation folded into the convolutions.
+clips are trained together, with batch normalisation folded into the convolutions. With the option ``distillation`` of a recipe
+they learn the answers of the trained network at that temperature, not the labels; with ``images``, from the first so many.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from functools import cache, partial
 from pathlib import Path
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from benchmarks.data.stream import ImageStream
 from benchmarks.errors import CannotRun, NotAvailable
@@ -95,6 +97,21 @@ def quantized_network(
     return TrainedNetwork(model, path, checkpoint_hash(path))
 
 
+class Distilled(Learner):
+    """Learns what a trained network answers: ``t**2 KL(softmax(teacher / t) || softmax(network / t))`` (Hinton et al., 2015)."""
+
+    def __init__(self, network: nn.Module, recipe: Recipe, teacher: nn.Module) -> None:
+        super().__init__(network, recipe)
+        self.teacher, self.temperature = teacher, recipe.options["distillation"]
+
+    def forward(self, images: Tensor, labels: Tensor, step: int) -> Tensor:
+        """The loss of a batch, without its labels."""
+        with torch.no_grad():
+            wanted = F.log_softmax(self.teacher(images) / self.temperature, 1)
+        found = F.log_softmax(self.network(images) / self.temperature, 1)
+        return F.kl_div(found, wanted, reduction="batchmean", log_target=True) * self.temperature**2
+
+
 @across_processes
 def fine_tune(
     base: nn.Module,
@@ -105,14 +122,17 @@ def fine_tune(
     checkpoint: Path | None = None,
 ) -> RecordedNetwork:
     """The quantised network after the last epoch: on the CPU, float32, in evaluation mode. Last arguments as for ``fit``."""
-    device, dtype = device_of(recipe), recipe.dtype
+    device, dtype, options = device_of(recipe), recipe.dtype, recipe.options
+    if "images" in options:
+        images = images.take(options["images"])  # type: ignore[union-attr]
     with threads(recipe.threads):
         parts = recipe, task.seed, list(task.mean), list(task.std), device
         batches = StreamedBatches(images, *parts) if isinstance(images, ImageStream) else Batches(images, *parts)
         network = copy.deepcopy(base).to(device, dtype).eval()
-        model = quantize(network, batches.first(recipe.options["calibration_images"]), quantizer(task.quantizer))
+        model = quantize(network, batches.first(options["calibration_images"]), quantizer(task.quantizer))
         model.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        fit(Learner(model, recipe), batches, recipe, task.seed, checkpoint, progress)
+        learner = Distilled(model, recipe, network) if "distillation" in options else Learner(model, recipe)
+        fit(learner, batches, recipe, task.seed, checkpoint, progress)
     model.to("cpu", torch.float32).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     for name, module in model.named_modules():
         if isinstance(module, ActivationQuantizer) and not module.clip.item() > 0:

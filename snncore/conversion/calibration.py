@@ -57,14 +57,15 @@ def calibrate(ann: nn.Module, batches: Iterable[Given]) -> Calibration:
     images, peak = 0, 0.0
 
     def observe(node: Node, value: Any) -> None:
-        signed = placement is not None and node.name in placement.sites
+        signed = placement is not None and node.name in placement.signed
         if placement is not None and "softmax" in node.operation and bool(torch.isnan(value).any()):
             raise hides_a_row(node)
         if node.operation in ACTIVATIONS or signed:
             if not torch.isfinite(value).all():
                 raise ConversionError(f"{node.origin}: NaN or infinity in the activations of the trained network; check it")
             name = f"{node.name}_spikes" if signed else node.name
-            histograms.setdefault(name, ActivationHistogram()).update(value.abs() if signed else value)
+            either = signed or node.operation == "quantize"
+            histograms.setdefault(name, ActivationHistogram()).update(value.abs() if either else value)
 
     with torch.no_grad():
         for batch in batches:

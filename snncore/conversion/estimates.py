@@ -45,7 +45,8 @@ def is_estimated(network: RecordedNetwork) -> bool:
 
     def asks(node: Node) -> bool:
         late = node.name in last and node.operation not in MATRIX_PRODUCTS
-        given = node.operation in (*FUNCTIONS, "embedding") or is_product(node) or divides_by_signal(node)
+        given = node.operation in (*FUNCTIONS, "embedding", "quantize")
+        given |= is_product(node) or divides_by_signal(node)
         return given and not late
 
     return any(asks(node) for node in network.nodes.values())
@@ -57,6 +58,7 @@ class Placement:
     Attributes:
         kinds: as in ``signals``, by node; ``weighted`` is analog and behind a layer with weights or an embedding.
         sites: nodes whose value a signed neuron codes, in order.
+        sums: layers with weights whose output goes into a sum or a function before it is coded; quantised networks code it too.
         operands: of each node with synapses, the signals that it reads as spikes.
         layouts: where the images are, by node.
     """
@@ -71,6 +73,18 @@ class Placement:
         for node in network.nodes.values():
             self.layouts[node.name] = self._layout(node)
             self.kinds[node.name] = self._kind(node)
+        coded = found(network, lambda users, names: bool(users) and all(self._codes(user, names) for user in users))
+        layers = {name: node for name, node in network.nodes.items() if node.operation in LAYERS and not is_product(node)}
+        self.sums = {name: node for name, node in layers.items() if name not in {*coded, *self.sites, *self._last}}
+
+    @property
+    def signed(self) -> dict[str, Node]:
+        """Signals of either sign that a quantised network codes: ``sites`` and ``sums``, in order."""
+        return {name: node for name, node in self.network.nodes.items() if name in self.sites or name in self.sums}
+
+    def _codes(self, user: Node, names: set[str]) -> bool:
+        """Whether a node only moves values to where they are coded; ``names``: nodes of which all users do."""
+        return user.operation in ACTIVATIONS or user.name in self.sites or (user.operation in MOVES and user.name in names)
 
     def _kind(self, node: Node) -> str:
         kinds = {name: self.kinds[name] for name in node.inputs}

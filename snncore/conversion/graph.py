@@ -15,8 +15,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from snncore.conversion.inputs import Given, Inputs
 from snncore.quantization import ActivationQuantizer
 
-ACTIVATIONS = ("relu", "clip")
-"""Operations that become neurons; a quantised activation is a ``relu`` with a module."""
+ACTIVATIONS = ("relu", "clip", "quantize")
+"""Operations that become neurons; a quantised activation is a ``relu`` with a module, a signal of either sign a ``quantize``."""
 
 
 class ConversionError(ValueError):

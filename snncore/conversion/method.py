@@ -17,7 +17,7 @@ from snncore.conversion.inputs import Given
 from snncore.conversion.network import Mode, SpikingNetwork
 from snncore.conversion.rewriting import Rewriter
 from snncore.encoders import InputEncoder
-from snncore.neurons import MomentumNeuron, SpikingNeuron
+from snncore.neurons import SpikingNeuron
 from snncore.quantization import ClippedReLU
 from snncore.thresholds import Percentile, ThresholdRule
 
@@ -38,8 +38,9 @@ class ConversionMethod:
             the clip as its threshold.
         full_precision: converts activations that are not quantised; requires ``quantized`` where it is False.
         encoder: ``(largest size of an input value, timesteps) -> InputEncoder``; direct coding unless given.
-        signed: ``(threshold, timesteps) -> MomentumNeuron`` of signals of either sign, for networks with attention, softmax or
+        signed: ``(threshold, timesteps) -> SpikingNeuron`` of signals of either sign, for networks with attention, softmax or
             normalisation; None where the method converts none of these.
+        signed_quantized: neuron of a quantised signal of either sign, as ``quantized``: one more level is below 0 than above.
     """
 
     name: str
@@ -49,7 +50,8 @@ class ConversionMethod:
     quantized: QuantizedNeuron | None = None
     full_precision: bool = True
     encoder: Callable[[float, int], InputEncoder] | None = None
-    signed: Callable[[float, int], MomentumNeuron] | None = None
+    signed: Callable[[float, int], SpikingNeuron] | None = None
+    signed_quantized: QuantizedNeuron | None = None
 
 
 def convert(
@@ -104,13 +106,15 @@ def neurons_of(calibration: Calibration, method: ConversionMethod, timesteps: in
     neurons = {node.name: _neuron(node, calibration, method, timesteps) for node in calibration.network.activations}
     if calibration.placement is None:
         return neurons
-    place = next((node.origin for node in calibration.placement.sites.values()), "the network")
-    if method.signed is None:
+    first = next(iter(calibration.placement.sites.values()), None)
+    place = first.origin if first else "the network"
+    if method.signed is None and (first or method.signed_quantized is None):
         raise ConversionError(f"{place}: needs signed neurons, which {method.name} does not have; convert with tmn()")
     if method.neuron(1.0, timesteps).delay == timesteps:
         why = f"a pre-charge of {timesteps} steps leaves none of T = {timesteps} to be read"
         raise ConversionError(f"{place}: {why}; use a pre-charge of at most T - 1")
     for name in calibration.placement.sites:
+        assert method.signed is not None
         key = f"{name}_spikes"
         neurons[key] = method.signed(_threshold(key, calibration, method, timesteps), timesteps)
     return neurons
@@ -118,6 +122,10 @@ def neurons_of(calibration: Calibration, method: ConversionMethod, timesteps: in
 
 def _neuron(node: Node, calibration: Calibration, method: ConversionMethod, timesteps: int) -> SpikingNeuron:
     quantizer = calibration.network.quantizer(node)
+    if quantizer is not None and node.operation == "quantize":
+        if method.signed_quantized is None:
+            raise ConversionError(f"{node.origin}: {method.name} has no neuron of quantised signals of either sign; use tmn()")
+        return method.signed_quantized(quantizer.clip.item(), quantizer.levels, timesteps)
     if isinstance(quantizer, ClippedReLU) and method.quantized is not None:
         return method.neuron(quantizer.clip.item(), timesteps)  # it rounds to no levels
     if quantizer is not None and method.quantized is not None:

@@ -34,20 +34,29 @@ def tmn(precharge: int = 1, ratio: float = 0.5, ternary: bool = True, threshold:
     def neuron(v: float, timesteps: int, most: int | None = None) -> SpikingNeuron:
         return MomentumNeuron(v, timesteps, precharge=precharge, ratio=ratio, ternary=ternary, most=most)
 
-    def quantized(clip: float, levels: int, timesteps: int) -> SpikingNeuron:
+    def fitting(levels: int, timesteps: int) -> int:
         units = 2**timesteps - 1
         if units < levels:
             raise ConversionError(
                 f"with T = {timesteps}, TMN can represent {units} non-zero levels, but the network has {levels}; "
                 f"use T = {levels.bit_length()} or more, or a network of fewer levels"
             )
+        return units
+
+    def quantized(clip: float, levels: int, timesteps: int) -> SpikingNeuron:
+        units = fitting(levels, timesteps)
         return neuron(clip * units / levels, timesteps, None if units == levels else levels)
 
-    def signed(v: float, timesteps: int) -> MomentumNeuron:
-        return MomentumNeuron(v, timesteps, precharge=precharge, ratio=ratio, ternary=ternary, gate="none")
+    def signed(v: float, timesteps: int, least: int | None = None, most: int | None = None) -> SpikingNeuron:
+        return MomentumNeuron(v, timesteps, 2.0, precharge, ratio, ternary, "none", most, least)
 
-    rule, both = threshold or Percentile(99.99), signed if ternary else None
-    return ConversionMethod("TMN", neuron, rule, quantized=quantized, signed=both)
+    def signed_quantized(clip: float, levels: int, timesteps: int) -> SpikingNeuron:
+        return signed(clip * fitting(levels + 1, timesteps) / levels, timesteps, -(levels + 1), levels)
+
+    rule = threshold or Percentile(99.99)
+    if not ternary:
+        return ConversionMethod("TMN", neuron, rule, quantized=quantized)
+    return ConversionMethod("TMN", neuron, rule, quantized=quantized, signed=signed, signed_quantized=signed_quantized)
 
 
 def tsa(

@@ -27,7 +27,7 @@ from snncore.conversion.graph import ConversionError, Node, RecordedNetwork, Sto
 from snncore.conversion.inputs import Given, called, is_batch, part_of, tensors_of
 from snncore.conversion.origins import first_line, origin_of, why
 from snncore.conversion.spellings import BATCH_SIZE, SYNONYMS, canonical
-from snncore.quantization import recording
+from snncore.quantization import SignedQuantizer, recording
 
 _EXPORTING = threading.Lock()
 """``torch.export`` keeps its state in the process: one export at a time. Other threads may run networks meanwhile."""
@@ -288,4 +288,5 @@ class _Reader:
     def _quantizer(self, node: fx.Node, source: Any, origin: str) -> Value:
         path, before, name = [*node.meta["nn_module_stack"].values()][-1][0], self.nodes[source.name], f"quantizer_{node.name}"
         self.modules[name] = copy.deepcopy(self.entry.get_submodule(path))
-        return self._emit(node.name, "relu", "default", {"self": source}, before.shape, origin, name, before.parts, before.dim)
+        operation = "quantize" if isinstance(self.modules[name], SignedQuantizer) else "relu"
+        return self._emit(node.name, operation, "default", {"self": source}, before.shape, origin, name, before.parts, before.dim)

@@ -59,7 +59,8 @@ class Estimator:
 
     def start(self, like: Tensor) -> EstimateState:
         """Before the first step; ValueError for more timesteps than the numbers of ``like`` can tell apart."""
-        if self.timesteps > (most := most_timesteps(self.neuron.beta, 0, like.dtype)):
+        beta = self.neuron.beta  # 1 of neurons whose spikes all weigh the same
+        if beta > 1 and self.timesteps > (most := most_timesteps(beta, 0, like.dtype)):
             raise ValueError(f"T = {self.timesteps} needs more digits than {like.dtype} has; use at most T = {most}")
         return EstimateState(torch.empty_like(like), torch.zeros_like(like), torch.empty_like(like))
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from snncore import ConversionError
 from snncore.conversion import calibrate, quantize, record
-from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU, UniformQuantizer
+from snncore.quantization import ActivationQuantizer, ClipFloorShift, ClippedReLU, SignedQuantizer, UniformQuantizer
 
 quick = settings(deadline=None, derandomize=True, max_examples=25)
 
@@ -51,6 +51,19 @@ def test_a_clipped_relu_is_not_rounded_and_learns_its_clip_from_what_it_clips() 
     assert x.grad is not None and relu.clip.grad is not None
     assert torch.allclose(x.grad, torch.tensor([0.0, 2.0, 3.0, 0.0, 0.0], dtype=torch.float64))
     assert relu.clip.grad.item() == pytest.approx(4.0 + 5.0)
+
+
+def test_either_sign_has_one_value_more_below_zero_than_above() -> None:
+    x = torch.tensor([-9.0, -4.1, -2.2, 0.3, 2.9, 9.0], dtype=torch.float64, requires_grad=True)
+    quantizer = SignedQuantizer(3, 3.0).double()
+    q = quantizer(x)
+    assert q.tolist() == [-4, -4, -2, 0, 3, 3]
+    assert torch.autograd.grad(q.sum(), x, retain_graph=True)[0].tolist() == [0, 0, 1, 1, 1, 0]
+    # of the step c / L, as LSQ has it: (q - x) / step inside, else the bound
+    expected = [-4, -4, 0.2, -0.3, 0.1, 3]
+    for each, slope in zip(q, expected, strict=True):
+        (to_clip,) = torch.autograd.grad(each, quantizer.clip, retain_graph=True)
+        assert 3 * float(to_clip) == pytest.approx(slope)
 
 
 @pytest.mark.parametrize("quantizer", [ClipFloorShift(4, 2.0), UniformQuantizer(2, 2.0)])

@@ -1,5 +1,6 @@
 """Whole Transformers of torch, in any spelling, with padding and several inputs; tiny ones with random weights."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from small_networks import relative_error
 from torch import Tensor, nn
 
 from snncore import ConversionError, calibrate, convert, tmn
-from snncore.conversion import Maximum
+from snncore.conversion import Maximum, quantize, rate
+from snncore.quantization import ClipFloorShift, SignedQuantizer
 
 METHOD = tmn(precharge=4, threshold=Maximum())
 
@@ -162,3 +164,46 @@ def test_transformers_of_torchvision(name: str) -> None:
     with torch.no_grad():
         expected = network(x)
     assert relative_error(convert(network, [x], METHOD, 12)(x), expected) < 1e-3
+
+
+# ---- quantised to 32 values -------------------------------------------------------------------------------------------
+
+
+class Patches(nn.Module):
+    """Patches, an encoder and a head."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__()
+        self.encoder = encoder(batch_first=True, **arguments)
+        self.patches, self.head = nn.Conv2d(1, 8, 2, 2).double(), nn.Linear(8, 3).double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+@pytest.mark.parametrize(("arguments", "places"), [({}, 2 * 10 - 1 + 1), ({"norm_first": True}, 2 * 10 + 2)], ids=["post-norm", "pre-norm"])
+def test_a_transformer_is_quantised_where_spikes_are_read_or_summed(arguments: dict[str, Any], places: int) -> None:
+    """In a block: q, k, v, softmax, AV, both norms, the activation, and the outputs of attention and MLP."""
+    x = torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    network = quantize(Patches(**arguments).eval(), [x], partial(ClipFloorShift, 31)).double()
+    found = [network.quantizer(node) for node in network.activations]
+    signed = [each for each in found if isinstance(each, SignedQuantizer)]
+    assert all(each.levels == 15 and each.least == -16 for each in signed)
+    assert all(each.levels == 31 and each.least == 0 for each in found if each not in signed)
+    assert len(found) - len(signed) == 4  # softmax and ReLU of two blocks
+    assert not calibrate(network, [x]).placement.sites  # nothing is left to be coded otherwise
+    expected = network(x).detach()
+    errors = [float((convert(network, [x], tmn(precharge), 5)(x) - expected).abs().max()) for precharge in (1, 4)]
+    assert errors[1] < 1e-9 < errors[0]
+    assert torch.allclose(convert(network, [x], tmn(5), 6)(x), expected, atol=1e-9)  # one digit more, saturated
+    neurons = convert(network, [x], tmn(4), 5).neurons.values()
+    assert {(neuron.least, neuron.most) for neuron in neurons} == {(-16, 15), (None, None)}
+
+
+def test_a_quantiser_of_either_sign_in_a_users_network() -> None:
+    x, network = sequences(), nn.Sequential(nn.LayerNorm(8), SignedQuantizer(15, 2.0), nn.Linear(8, 3)).double().eval()
+    assert torch.allclose(convert(network, [x], tmn(4), 5)(x), network(x), atol=1e-9)
+    with pytest.raises(ConversionError, match="with T = 4, TMN can represent 15 non-zero levels, but the network has 16"):
+        convert(network, [x], tmn(2), 4)
+    with pytest.raises(ConversionError, match="rate has no neuron of quantised signals of either sign"):
+        convert(network, [x], rate(), 5)

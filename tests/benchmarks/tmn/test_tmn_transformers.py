@@ -111,3 +111,12 @@ def test_the_claim_of_two_precharge_steps(accuracies: dict[int, tuple[float, ...
     assert checks_of("tmn")["T08"]({"transformers": pd.DataFrame(rows)}).status == status
     twice = [row | {"architecture": name} for name in ("a", "b") for row in rows]  # networks are judged one by one
     assert checks_of("tmn")["T08"]({"transformers": pd.DataFrame(twice)}).status == status
+
+
+@pytest.mark.parametrize(("losses", "status"), [((0.3, 0.0), REPRODUCED), ((0.31, 0.3), NOT_REPRODUCED), ((0.3, -0.1), NOT_REPRODUCED)])
+def test_the_claim_of_quantised_transformers(losses: tuple[float, float], status: str) -> None:
+    known = {"dataset": "d", "architecture": "a", "status": "measured"}
+    made = zip((("TMN", 2, 5), ("ST-BIF", 0, 64)), losses, strict=True)
+    rows = [known | {"method": m, "precharge_steps": n, "timesteps": t, "loss": loss} for (m, n, t), loss in made]
+    assert checks_of("tmn")["T21"]({"quantized_transformers": pd.DataFrame(rows)}).status == STAND_IN + status
+    assert checks_of("tmn")["T21"]({"quantized_transformers": pd.DataFrame(rows[:1])}).status == NOT_TESTED

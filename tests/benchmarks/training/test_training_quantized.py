@@ -124,4 +124,15 @@ def test_a_clip_that_is_lost_is_a_failure(base: nn.Module, samples: Any, monkeyp
 
 @pytest.mark.parametrize("name", [name for name in recipe_names() if name.endswith("-quantized")])
 def test_recipes_for_quantised_networks_say_how_many_images_they_calibrate_on(name: str) -> None:
-    assert recipe_of(name).options.keys() == {"calibration_images"}
+    assert {"calibration_images"} <= recipe_of(name).options.keys() <= {"calibration_images", "distillation", "images"}
+
+
+def test_distillation_follows_the_trained_network(quick: Recipe) -> None:
+    """The loss is 0 where both answer alike, and t**2 times the divergence at that temperature elsewhere, whatever the labels."""
+    recipe = replace(quick, options={"calibration_images": 16, "distillation": 2.0})
+    teacher, student = nn.Linear(3, 2), nn.Linear(3, 2)
+    x, labels = torch.randn(5, 3), torch.zeros(5, dtype=torch.int64)
+    assert float(module.Distilled(teacher, recipe, teacher)(x, labels, 0)) == pytest.approx(0, abs=1e-6)
+    p, q = ((net(x) / 2).softmax(1) for net in (teacher, student))
+    expected = 4 * (p * (p / q).log()).sum(1).mean()
+    assert float(module.Distilled(student, recipe, teacher)(x, labels, 0)) == pytest.approx(float(expected), rel=1e-4)
