@@ -47,7 +47,7 @@ def test_on_running_sums_it_fires_the_same_spikes(least: int, most: int) -> None
     assert torch.equal(sent, 0.25 * spikes.cumsum(0))
     estimator, state = Estimator(neuron), Estimator(neuron).start(given[0])
     for t, z in enumerate(given.cumsum(0)):
-        out, state = estimator.step(z, state)
+        out, state = estimator.update(z, state)
         assert torch.equal(out, sent[t])
 
 
