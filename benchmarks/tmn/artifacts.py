@@ -195,8 +195,7 @@ def table4(profile: Profile) -> list[Row]:
     """No row can be run yet."""
 
     def unrun(number: int, key: Values) -> Row:
-        kind = "YOLOv2 on a quantised ResNet-34" if key["task"] == "object detection" else "Transformer quantised to 32 levels"
-        return Row(number, key, reason=f"{kind} not available yet")
+        return Row(number, key, reason=f"weights or a recipe of {key['architecture'].removesuffix('-Level32')} not available yet")
 
     return printed_rows(PAPER, "table4", OTHER_TASKS, unrun)
 

@@ -76,7 +76,7 @@ def _view(schema: TableSchema, *named: tuple[str, str]) -> View:
         ("Loss [95 %]", loss_text),
         ("Agreement, %", "agreement"),
         ("Error of the logits", "logit_error"),
-        ours=4 + len(named),
+        ours=5,
     )
 
 
