@@ -192,13 +192,13 @@ class Run:
         return min(shard, max(batch, fewer // batch * batch))
 
     def _measure(self, units: list[Unit]) -> None:
-        missing = [unit for unit in units if self.cache.get(unit.key) is None]
+        missing = list({unit.key: unit for unit in units if self.cache.get(unit.key) is None}.values())
         # The longest first: what starts last should not be what all wait for.
         missing.sort(key=lambda unit: -unit.cost)
         calls = [(_measure, self.lab, unit, self.cache) for unit in missing]
-        for unit, reason in zip(missing, self._parallel(calls, [u.cost for u in missing], "measurements"), strict=True):
-            if reason:
-                self.unavailable[unit.measurement] = reason
+        reasons = self._parallel(calls, [u.cost for u in missing], "measurements")
+        why = {unit.key: reason for unit, reason in zip(missing, reasons, strict=True) if reason}
+        self.unavailable |= {unit.measurement: why[unit.key] for unit in units if unit.key in why}
 
     def _parallel(self, calls: Iterable[tuple[Any, ...]], costs: list[float], stage: str) -> list[Any]:
         """Results in order; each call gets a ``Note`` as its last argument; progress as they come."""

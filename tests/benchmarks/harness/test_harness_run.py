@@ -118,6 +118,23 @@ def test_a_network_is_trained_before_those_that_are_made_of_it_and_each_once(ben
 # ---- killed -----------------------------------------------------------------------------------------------------------
 
 
+def test_what_two_rows_have_in_common_is_measured_once(finished: Any) -> None:
+    text = (finished.folder / "tiny.toml").read_text(encoding="utf-8")
+    start, end = text.index("[[networks]]"), text.index("[missing]")
+    other = text[start:end].replace('"CIFAR-10"', '"CIFAR-100"')
+    listed = 'networks = [["CIFAR-10", "ResNet-20"]]'
+    both = finished.write_profile(("[missing]", other + "[missing]"), (listed, f'{listed[:-1]}, ["CIFAR-100", "ResNet-20"]]'))
+    finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
+    seen = count_runs(finished, ConversionLoss)
+    assert finished.run("timesteps", profile=both).code == 0
+    alone = len(seen)
+    table = read_table(finished.results / "timesteps.csv", SCHEMAS["timesteps"])
+    assert set(table["dataset"]) == {"CIFAR-10", "CIFAR-100"}
+    finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "emptier"))
+    assert finished.run("timesteps").code == 0
+    assert len(seen) == 2 * alone
+
+
 def test_an_interrupted_run_goes_on_where_it_was(finished: Any) -> None:
     reference = finished.tables()
     finished.patch.setenv("SNNBENCH_CACHE", str(finished.folder / "empty"))
