@@ -114,9 +114,10 @@ def test_a_row_measures_its_network_and_t_with_the_calibration_of_the_profile(pr
             continue
         found = measurement(row)
         assert type(found) is KINDS.get(artifact, ConversionLoss)
-        assert found.network == loaded.network(row.key["dataset"], row.key["architecture"])
+        method = row.key.get("method", "TSA")
+        assert found.network == loaded.network(row.key["dataset"], row.key["architecture"], method)
         assert found.timesteps in (row.key["timesteps"], (row.key["timesteps"],))
-        assert found.method == row.key.get("method", "TSA") and found.calibration == loaded.calibration
+        assert found.method == method and found.calibration == loaded.calibration
         if artifact != "table2":
             assert found.test_images == settings_of(loaded, artifact).get("test_images")
 

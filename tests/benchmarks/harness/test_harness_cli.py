@@ -194,7 +194,7 @@ FIGURE4B = '[papers.tmn.figure4b]\nnetwork = ["CIFAR-10", "ResNet-20"]\ntimestep
         (FIGURE4B, "", "lacks network in [papers.tmn.figure4b]"),
         (FIGURE4B, "[papers.tmn]\nfigure4b = 3", "[papers.tmn.figure4b] must be a table, got 3"),
         ("TMN = [2, 3]", "TMN = [0]", "those of TMN a list of different whole numbers of at least 1"),
-        ("TMN = [2, 3]", "NTM = [2]", "unknown method 'NTM'; known: TMN, TSA, rate, "),
+        ("TMN = [2, 3]", "NTM = [2]", "unknown method 'NTM'; known: TMN, ST-BIF, TSA, rate, "),
         ("TMN = [2, 3], rate = [2, 4] }", "TMN = [2, 3] }\nimages = { TMN = 0 }", "images must be a table of method = test images"),
         ("TMN = [2, 3], rate = [2, 4] }", "TMN = [2, 3] }\nimages = { NTM = 9 }", "unknown method 'NTM'"),
         ("TMN = [2, 3]", '"no.such.module:Own" = [2]', "method 'no.such.module:Own' cannot be imported"),
