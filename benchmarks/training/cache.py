@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from benchmarks.models import build_model, checkpoint_hash, load_checkpoint
+from benchmarks.models import build_model, load_checkpoint
 from benchmarks.models.checkpoint_files import Checkpoint
 from benchmarks.training.batches import LabelledImages
 from benchmarks.training.fit import Progress
@@ -62,5 +62,4 @@ def trained_network(
         "std": json.dumps(std),
         "training_code": training_code(build_model(model_name, classes, dataset.images.shape[1])),
     }
-    model, path = stored(model_name, metadata, load, make)
-    return TrainedNetwork(model, path, checkpoint_hash(path))
+    return TrainedNetwork(*stored(model_name, metadata, load, make))

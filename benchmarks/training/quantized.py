@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from benchmarks.data.stream import ImageStream
 from benchmarks.errors import CannotRun, NotAvailable
-from benchmarks.models.checkpoint_files import Checkpoint, checkpoint_hash
+from benchmarks.models.checkpoint_files import Checkpoint
 from benchmarks.models.weights import load_checkpoint
 from benchmarks.training.batches import Batches, LabelledImages
 from benchmarks.training.cache import TrainedNetwork
@@ -93,8 +93,7 @@ def quantized_network(
     def make(path: Path) -> Checkpoint:
         return fine_tune(base, images, task, chosen, progress, path.with_suffix(".pt")).state_dict(), {}
 
-    model, path = stored(f"{task.architecture}-{task.quantizer}", metadata, load, make)
-    return TrainedNetwork(model, path, checkpoint_hash(path))
+    return TrainedNetwork(*stored(f"{task.architecture}-{task.quantizer}", metadata, load, make))
 
 
 class Distilled(Learner):

@@ -23,38 +23,40 @@ Network = TypeVar("Network")
 
 def stored(
     name: str, metadata: dict[str, str], load: Callable[[Path], Network], make: Callable[[Path], Checkpoint]
-) -> tuple[Network, Path]:
-    """What ``load`` reads from the file of these metadata, which ``make`` fills first where it is missing or damaged.
+) -> tuple[Network, Path, str]:
+    """What ``load`` reads from the file of these metadata, the file, and the hash of its tensors.
 
-    ``make(path)`` gives tensors and what else the file shall say, and may keep an unfinished training beside it, as ``.pt``,
-    which is removed at the end; CannotRun from ``load`` means that the file is damaged. The hash of the tensors lies beside it
-    (``.sha256``): a file with other tensors is damaged too. A second process that asks for the same network waits for the first.
+    ``make(path)`` gives tensors and what else the file shall say, where the file is missing or damaged, and may keep an
+    unfinished training beside it, as ``.pt``, which is removed at the end; CannotRun from ``load`` means that the file is
+    damaged. The hash of the tensors lies beside it (``.sha256``): a file with other tensors is damaged too. A second process
+    that asks for the same network waits for the first.
     """
     key = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()[:20]
     path = cache_dir() / "networks" / f"{name.replace('/', '-')}-{key}.safetensors"
     seal = path.with_suffix(".sha256")
     if path.exists() and seal.exists():  # no lock, which a cache that is read-only does not allow
         with suppress(CannotRun):
-            return _checked(load, path, seal), path
+            return _checked(load, path, seal)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(path.with_suffix(".lock"))):
         if path.exists():
             try:
-                return _checked(load, path, seal), path
+                return _checked(load, path, seal)
             except CannotRun as error:
                 _log.warning("training again: %s", error)
         tensors, more = make(path)
+        seal.unlink(missing_ok=True)
         write_checkpoint(path, tensors, metadata | more)
-        atomic_write_bytes(seal, checkpoint_hash(path).encode())
+        made = _checked(load, path, seal)
         path.with_suffix(".pt").unlink(missing_ok=True)
-        return load(path), path
+        return made
 
 
-def _checked(load: Callable[[Path], Network], path: Path, seal: Path) -> Network:
-    """What a file holds; CannotRun where its tensors do not match its seal. One of an older version gets a seal as it is."""
-    found, digest = load(path), checkpoint_hash(path).encode()
+def _checked(load: Callable[[Path], Network], path: Path, seal: Path) -> tuple[Network, Path, str]:
+    """See ``stored``. CannotRun where the tensors do not match the seal; a file without one is sealed as it is."""
+    found, digest = load(path), checkpoint_hash(path)
     if not seal.exists():
-        atomic_write_bytes(seal, digest)
-    elif read_written(seal) != digest:
+        atomic_write_bytes(seal, digest.encode())
+    elif read_written(seal) != digest.encode():
         raise CannotRun(f"{path}: its tensors are not those that were written")
-    return found
+    return found, path, digest
